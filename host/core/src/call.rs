@@ -1,0 +1,56 @@
+//! Calls: what the host asks of a model or of a plugin's function.
+
+use crate::agent::{Agent, ModelName};
+use crate::graph::FunctionCall;
+
+/// One question to a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRequest {
+    /// Which model.
+    pub model: ModelName,
+    /// The system prompt; empty sends none.
+    pub instructions: String,
+    /// The user's message.
+    pub message: String,
+    /// Between 0 and 2.
+    pub temperature: Option<f32>,
+    /// The most tokens of the answer.
+    pub max_output_tokens: Option<u32>,
+}
+
+impl ModelRequest {
+    /// What an agent asks when it is given a message.
+    pub fn of(agent: &Agent, message: &str) -> Self {
+        Self {
+            model: agent.model.clone(),
+            instructions: agent.instructions.clone(),
+            message: message.to_owned(),
+            temperature: agent.temperature,
+            max_output_tokens: agent.max_output_tokens,
+        }
+    }
+}
+
+/// What one earlier step produced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepContent {
+    /// The step's name.
+    pub step: String,
+    /// What it produced.
+    pub content: String,
+}
+
+/// What a function step gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionInput {
+    /// Which function, and what `build` left for it.
+    pub function: FunctionCall,
+    /// The step's name.
+    pub step: String,
+    /// The message the run was started with.
+    pub message: String,
+    /// What the step before produced.
+    pub previous: Option<String>,
+    /// All finished steps, in order.
+    pub outputs: Vec<StepContent>,
+}

@@ -1,0 +1,434 @@
+//! The one door from a draft to a graph that may run.
+
+use std::collections::BTreeSet;
+
+use super::draft::{Executor, GraphDraft, NodeDraft, Step};
+
+/// How large a graph may be. Lengths are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphLimits {
+    /// Steps and sequences together.
+    pub nodes: usize,
+    /// How deep sequences may stand in one another.
+    pub depth: usize,
+    /// Names of workflows, steps, agents, functions and models.
+    pub name_bytes: usize,
+    /// A description.
+    pub description_bytes: usize,
+    /// One agent's instructions, or one function's argument.
+    pub text_bytes: usize,
+}
+
+impl Default for GraphLimits {
+    /// Ten times what the largest workflow we have met needs, and small enough that checking
+    /// and storing the graph costs less than one model call.
+    fn default() -> Self {
+        Self {
+            nodes: 1_000,
+            depth: 32,
+            name_bytes: 256,
+            description_bytes: 4_096,
+            text_bytes: 256 * 1024,
+        }
+    }
+}
+
+/// One thing that is wrong with a draft, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "a fact says in its sentence what its fields are"
+)]
+pub enum GraphFault {
+    /// More nodes than [`GraphLimits::nodes`].
+    #[error("the graph has {found} nodes; at most {limit} are allowed")]
+    TooManyNodes { found: usize, limit: usize },
+    /// A child or the root names a place that is not in the list.
+    #[error("{place}: there is no node {index}")]
+    UnknownNode { place: String, index: u32 },
+    /// A node is the child of two nodes, or of itself by some way round.
+    #[error("node {index} has more than one parent or is its own ancestor")]
+    SharedNode { index: u32 },
+    /// A node that no way from the root leads to.
+    #[error("node {index} is not reachable from the root")]
+    Orphan { index: u32 },
+    /// More levels than [`GraphLimits::depth`].
+    #[error("{place}: sequences are nested deeper than {limit}")]
+    TooDeep { place: String, limit: usize },
+    /// Two steps of one name.
+    #[error("{place}: the name is used by an earlier step")]
+    SameName { place: String },
+    /// A name or text that must not be empty is.
+    #[error("{place}: must not be empty")]
+    Empty { place: String },
+    /// A name or text is over its limit.
+    #[error("{place}: is {found} bytes long; at most {limit} are allowed")]
+    TooLong {
+        place: String,
+        found: usize,
+        limit: usize,
+    },
+    /// A number is outside what the contract allows.
+    #[error("{place}: must be {rule}")]
+    OutOfRange { place: String, rule: &'static str },
+}
+
+/// A graph that passed [`GraphDraft::check`].
+///
+/// Invariant: step names are unique, every text is within its limit, and the steps stand in
+/// the order they run in. The fields are private so that `check` stays the only door.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepGraph {
+    name: String,
+    description: Option<String>,
+    steps: Vec<Step>,
+}
+
+impl StepGraph {
+    /// The workflow's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the workflow is for.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// The steps in the order they run in.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+impl GraphDraft {
+    /// Checks everything at once and reports all faults, each with its place.
+    ///
+    /// # Errors
+    /// At least one fault; at most one per node and text, so the list is bounded by the limits.
+    pub fn check(self, limits: &GraphLimits) -> Result<StepGraph, Vec<GraphFault>> {
+        if limits.nodes < self.nodes.len() {
+            return Err(vec![GraphFault::TooManyNodes {
+                found: self.nodes.len(),
+                limit: limits.nodes,
+            }]);
+        }
+        let mut walk = Walk::new(&self, limits);
+        walk.name("workflow", &self.name);
+        walk.text(
+            "workflow description",
+            self.description.as_deref().unwrap_or("-"),
+            limits.description_bytes,
+        );
+        walk.node("root", self.root, 0);
+        walk.orphans();
+        if !walk.faults.is_empty() {
+            return Err(walk.faults);
+        }
+        let order = walk.order;
+        let mut nodes: Vec<Option<NodeDraft>> = self.nodes.into_iter().map(Some).collect();
+        let steps = order.into_iter().filter_map(|it| match nodes[it].take() {
+            Some(NodeDraft::Step(step)) => Some(step),
+            _ => None,
+        });
+        Ok(StepGraph {
+            name: self.name,
+            description: self.description,
+            steps: steps.collect(),
+        })
+    }
+}
+
+/// One walk over a draft: what was seen, and what was wrong.
+struct Walk<'a> {
+    draft: &'a GraphDraft,
+    limits: &'a GraphLimits,
+    seen: Vec<bool>,
+    names: BTreeSet<&'a str>,
+    order: Vec<usize>,
+    faults: Vec<GraphFault>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(draft: &'a GraphDraft, limits: &'a GraphLimits) -> Self {
+        let seen = vec![false; draft.nodes.len()];
+        Self {
+            draft,
+            limits,
+            seen,
+            names: BTreeSet::new(),
+            order: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    fn node(&mut self, place: &str, index: u32, depth: usize) {
+        let at = index as usize;
+        let Some(node) = self.draft.nodes.get(at) else {
+            return self.faults.push(GraphFault::UnknownNode {
+                place: place.to_owned(),
+                index,
+            });
+        };
+        if std::mem::replace(&mut self.seen[at], true) {
+            return self.faults.push(GraphFault::SharedNode { index });
+        }
+        let place = format!("node {index}");
+        match node {
+            NodeDraft::Step(step) => {
+                self.step(&place, step);
+                self.order.push(at);
+            }
+            NodeDraft::Sequence(_) if depth == self.limits.depth => {
+                self.faults.push(GraphFault::TooDeep {
+                    place,
+                    limit: depth,
+                });
+            }
+            NodeDraft::Sequence(children) => {
+                // A child named twice is reported once, however long the list is.
+                for &child in children.iter().take(self.draft.nodes.len() + 1) {
+                    self.node(&place, child, depth + 1);
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, place: &str, step: &'a Step) {
+        self.name(&format!("{place} step"), &step.name);
+        if !self.names.insert(&step.name) {
+            self.faults.push(GraphFault::SameName {
+                place: format!("{place} step"),
+            });
+        }
+        let description = step.description.as_deref().unwrap_or("-");
+        self.text(
+            &format!("{place} description"),
+            description,
+            self.limits.description_bytes,
+        );
+        match &step.executor {
+            Executor::Agent(agent) => {
+                self.name(&format!("{place} agent"), &agent.name);
+                self.name(&format!("{place} model"), &agent.model.id);
+                self.name(
+                    &format!("{place} provider"),
+                    agent.model.provider.as_deref().unwrap_or("-"),
+                );
+                self.text(
+                    &format!("{place} instructions"),
+                    &agent.instructions,
+                    self.limits.text_bytes,
+                );
+                self.numbers(place, agent.temperature, agent.max_output_tokens);
+            }
+            Executor::Function(function) => {
+                self.name(&format!("{place} function"), &function.name);
+                let argument = function.argument.as_deref().unwrap_or_default();
+                self.text(
+                    &format!("{place} argument"),
+                    argument,
+                    self.limits.text_bytes,
+                );
+            }
+        }
+    }
+
+    fn numbers(&mut self, place: &str, temperature: Option<f32>, max_output_tokens: Option<u32>) {
+        if temperature.is_some_and(|it| !(0.0..=2.0).contains(&it)) {
+            let place = format!("{place} temperature");
+            self.faults.push(GraphFault::OutOfRange {
+                place,
+                rule: "between 0 and 2",
+            });
+        }
+        if max_output_tokens == Some(0) {
+            let place = format!("{place} max-output-tokens");
+            self.faults.push(GraphFault::OutOfRange {
+                place,
+                rule: "at least 1",
+            });
+        }
+    }
+
+    fn orphans(&mut self) {
+        // Behind another fault a subtree was not walked; its nodes are no orphans.
+        if !self.faults.is_empty() {
+            return;
+        }
+        for (index, _) in self.seen.iter().enumerate().filter(|(_, seen)| !**seen) {
+            self.faults.push(GraphFault::Orphan {
+                index: index as u32,
+            });
+        }
+    }
+
+    fn name(&mut self, place: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.faults.push(GraphFault::Empty {
+                place: format!("{place} name"),
+            });
+        }
+        self.text(&format!("{place} name"), text, self.limits.name_bytes);
+    }
+
+    fn text(&mut self, place: &str, text: &str, limit: usize) {
+        if limit < text.len() {
+            self.faults.push(GraphFault::TooLong {
+                place: place.to_owned(),
+                found: text.len(),
+                limit,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::draft::FunctionCall;
+    use super::*;
+
+    fn step(name: &str) -> NodeDraft {
+        let executor = Executor::Function(FunctionCall {
+            name: "f".into(),
+            argument: None,
+        });
+        NodeDraft::Step(Step {
+            name: name.into(),
+            description: None,
+            executor,
+        })
+    }
+
+    fn graph(nodes: Vec<NodeDraft>, root: u32) -> GraphDraft {
+        GraphDraft {
+            name: "w".into(),
+            description: None,
+            nodes,
+            root,
+        }
+    }
+
+    fn faults(draft: GraphDraft) -> Vec<String> {
+        let faults = draft
+            .check(&GraphLimits::default())
+            .expect_err("the draft is bad");
+        faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn sequences_in_sequences_run_in_reading_order() {
+        let nodes = vec![
+            step("c"),
+            NodeDraft::Sequence(vec![3, 4]),
+            NodeDraft::Sequence(vec![1, 0]),
+            step("a"),
+            step("b"),
+        ];
+        let graph = graph(nodes, 2).check(&GraphLimits::default()).unwrap();
+        let names: Vec<_> = graph.steps().iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn an_empty_sequence_is_a_workflow_without_steps() {
+        let graph = graph(vec![NodeDraft::Sequence(vec![])], 0).check(&GraphLimits::default());
+        assert!(graph.unwrap().steps().is_empty());
+    }
+
+    #[test]
+    fn a_cycle_is_found() {
+        let nodes = vec![NodeDraft::Sequence(vec![1]), NodeDraft::Sequence(vec![0])];
+        assert_eq!(
+            faults(graph(nodes, 0)),
+            ["node 0 has more than one parent or is its own ancestor"]
+        );
+    }
+
+    #[test]
+    fn a_node_with_two_parents_is_found() {
+        let nodes = vec![NodeDraft::Sequence(vec![1, 1]), step("a")];
+        assert_eq!(
+            faults(graph(nodes, 0)),
+            ["node 1 has more than one parent or is its own ancestor"]
+        );
+    }
+
+    #[test]
+    fn places_that_do_not_exist_are_found() {
+        assert_eq!(faults(graph(vec![], 0)), ["root: there is no node 0"]);
+        let nodes = vec![NodeDraft::Sequence(vec![99])];
+        assert_eq!(faults(graph(nodes, 0)), ["node 0: there is no node 99"]);
+    }
+
+    #[test]
+    fn an_orphan_is_found() {
+        assert_eq!(
+            faults(graph(vec![step("a"), step("b")], 0)),
+            ["node 1 is not reachable from the root"]
+        );
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let nodes = vec![
+            NodeDraft::Sequence(vec![1, 2, 3]),
+            step("a"),
+            step("a"),
+            step(" "),
+        ];
+        assert_eq!(
+            faults(graph(nodes, 0)),
+            [
+                "node 2 step: the name is used by an earlier step",
+                "node 3 step name: must not be empty"
+            ]
+        );
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let mut nodes: Vec<_> = (1..=40).map(|it| NodeDraft::Sequence(vec![it])).collect();
+        nodes.push(step("a"));
+        assert_eq!(
+            faults(graph(nodes, 0)),
+            ["node 32: sequences are nested deeper than 32"]
+        );
+    }
+
+    #[test]
+    fn lengths_and_counts_are_bounded() {
+        let nodes = vec![step(&"x".repeat(257))];
+        assert_eq!(
+            faults(graph(nodes, 0)),
+            ["node 0 step name: is 257 bytes long; at most 256 are allowed"]
+        );
+        let nodes = vec![step("a"); 1_001];
+        assert_eq!(
+            faults(graph(nodes, 0)),
+            ["the graph has 1001 nodes; at most 1000 are allowed"]
+        );
+    }
+
+    fn any_node() -> impl Strategy<Value = NodeDraft> {
+        prop_oneof![
+            "[a-c]{0,2}".prop_map(|it| step(&it)),
+            proptest::collection::vec(0u32..12, 0..6).prop_map(NodeDraft::Sequence),
+        ]
+    }
+
+    proptest! {
+        /// Whatever a guest draws: the check ends, and what passes keeps the promises.
+        #[test]
+        fn what_passes_keeps_the_promises(nodes in proptest::collection::vec(any_node(), 0..12), root in 0u32..12) {
+            let steps = nodes.iter().filter(|it| matches!(it, NodeDraft::Step(_))).count();
+            if let Ok(graph) = graph(nodes, root).check(&GraphLimits::default()) {
+                prop_assert_eq!(graph.steps().len(), steps);
+                let names: BTreeSet<_> = graph.steps().iter().map(|it| &it.name).collect();
+                prop_assert_eq!(names.len(), steps);
+            }
+        }
+    }
+}

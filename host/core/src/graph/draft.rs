@@ -1,0 +1,54 @@
+//! A graph as somebody drew it. Nothing is known about it yet.
+
+use crate::agent::Agent;
+
+/// What a guest is asked to run itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionCall {
+    /// The guest's name for it.
+    pub name: String,
+    /// What `build` hands to it.
+    pub argument: Option<String>,
+}
+
+/// Who does the work of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Executor {
+    /// A model with a standing order.
+    Agent(Agent),
+    /// A function of the plugin.
+    Function(FunctionCall),
+}
+
+/// One piece of work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Unique in the workflow.
+    pub name: String,
+    /// Shown in the workflow's detail.
+    pub description: Option<String>,
+    /// Who does it.
+    pub executor: Executor,
+}
+
+/// One node; children are named by their place in [`GraphDraft::nodes`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum NodeDraft {
+    /// A leaf.
+    Step(Step),
+    /// One after the other.
+    Sequence(Vec<u32>),
+}
+
+/// A graph as drawn: a flat list, because the contract has no recursive types.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphDraft {
+    /// Shown in results as the workflow's name.
+    pub name: String,
+    /// Shown in the workflow's detail.
+    pub description: Option<String>,
+    /// Every node, in any order.
+    pub nodes: Vec<NodeDraft>,
+    /// The place of the outermost node.
+    pub root: u32,
+}

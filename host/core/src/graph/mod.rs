@@ -1,0 +1,7 @@
+//! Step graphs: as drawn by a plugin, and as checked by the host.
+
+mod check;
+mod draft;
+
+pub use check::{GraphFault, GraphLimits, StepGraph};
+pub use draft::{Executor, FunctionCall, GraphDraft, NodeDraft, Step};

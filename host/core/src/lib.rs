@@ -1,0 +1,16 @@
+//! The words of the house and their laws: ids, who asks, graphs, events, whose fault.
+//!
+//! Nothing here waits, reads a clock or knows a database, so nothing outside can make it fail.
+
+pub mod agent;
+pub mod blame;
+pub mod call;
+pub mod capability;
+pub mod context;
+pub mod event;
+pub mod graph;
+pub mod ids;
+pub mod plugin;
+pub mod principal;
+pub mod run;
+pub mod time;

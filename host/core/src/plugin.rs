@@ -1,0 +1,21 @@
+//! What a plugin says about itself, checked.
+
+use serde_json::{Map, Value};
+
+use crate::capability::Capability;
+use crate::ids::WorkflowId;
+
+/// The answer of a plugin's `describe`, after the host checked its form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// What the plugin calls its workflow.
+    pub id: WorkflowId,
+    /// Shown in listings.
+    pub name: Option<String>,
+    /// Shown in listings.
+    pub description: Option<String>,
+    /// JSON Schema of `factory_input`; a JSON object.
+    pub input_schema: Option<Map<String, Value>>,
+    /// What the plugin asks for.
+    pub capabilities: Vec<Capability>,
+}

@@ -1,0 +1,62 @@
+//! A run: what is pinned when it is accepted, and where it stands.
+
+use std::sync::Arc;
+
+use crate::context::RequestContext;
+use crate::graph::StepGraph;
+use crate::ids::{Digest, RunId, SessionId, UserId, WorkflowId};
+use crate::time::Timestamp;
+
+/// Where the graph of a run came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A factory: exactly this component drew the graph and runs its function steps.
+    Plugin(Digest),
+    /// A workflow declared in a file; it has no code.
+    Declared,
+}
+
+/// How much of a run is kept and told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// The run was started as a stream: the model is asked for pieces, and pieces are events.
+    Streamed,
+    /// Nobody listens: the model is asked for whole answers.
+    Quiet,
+}
+
+/// Everything a run needs to go on, pinned at admission and never changed after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPin {
+    /// Made by the host.
+    pub id: RunId,
+    /// What was asked for.
+    pub workflow: WorkflowId,
+    /// The conversation it belongs to.
+    pub session: SessionId,
+    /// Who it belongs to.
+    pub user: Option<UserId>,
+    /// The message.
+    pub input: String,
+    /// Whether pieces are told.
+    pub telling: Telling,
+    /// Which code drew the graph.
+    pub origin: Origin,
+    /// What the factory was told.
+    pub context: Arc<RequestContext>,
+    /// What it drew, checked.
+    pub graph: Arc<StepGraph>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Accepted, and not finished.
+    Running,
+    /// All steps are done, or one ended the workflow early.
+    Completed,
+    /// A step failed.
+    Failed,
+}
