@@ -27,10 +27,7 @@ pub struct Agent {
 impl Agent {
     /// The name as an id: lower case, blanks as `-`.
     pub fn id(&self) -> String {
-        self.name
-            .trim()
-            .to_lowercase()
-            .replace(char::is_whitespace, "-")
+        self.name.trim().to_lowercase().replace(char::is_whitespace, "-")
     }
 }
 

@@ -76,9 +76,7 @@ impl Grants {
 
     /// Asked ∩ allowed.
     pub fn of(asked: &[Capability], allowed: &[Capability]) -> Self {
-        let granted = asked
-            .iter()
-            .filter(|it| allowed.iter().any(|by| by.includes(it)));
+        let granted = asked.iter().filter(|it| allowed.iter().any(|by| by.includes(it)));
         Self(granted.cloned().collect())
     }
 
@@ -89,9 +87,7 @@ impl Grants {
 
     /// Whether a request to this host was granted.
     pub fn http(&self, host: &str) -> bool {
-        self.0
-            .iter()
-            .any(|it| matches!(it, Capability::Http(pattern) if pattern.covers(host)))
+        self.0.iter().any(|it| matches!(it, Capability::Http(pattern) if pattern.covers(host)))
     }
 
     /// All of them, in order.
@@ -119,16 +115,8 @@ mod tests {
 
     #[test]
     fn only_what_is_asked_and_allowed_is_granted() {
-        let asked = [
-            Capability::Clock,
-            http("api.example.com"),
-            http("evil.test"),
-        ];
-        let allowed = [
-            Capability::Clock,
-            Capability::Randomness,
-            http("*.example.com"),
-        ];
+        let asked = [Capability::Clock, http("api.example.com"), http("evil.test")];
+        let allowed = [Capability::Clock, Capability::Randomness, http("*.example.com")];
         let grants = Grants::of(&asked, &allowed);
         assert!(grants.has(&Capability::Clock));
         assert!(!grants.has(&Capability::Randomness));

@@ -145,10 +145,7 @@ pub struct StepOutput {
 
 /// One fact about a run. Facts are never changed, only added to.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    missing_docs,
-    reason = "a fact says in its sentence what its fields are"
-)]
+#[expect(missing_docs, reason = "a fact says in its sentence what its fields are")]
 pub enum RunEvent {
     /// The run began.
     RunStarted,
@@ -158,18 +155,11 @@ pub enum RunEvent {
     /// A step began.
     StepStarted { step: StepIndex },
     /// The step's model is being asked. `call` names the call; the same step gives the same name.
-    ModelCalled {
-        step: StepIndex,
-        call: Uuid,
-        model: ModelIdentity,
-    },
+    ModelCalled { step: StepIndex, call: Uuid, model: ModelIdentity },
     /// A piece of the answer. Only in runs that are told as streams.
     ModelDelta { step: StepIndex, text: String },
     /// The model's whole answer. Never asked for again.
-    ModelAnswered {
-        step: StepIndex,
-        answer: ModelAnswer,
-    },
+    ModelAnswered { step: StepIndex, answer: ModelAnswer },
     /// The plugin's function is being called.
     FunctionCalled { step: StepIndex },
     /// What the function gave.
@@ -177,10 +167,7 @@ pub enum RunEvent {
     /// A step is done.
     StepCompleted { step: StepIndex, output: StepOutput },
     /// A step failed, and with it the run.
-    StepFailed {
-        step: StepIndex,
-        failure: StepFailure,
-    },
+    StepFailed { step: StepIndex, failure: StepFailure },
     /// All is done. The content is that of the last finished step.
     RunCompleted,
     /// The run ended without a result.

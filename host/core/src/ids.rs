@@ -110,9 +110,7 @@ impl RunId {
     /// # Errors
     /// The text is not a UUID.
     pub fn parse(text: &str) -> Result<Self, IdFault> {
-        Uuid::try_parse(text)
-            .map(Self)
-            .map_err(|_| IdFault::NotUuid)
+        Uuid::try_parse(text).map(Self).map_err(|_| IdFault::NotUuid)
     }
 
     /// The UUID itself.
@@ -156,7 +154,7 @@ impl Digest {
             return None;
         }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        for (byte, pair) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
             *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
         }
         Some(Self(bytes))

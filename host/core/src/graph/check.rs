@@ -35,10 +35,7 @@ impl Default for GraphLimits {
 
 /// One thing that is wrong with a draft, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(
-    missing_docs,
-    reason = "a fact says in its sentence what its fields are"
-)]
+#[expect(missing_docs, reason = "a fact says in its sentence what its fields are")]
 pub enum GraphFault {
     /// More nodes than [`GraphLimits::nodes`].
     #[error("the graph has {found} nodes; at most {limit} are allowed")]
@@ -63,11 +60,7 @@ pub enum GraphFault {
     Empty { place: String },
     /// A name or text is over its limit.
     #[error("{place}: is {found} bytes long; at most {limit} are allowed")]
-    TooLong {
-        place: String,
-        found: usize,
-        limit: usize,
-    },
+    TooLong { place: String, found: usize, limit: usize },
     /// A number is outside what the contract allows.
     #[error("{place}: must be {rule}")]
     OutOfRange { place: String, rule: &'static str },
@@ -131,11 +124,7 @@ impl GraphDraft {
             Some(NodeDraft::Step(step)) => Some(step),
             _ => None,
         });
-        Ok(StepGraph {
-            name: self.name,
-            description: self.description,
-            steps: steps.collect(),
-        })
+        Ok(StepGraph { name: self.name, description: self.description, steps: steps.collect() })
     }
 }
 
@@ -152,23 +141,13 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(draft: &'a GraphDraft, limits: &'a GraphLimits) -> Self {
         let seen = vec![false; draft.nodes.len()];
-        Self {
-            draft,
-            limits,
-            seen,
-            names: BTreeSet::new(),
-            order: Vec::new(),
-            faults: Vec::new(),
-        }
+        Self { draft, limits, seen, names: BTreeSet::new(), order: Vec::new(), faults: Vec::new() }
     }
 
     fn node(&mut self, place: &str, index: u32, depth: usize) {
         let at = index as usize;
         let Some(node) = self.draft.nodes.get(at) else {
-            return self.faults.push(GraphFault::UnknownNode {
-                place: place.to_owned(),
-                index,
-            });
+            return self.faults.push(GraphFault::UnknownNode { place: place.to_owned(), index });
         };
         if std::mem::replace(&mut self.seen[at], true) {
             return self.faults.push(GraphFault::SharedNode { index });
@@ -180,10 +159,7 @@ impl<'a> Walk<'a> {
                 self.order.push(at);
             }
             NodeDraft::Sequence(_) if depth == self.limits.depth => {
-                self.faults.push(GraphFault::TooDeep {
-                    place,
-                    limit: depth,
-                });
+                self.faults.push(GraphFault::TooDeep { place, limit: depth });
             }
             NodeDraft::Sequence(children) => {
                 // A child named twice is reported once, however long the list is.
@@ -197,16 +173,10 @@ impl<'a> Walk<'a> {
     fn step(&mut self, place: &str, step: &'a Step) {
         self.name(&format!("{place} step"), &step.name);
         if !self.names.insert(&step.name) {
-            self.faults.push(GraphFault::SameName {
-                place: format!("{place} step"),
-            });
+            self.faults.push(GraphFault::SameName { place: format!("{place} step") });
         }
         let description = step.description.as_deref().unwrap_or("-");
-        self.text(
-            &format!("{place} description"),
-            description,
-            self.limits.description_bytes,
-        );
+        self.text(&format!("{place} description"), description, self.limits.description_bytes);
         match &step.executor {
             Executor::Agent(agent) => {
                 self.name(&format!("{place} agent"), &agent.name);
@@ -225,11 +195,7 @@ impl<'a> Walk<'a> {
             Executor::Function(function) => {
                 self.name(&format!("{place} function"), &function.name);
                 let argument = function.argument.as_deref().unwrap_or_default();
-                self.text(
-                    &format!("{place} argument"),
-                    argument,
-                    self.limits.text_bytes,
-                );
+                self.text(&format!("{place} argument"), argument, self.limits.text_bytes);
             }
         }
     }
@@ -237,17 +203,11 @@ impl<'a> Walk<'a> {
     fn numbers(&mut self, place: &str, temperature: Option<f32>, max_output_tokens: Option<u32>) {
         if temperature.is_some_and(|it| !(0.0..=2.0).contains(&it)) {
             let place = format!("{place} temperature");
-            self.faults.push(GraphFault::OutOfRange {
-                place,
-                rule: "between 0 and 2",
-            });
+            self.faults.push(GraphFault::OutOfRange { place, rule: "between 0 and 2" });
         }
         if max_output_tokens == Some(0) {
             let place = format!("{place} max-output-tokens");
-            self.faults.push(GraphFault::OutOfRange {
-                place,
-                rule: "at least 1",
-            });
+            self.faults.push(GraphFault::OutOfRange { place, rule: "at least 1" });
         }
     }
 
@@ -257,17 +217,13 @@ impl<'a> Walk<'a> {
             return;
         }
         for (index, _) in self.seen.iter().enumerate().filter(|(_, seen)| !**seen) {
-            self.faults.push(GraphFault::Orphan {
-                index: index as u32,
-            });
+            self.faults.push(GraphFault::Orphan { index: index as u32 });
         }
     }
 
     fn name(&mut self, place: &str, text: &str) {
         if text.trim().is_empty() {
-            self.faults.push(GraphFault::Empty {
-                place: format!("{place} name"),
-            });
+            self.faults.push(GraphFault::Empty { place: format!("{place} name") });
         }
         self.text(&format!("{place} name"), text, self.limits.name_bytes);
     }
@@ -291,30 +247,16 @@ mod tests {
     use super::*;
 
     fn step(name: &str) -> NodeDraft {
-        let executor = Executor::Function(FunctionCall {
-            name: "f".into(),
-            argument: None,
-        });
-        NodeDraft::Step(Step {
-            name: name.into(),
-            description: None,
-            executor,
-        })
+        let executor = Executor::Function(FunctionCall { name: "f".into(), argument: None });
+        NodeDraft::Step(Step { name: name.into(), description: None, executor })
     }
 
     fn graph(nodes: Vec<NodeDraft>, root: u32) -> GraphDraft {
-        GraphDraft {
-            name: "w".into(),
-            description: None,
-            nodes,
-            root,
-        }
+        GraphDraft { name: "w".into(), description: None, nodes, root }
     }
 
     fn faults(draft: GraphDraft) -> Vec<String> {
-        let faults = draft
-            .check(&GraphLimits::default())
-            .expect_err("the draft is bad");
+        let faults = draft.check(&GraphLimits::default()).expect_err("the draft is bad");
         faults.iter().map(ToString::to_string).collect()
     }
 
@@ -373,12 +315,7 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let nodes = vec![
-            NodeDraft::Sequence(vec![1, 2, 3]),
-            step("a"),
-            step("a"),
-            step(" "),
-        ];
+        let nodes = vec![NodeDraft::Sequence(vec![1, 2, 3]), step("a"), step("a"), step(" ")];
         assert_eq!(
             faults(graph(nodes, 0)),
             [
@@ -392,10 +329,7 @@ mod tests {
     fn depth_is_bounded() {
         let mut nodes: Vec<_> = (1..=40).map(|it| NodeDraft::Sequence(vec![it])).collect();
         nodes.push(step("a"));
-        assert_eq!(
-            faults(graph(nodes, 0)),
-            ["node 32: sequences are nested deeper than 32"]
-        );
+        assert_eq!(faults(graph(nodes, 0)), ["node 32: sequences are nested deeper than 32"]);
     }
 
     #[test]
@@ -406,10 +340,7 @@ mod tests {
             ["node 0 step name: is 257 bytes long; at most 256 are allowed"]
         );
         let nodes = vec![step("a"); 1_001];
-        assert_eq!(
-            faults(graph(nodes, 0)),
-            ["the graph has 1001 nodes; at most 1000 are allowed"]
-        );
+        assert_eq!(faults(graph(nodes, 0)), ["the graph has 1001 nodes; at most 1000 are allowed"]);
     }
 
     fn any_node() -> impl Strategy<Value = NodeDraft> {
