@@ -1,0 +1,158 @@
+//! The machine of one run: what to note and what to do next.
+
+use std::sync::Arc;
+
+use stepmill_core::call::{FunctionInput, ModelRequest, StepContent};
+use stepmill_core::event::{
+    JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
+};
+use stepmill_core::graph::{Executor, Step};
+use stepmill_core::run::RunPin;
+
+use crate::record::{RunRecord, StepRecord, StepState};
+
+/// What has to be done outside before the run goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Ask the model; its answer, or the failure, is an event of this step.
+    AskModel(StepIndex, ModelRequest),
+    /// Call the plugin's function; its answer, or the failure, is an event of this step.
+    CallFunction(StepIndex, FunctionInput),
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// A fact that follows from what is known.
+    Note(RunEvent),
+    /// Something outside has to happen. Everything noted must be in the journal before.
+    Do(Action),
+    /// Nothing: the run has ended.
+    Finished,
+}
+
+/// One run's decisions.
+///
+/// The driver asks [`Machine::next`], and tells [`Machine::apply`] every entry of the journal,
+/// those it replays and those it adds, in order.
+#[derive(Debug)]
+pub struct Machine {
+    pin: Arc<RunPin>,
+    models: Vec<Option<ModelIdentity>>,
+    record: RunRecord,
+}
+
+impl Machine {
+    /// A machine at the very beginning. `models` says for each step who answers its agent;
+    /// `None` fails an agent step, and means nothing to a function step.
+    pub fn new(pin: Arc<RunPin>, models: Vec<Option<ModelIdentity>>) -> Self {
+        Self { pin, models, record: RunRecord::default() }
+    }
+
+    /// Takes one entry of the journal.
+    pub fn apply(&mut self, entry: &JournalEntry) {
+        self.record.apply(entry);
+    }
+
+    /// What the journal adds up to so far.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// What comes next. The same journal gives the same answer.
+    pub fn next(&self) -> Next {
+        if self.record.ending().is_some() {
+            return Next::Finished;
+        }
+        if self.record.started_at().is_none() {
+            return Next::Note(RunEvent::RunStarted);
+        }
+        match self.record.steps().last() {
+            None => Next::Note(self.step_or_end(StepIndex(0))),
+            Some(last) => self.after(last),
+        }
+    }
+
+    fn after(&self, record: &StepRecord) -> Next {
+        let step = record.index;
+        match &record.state {
+            StepState::Started => Next::Note(self.call(step)),
+            StepState::AskingModel(_) | StepState::CallingFunction => match self.action(step) {
+                Some(action) => Next::Do(action),
+                None => Next::Note(failed(step)),
+            },
+            StepState::ModelAnswered(_, answer) => {
+                let output = StepOutput { content: answer.content.clone(), stop: false };
+                Next::Note(RunEvent::StepCompleted { step, output })
+            }
+            StepState::FunctionAnswered(output) => {
+                Next::Note(RunEvent::StepCompleted { step, output: output.clone() })
+            }
+            StepState::CompletedByModel(_, _, output) | StepState::CompletedByFunction(output) => {
+                if output.stop {
+                    return Next::Note(RunEvent::RunCompleted);
+                }
+                Next::Note(self.step_or_end(StepIndex(step.0 + 1)))
+            }
+            StepState::Failed(_, failure) => Next::Note(RunEvent::RunFailed { failure: *failure }),
+        }
+    }
+
+    fn step_or_end(&self, step: StepIndex) -> RunEvent {
+        match self.step(step) {
+            Some(_) => RunEvent::StepStarted { step },
+            None => RunEvent::RunCompleted,
+        }
+    }
+
+    fn call(&self, step: StepIndex) -> RunEvent {
+        match self.step(step).map(|it| &it.executor) {
+            Some(Executor::Agent(_)) => match self.models.get(step.at()).cloned().flatten() {
+                Some(model) => {
+                    let call = self.pin.id.part(&format!("step/{}/call", step.0));
+                    RunEvent::ModelCalled { step, call, model }
+                }
+                None => RunEvent::StepFailed { step, failure: StepFailure::ModelUnknown },
+            },
+            Some(Executor::Function(_)) => RunEvent::FunctionCalled { step },
+            None => failed(step),
+        }
+    }
+
+    fn action(&self, step: StepIndex) -> Option<Action> {
+        let previous = self.record.content();
+        Some(match &self.step(step)?.executor {
+            Executor::Agent(agent) => {
+                Action::AskModel(step, ModelRequest::of(agent, previous.unwrap_or(&self.pin.input)))
+            }
+            Executor::Function(function) => Action::CallFunction(
+                step,
+                FunctionInput {
+                    function: function.clone(),
+                    step: self.step(step)?.name.clone(),
+                    message: self.pin.input.clone(),
+                    previous: previous.map(str::to_owned),
+                    outputs: self.outputs(),
+                },
+            ),
+        })
+    }
+
+    fn outputs(&self) -> Vec<StepContent> {
+        let done = self.record.steps().iter().filter_map(|it| Some((it.index, it.output()?)));
+        done.filter_map(|(index, output)| {
+            let step = self.step(index)?.name.clone();
+            Some(StepContent { step, content: output.content.clone() })
+        })
+        .collect()
+    }
+
+    fn step(&self, index: StepIndex) -> Option<&Step> {
+        self.pin.graph.steps().get(index.at())
+    }
+}
+
+/// The journal names a step that the pinned graph does not have: the stored run is damaged.
+fn failed(step: StepIndex) -> RunEvent {
+    RunEvent::StepFailed { step, failure: StepFailure::HostFailed }
+}

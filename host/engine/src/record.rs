@@ -1,0 +1,166 @@
+//! What a journal adds up to: each step, and how the run ended.
+
+use stepmill_core::agent::ModelAnswer;
+use stepmill_core::event::{
+    JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
+};
+use stepmill_core::run::RunStatus;
+use stepmill_core::time::Timestamp;
+use uuid::Uuid;
+
+/// A question put to a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelCall {
+    /// Names the call in events and results.
+    pub id: Uuid,
+    /// Who was asked.
+    pub model: ModelIdentity,
+    /// When.
+    pub asked_at: Timestamp,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepState {
+    /// Begun, and nothing asked yet.
+    Started,
+    /// The model was asked and has not answered.
+    AskingModel(ModelCall),
+    /// The model answered.
+    ModelAnswered(ModelCall, ModelAnswer),
+    /// The function was called and has not answered.
+    CallingFunction,
+    /// The function answered.
+    FunctionAnswered(StepOutput),
+    /// Done by a model.
+    CompletedByModel(ModelCall, ModelAnswer, StepOutput),
+    /// Done by a function.
+    CompletedByFunction(StepOutput),
+    /// Failed; the call it failed in, if there was one.
+    Failed(Option<ModelCall>, StepFailure),
+}
+
+/// One step that began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRecord {
+    /// Which.
+    pub index: StepIndex,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How far it is.
+    pub state: StepState,
+}
+
+impl StepRecord {
+    /// What it produced, if it is done.
+    pub fn output(&self) -> Option<&StepOutput> {
+        match &self.state {
+            StepState::CompletedByModel(_, _, output) | StepState::CompletedByFunction(output) => {
+                Some(output)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With a result.
+    Completed(Timestamp),
+    /// Without one.
+    Failed(Timestamp, StepFailure),
+}
+
+/// What a journal adds up to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunRecord {
+    started_at: Option<Timestamp>,
+    steps: Vec<StepRecord>,
+    ending: Option<Ending>,
+}
+
+impl RunRecord {
+    /// Adds up a whole journal.
+    pub fn of<'a>(journal: impl IntoIterator<Item = &'a JournalEntry>) -> Self {
+        let mut record = Self::default();
+        journal.into_iter().for_each(|entry| record.apply(entry));
+        record
+    }
+
+    /// Adds one fact. A fact that does not fit is not believed: the record stays as it is.
+    pub fn apply(&mut self, entry: &JournalEntry) {
+        let at = entry.at;
+        match &entry.event {
+            RunEvent::RunStarted => self.started_at = Some(at),
+            RunEvent::RunResumed | RunEvent::ModelDelta { .. } => {}
+            RunEvent::StepStarted { step } => {
+                self.steps.push(StepRecord {
+                    index: *step,
+                    started_at: at,
+                    state: StepState::Started,
+                });
+            }
+            RunEvent::ModelCalled { step, call, model } => {
+                let call = ModelCall { id: *call, model: model.clone(), asked_at: at };
+                self.change(*step, |_| StepState::AskingModel(call));
+            }
+            RunEvent::ModelAnswered { step, answer } => self.change(*step, |state| match state {
+                StepState::AskingModel(call) => StepState::ModelAnswered(call, answer.clone()),
+                other => other,
+            }),
+            RunEvent::FunctionCalled { step } => self.change(*step, |_| StepState::CallingFunction),
+            RunEvent::FunctionAnswered { step, output } => {
+                self.change(*step, |_| StepState::FunctionAnswered(output.clone()));
+            }
+            RunEvent::StepCompleted { step, output } => self.change(*step, |state| match state {
+                StepState::ModelAnswered(call, answer) => {
+                    StepState::CompletedByModel(call, answer, output.clone())
+                }
+                _ => StepState::CompletedByFunction(output.clone()),
+            }),
+            RunEvent::StepFailed { step, failure } => self.change(*step, |state| match state {
+                StepState::AskingModel(call) => StepState::Failed(Some(call), *failure),
+                _ => StepState::Failed(None, *failure),
+            }),
+            RunEvent::RunCompleted => self.ending = Some(Ending::Completed(at)),
+            RunEvent::RunFailed { failure } => self.ending = Some(Ending::Failed(at, *failure)),
+        }
+    }
+
+    fn change(&mut self, step: StepIndex, next: impl FnOnce(StepState) -> StepState) {
+        if let Some(record) = self.steps.iter_mut().rev().find(|it| it.index == step) {
+            let state = std::mem::replace(&mut record.state, StepState::Started);
+            record.state = next(state);
+        }
+    }
+
+    /// When the run began to run.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.started_at
+    }
+
+    /// Every step that began, in order.
+    pub fn steps(&self) -> &[StepRecord] {
+        &self.steps
+    }
+
+    /// How it ended, if it did.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> RunStatus {
+        match self.ending {
+            None => RunStatus::Running,
+            Some(Ending::Completed(_)) => RunStatus::Completed,
+            Some(Ending::Failed(..)) => RunStatus::Failed,
+        }
+    }
+
+    /// What the last finished step produced.
+    pub fn content(&self) -> Option<&str> {
+        self.steps.iter().rev().find_map(StepRecord::output).map(|it| it.content.as_str())
+    }
+}

@@ -1,0 +1,283 @@
+//! The machine as a driver sees it: journals in, decisions out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
+use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::event::{
+    JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
+};
+use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step};
+use stepmill_core::ids::{RunId, SessionId, TenantId, WorkflowId};
+use stepmill_core::principal::TrustedClaims;
+use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
+use stepmill_core::time::Timestamp;
+use stepmill_engine::{Action, Machine, Next};
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Agent,
+    Function,
+    UnknownModel,
+}
+
+fn pin(kinds: &[Kind]) -> Arc<RunPin> {
+    let step = |(at, kind): (usize, &Kind)| {
+        let executor = match kind {
+            Kind::Function => Executor::Function(FunctionCall { name: "f".into(), argument: None }),
+            Kind::Agent | Kind::UnknownModel => Executor::Agent(Agent {
+                name: format!("Agent {at}"),
+                model: ModelName { id: "m".into(), provider: None },
+                instructions: format!("order {at}"),
+                temperature: None,
+                max_output_tokens: None,
+            }),
+        };
+        NodeDraft::Step(Step { name: format!("s{at}"), description: None, executor })
+    };
+    let mut nodes: Vec<_> = kinds.iter().enumerate().map(step).collect();
+    let root = nodes.len() as u32;
+    nodes.push(NodeDraft::Sequence((0..root).collect()));
+    let draft = GraphDraft { name: "w".into(), description: None, nodes, root };
+    let tenant = TenantId::new("t").unwrap();
+    Arc::new(RunPin {
+        id: RunId::from_uuid(Uuid::from_u128(1)),
+        workflow: WorkflowId::new("w").unwrap(),
+        session: SessionId::new("s").unwrap(),
+        user: None,
+        input: "message".into(),
+        telling: Telling::Quiet,
+        origin: Origin::Declared,
+        context: Arc::new(RequestContext {
+            user: None,
+            session: None,
+            input: None,
+            request: RequestFacts { method: "POST".into(), path: "/".into(), headers: vec![] },
+            tenant,
+            trusted: TrustedClaims::default(),
+        }),
+        graph: Arc::new(draft.check(&GraphLimits::default()).unwrap()),
+        created_at: Timestamp::from_micros(0),
+    })
+}
+
+fn machine(kinds: &[Kind]) -> Machine {
+    let model = ModelIdentity { model: "m".into(), vendor: "V".into(), api: "V api".into() };
+    let models = kinds.iter().map(|it| matches!(it, Kind::Agent).then(|| model.clone()));
+    Machine::new(pin(kinds), models.collect())
+}
+
+fn answer(text: &str) -> ModelAnswer {
+    ModelAnswer {
+        content: text.into(),
+        usage: Usage::default(),
+        response_id: None,
+        first_token_micros: None,
+        duration_micros: 5,
+    }
+}
+
+/// A driver without an outside: outcomes come from a list.
+struct Drive {
+    machine: Machine,
+    journal: Vec<JournalEntry>,
+    actions: Vec<Action>,
+}
+
+impl Drive {
+    fn new(kinds: &[Kind]) -> Self {
+        Self { machine: machine(kinds), journal: vec![], actions: vec![] }
+    }
+
+    fn replay(kinds: &[Kind], journal: &[JournalEntry]) -> Self {
+        let mut drive = Self::new(kinds);
+        for entry in journal {
+            drive.machine.apply(entry);
+            drive.journal.push(entry.clone());
+        }
+        drive
+    }
+
+    fn note(&mut self, event: RunEvent) {
+        let sequence = self.journal.len() as u64;
+        let entry = JournalEntry { sequence, at: Timestamp::from_micros(sequence as i64), event };
+        self.machine.apply(&entry);
+        self.journal.push(entry);
+    }
+
+    fn run(&mut self, outcome: &mut dyn FnMut(&Action) -> RunEvent) {
+        loop {
+            match self.machine.next() {
+                Next::Note(event) => self.note(event),
+                Next::Do(action) => {
+                    let event = outcome(&action);
+                    self.actions.push(action);
+                    self.note(event);
+                }
+                Next::Finished => return,
+            }
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let word = |it: &JournalEntry| format!("{:?}", it.event);
+        let first = |it: String| it.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
+        self.journal.iter().map(word).map(first).collect()
+    }
+}
+
+/// Each action succeeds, and says which step it was.
+fn good(action: &Action) -> RunEvent {
+    match action {
+        Action::AskModel(step, request) => {
+            let content = format!("{}<{}>", request.instructions, request.message);
+            RunEvent::ModelAnswered { step: *step, answer: answer(&content) }
+        }
+        Action::CallFunction(step, input) => {
+            let content = format!("f<{}>", input.previous.as_ref().unwrap_or(&input.message));
+            RunEvent::FunctionAnswered { step: *step, output: StepOutput { content, stop: false } }
+        }
+    }
+}
+
+#[test]
+fn each_step_gets_what_the_one_before_produced() {
+    let mut drive = Drive::new(&[Kind::Agent, Kind::Function, Kind::Agent]);
+    drive.run(&mut good);
+    let record = drive.machine.record();
+    assert_eq!(record.content(), Some("order 2<f<order 0<message>>>"));
+    assert_eq!(record.status(), RunStatus::Completed);
+    assert_eq!(
+        drive.words(),
+        [
+            "RunStarted",
+            "StepStarted",
+            "ModelCalled",
+            "ModelAnswered",
+            "StepCompleted",
+            "StepStarted",
+            "FunctionCalled",
+            "FunctionAnswered",
+            "StepCompleted",
+            "StepStarted",
+            "ModelCalled",
+            "ModelAnswered",
+            "StepCompleted",
+            "RunCompleted"
+        ]
+    );
+}
+
+#[test]
+fn a_function_sees_every_earlier_step() {
+    let mut drive = Drive::new(&[Kind::Agent, Kind::Function]);
+    drive.run(&mut good);
+    let Some(Action::CallFunction(_, input)) = drive.actions.last() else {
+        panic!("a function was called")
+    };
+    assert_eq!(input.message, "message");
+    assert_eq!(input.outputs.len(), 1);
+    assert_eq!(input.outputs[0].step, "s0");
+    assert_eq!(input.outputs[0].content, "order 0<message>");
+}
+
+#[test]
+fn a_workflow_without_steps_completes() {
+    let mut drive = Drive::new(&[]);
+    drive.run(&mut good);
+    assert_eq!(drive.words(), ["RunStarted", "RunCompleted"]);
+}
+
+#[test]
+fn a_failed_step_fails_the_run_and_nothing_follows() {
+    let mut drive = Drive::new(&[Kind::Agent, Kind::Agent]);
+    drive.run(&mut |_| RunEvent::StepFailed {
+        step: StepIndex(0),
+        failure: StepFailure::ModelTimedOut,
+    });
+    assert_eq!(
+        drive.words(),
+        ["RunStarted", "StepStarted", "ModelCalled", "StepFailed", "RunFailed"]
+    );
+    assert_eq!(drive.actions.len(), 1);
+}
+
+#[test]
+fn a_model_nobody_knows_fails_its_step_without_a_call() {
+    let mut drive = Drive::new(&[Kind::Function, Kind::UnknownModel]);
+    drive.run(&mut good);
+    assert_eq!(
+        drive.words()[4..],
+        ["StepStarted", "StepFailed", "RunFailed"].map(String::from)[..]
+    );
+}
+
+#[test]
+fn a_step_may_end_the_workflow() {
+    let mut drive = Drive::new(&[Kind::Function, Kind::Agent]);
+    drive.run(&mut |_| {
+        let output = StepOutput { content: "enough".into(), stop: true };
+        RunEvent::FunctionAnswered { step: StepIndex(0), output }
+    });
+    assert_eq!(drive.machine.record().content(), Some("enough"));
+    assert_eq!(drive.words().last().map(String::as_str), Some("RunCompleted"));
+}
+
+fn kinds() -> impl Strategy<Value = Vec<Kind>> {
+    let kind = prop_oneof![Just(Kind::Agent), Just(Kind::Function), Just(Kind::UnknownModel)];
+    proptest::collection::vec(kind, 0..6)
+}
+
+/// Succeed, stop or fail, as the list says.
+fn scripted(script: &mut VecDeque<u8>) -> impl FnMut(&Action) -> RunEvent + '_ {
+    move |action| {
+        let (Action::AskModel(step, _) | Action::CallFunction(step, _)) = action;
+        match (script.pop_front(), action) {
+            (Some(1), _) => {
+                RunEvent::StepFailed { step: *step, failure: StepFailure::FunctionFailed }
+            }
+            (Some(2), Action::CallFunction(..)) => {
+                let output = StepOutput { content: "stop".into(), stop: true };
+                RunEvent::FunctionAnswered { step: *step, output }
+            }
+            _ => good(action),
+        }
+    }
+}
+
+proptest! {
+    /// A host dies after any entry: the next one goes on to the very same journal, and asks
+    /// nothing that is answered there.
+    #[test]
+    fn a_run_goes_on_from_any_entry(kinds in kinds(), script in proptest::collection::vec(0u8..6, 0..6), cut in 0usize..40) {
+        let mut whole = Drive::new(&kinds);
+        whole.run(&mut scripted(&mut script.clone().into()));
+
+        let cut = cut.min(whole.journal.len());
+        let answered = whole.journal[..cut].iter().filter(|it| matches!(
+            it.event,
+            RunEvent::ModelAnswered { .. } | RunEvent::FunctionAnswered { .. }
+        ) || matches!(it.event, RunEvent::StepFailed { failure: StepFailure::FunctionFailed, .. })).count();
+        let mut rest: VecDeque<u8> = script.iter().skip(answered).copied().collect();
+        let mut resumed = Drive::replay(&kinds, &whole.journal[..cut]);
+        resumed.run(&mut scripted(&mut rest));
+
+        prop_assert_eq!(&resumed.journal, &whole.journal);
+        prop_assert_eq!(&resumed.actions[..], &whole.actions[answered..]);
+    }
+
+    /// Whatever happens, a journal ends with exactly one ending.
+    #[test]
+    fn every_journal_ends_once(kinds in kinds(), script in proptest::collection::vec(0u8..6, 0..6)) {
+        let mut drive = Drive::new(&kinds);
+        drive.run(&mut scripted(&mut script.into()));
+        let endings = drive.journal.iter().filter(|it| it.event.is_last()).count();
+        prop_assert_eq!(endings, 1);
+        prop_assert!(drive.journal.last().is_some_and(|it| it.event.is_last()));
+    }
+}
