@@ -212,7 +212,7 @@ fn a_model_nobody_knows_fails_its_step_without_a_call() {
     let mut drive = Drive::new(&[Kind::Function, Kind::UnknownModel]);
     drive.run(&mut good);
     assert_eq!(
-        drive.words()[4..],
+        drive.words()[5..],
         ["StepStarted", "StepFailed", "RunFailed"].map(String::from)[..]
     );
 }
