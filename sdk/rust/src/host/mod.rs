@@ -1,0 +1,15 @@
+//! What the host offers: each part asks for the capability of its name, but the log.
+//!
+//! Where the host has to wait for an answer it suspends the plugin and serves others
+//! meanwhile, so a plain call is all there is.
+
+pub mod config;
+pub mod http;
+pub mod kv;
+pub mod log;
+
+/// The border: the true host, or in a plugin's own tests what they made up.
+#[cfg(not(target_family = "wasm"))]
+use crate::testing::border;
+#[cfg(target_family = "wasm")]
+use crate::wit::stepmill::plugin as border;

@@ -1,0 +1,260 @@
+//! Workflows, steps and agents: what a factory draws for one request.
+
+use crate::wit::stepmill::plugin::types as wire;
+
+/// One journey for one request: steps that run one after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workflow {
+    /// Shown in results.
+    pub name: String,
+    /// Shown in the workflow's detail.
+    pub description: Option<String>,
+    /// In the order they run in. Each gets the content of the one before.
+    pub steps: Vec<Step>,
+}
+
+impl Workflow {
+    /// A workflow without steps.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), description: None, steps: Vec::new() }
+    }
+
+    /// What the workflow is for.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// Adds a step after those there are.
+    pub fn step(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Adds steps after those there are. An `Option<Step>` is a step that may be left out.
+    pub fn steps(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
+        self.steps.extend(steps);
+        self
+    }
+}
+
+/// One piece of work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Unique in the workflow.
+    pub name: String,
+    /// Shown in the workflow's detail.
+    pub description: Option<String>,
+    /// Who does it.
+    pub executor: Executor,
+}
+
+/// Who does the work of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Executor {
+    /// A model with a standing order, run by the host.
+    Agent(Agent),
+    /// A function of this plugin.
+    Function(Function),
+}
+
+impl Step {
+    /// A step that an agent does.
+    pub fn agent(name: impl Into<String>, agent: Agent) -> Self {
+        Self { name: name.into(), description: None, executor: Executor::Agent(agent) }
+    }
+
+    /// A step that a function of this plugin does: one that was given to
+    /// [`WorkflowFactory::function`](crate::WorkflowFactory::function) under this name.
+    pub fn function(name: impl Into<String>, function: impl Into<Function>) -> Self {
+        let executor = Executor::Function(function.into());
+        Self { name: name.into(), description: None, executor }
+    }
+
+    /// What the step is for.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+}
+
+/// One model with a standing order. The host runs it; the plugin only describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    /// Shown in events and results.
+    pub name: String,
+    /// What answers.
+    pub model: Model,
+    /// The system prompt.
+    pub instructions: String,
+    /// Between 0 and 2; `None` leaves it to the provider.
+    pub temperature: Option<f32>,
+    /// The most tokens one answer may have; `None` leaves it to the host.
+    pub max_output_tokens: Option<u32>,
+}
+
+impl Agent {
+    /// An agent without instructions.
+    pub fn new(name: impl Into<String>, model: impl Into<Model>) -> Self {
+        Self {
+            name: name.into(),
+            model: model.into(),
+            instructions: String::new(),
+            temperature: None,
+            max_output_tokens: None,
+        }
+    }
+
+    /// The system prompt.
+    pub fn instructions(mut self, text: impl Into<String>) -> Self {
+        self.instructions = text.into();
+        self
+    }
+
+    /// How freely the model picks its words: between 0 and 2.
+    pub fn temperature(mut self, temperature: f32) -> Self {
+        self.temperature = Some(temperature);
+        self
+    }
+
+    /// The most tokens one answer may have; at least 1.
+    pub fn max_output_tokens(mut self, tokens: u32) -> Self {
+        self.max_output_tokens = Some(tokens);
+        self
+    }
+}
+
+/// A model by name; the host's configuration says what stands behind it. A plain text is a
+/// model whose provider the host chooses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// Such as `gpt-5.4`.
+    pub id: String,
+    /// A provider by the name the operator gave it; `None` leaves the choice to the host.
+    pub provider: Option<String>,
+}
+
+impl Model {
+    /// A model whose provider the host chooses.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), provider: None }
+    }
+
+    /// Names the provider.
+    pub fn provider(mut self, name: impl Into<String>) -> Self {
+        self.provider = Some(name.into());
+        self
+    }
+}
+
+impl<T: Into<String>> From<T> for Model {
+    fn from(id: T) -> Self {
+        Self::new(id)
+    }
+}
+
+/// A function of this plugin, and what `build` hands to its later call. A plain text is a
+/// function without an argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// The name it has in the factory.
+    pub name: String,
+    /// JSON by convention; the host does not read it.
+    pub argument: Option<String>,
+}
+
+impl Function {
+    /// A function without an argument.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), argument: None }
+    }
+
+    /// What the function finds in [`StepInput::function`](crate::StepInput) when it runs.
+    pub fn argument(mut self, text: impl Into<String>) -> Self {
+        self.argument = Some(text.into());
+        self
+    }
+}
+
+impl<T: Into<String>> From<T> for Function {
+    fn from(name: T) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<Workflow> for wire::Workflow {
+    /// The root comes first, the steps behind it: step `n` is node `n + 1`.
+    fn from(workflow: Workflow) -> Self {
+        let children = (1..).take(workflow.steps.len()).collect();
+        let steps = workflow.steps.into_iter().map(|it| wire::Node::Step(it.into()));
+        Self {
+            name: workflow.name,
+            description: workflow.description,
+            nodes: std::iter::once(wire::Node::Sequence(children)).chain(steps).collect(),
+            root: 0,
+        }
+    }
+}
+
+impl From<Step> for wire::Step {
+    fn from(step: Step) -> Self {
+        let executor = match step.executor {
+            Executor::Agent(agent) => wire::Executor::Agent(agent.into()),
+            Executor::Function(function) => wire::Executor::Function(function.into()),
+        };
+        Self { name: step.name, description: step.description, executor }
+    }
+}
+
+impl From<Agent> for wire::Agent {
+    fn from(agent: Agent) -> Self {
+        Self {
+            name: agent.name,
+            model: wire::Model { id: agent.model.id, provider: agent.model.provider },
+            instructions: agent.instructions,
+            temperature: agent.temperature,
+            max_output_tokens: agent.max_output_tokens,
+        }
+    }
+}
+
+impl From<Function> for wire::Function {
+    fn from(function: Function) -> Self {
+        Self { name: function.name, argument: function.argument }
+    }
+}
+
+impl From<wire::Function> for Function {
+    fn from(function: wire::Function) -> Self {
+        Self { name: function.name, argument: function.argument }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_become_children_of_a_sequence() {
+        let agent = Agent::new("A", Model::new("m").provider("p")).temperature(0.5);
+        let workflow = Workflow::new("W")
+            .step(Step::agent("a", agent.max_output_tokens(7)))
+            .steps(None)
+            .steps(Some(Step::function("f", Function::new("g").argument("1")).description("d")));
+        let wire::Workflow { nodes, root: 0, .. } = workflow.into() else {
+            panic!("the root is the first node")
+        };
+        let [wire::Node::Sequence(children), wire::Node::Step(a), wire::Node::Step(f)] = &nodes[..]
+        else {
+            panic!("a sequence and its two steps: {nodes:?}")
+        };
+        assert_eq!(children, &[1, 2]);
+        assert!(matches!(&a.executor, wire::Executor::Agent(it)
+            if it.model.provider.as_deref() == Some("p")
+            && it.temperature == Some(0.5)
+            && it.max_output_tokens == Some(7)));
+        assert!(matches!(&f.executor, wire::Executor::Function(it)
+            if it.name == "g" && it.argument.as_deref() == Some("1")));
+        assert_eq!(f.description.as_deref(), Some("d"));
+    }
+}
