@@ -1,1 +1,22 @@
-//! todo
+//! Keeps rows, tenant by tenant: the only crate that contains SQL.
+//!
+//! SQLite and PostgreSQL are equals: the same functions, the same answers, one conformance suite.
+//! A tenant's rows are reached only through [`TenantStore`], so forgetting the tenant does not
+//! compile.
+
+mod database;
+mod error;
+mod journal;
+mod kv;
+mod plugin;
+mod run;
+mod settings;
+mod store;
+mod stored;
+
+pub use error::StoreError;
+pub use kv::KV_KEY_BYTES;
+pub use plugin::{PluginRow, SharedStore};
+pub use run::{SessionEntry, StoredRun};
+pub use settings::StoreSettings;
+pub use store::{Store, TenantStore};

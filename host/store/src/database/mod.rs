@@ -1,0 +1,151 @@
+//! The two databases behind one face: statements go in, rows come out, every wait ends.
+
+mod lock_file;
+mod postgres;
+mod row;
+mod sqlite;
+mod statement;
+
+use std::time::Duration;
+
+pub(crate) use row::Row;
+pub(crate) use statement::{Statement, places};
+
+use crate::error::StoreError;
+use crate::settings::StoreSettings;
+use postgres::PostgresDatabase;
+use sqlite::SqliteDatabase;
+
+/// What an answer may be late beyond its own deadlines: the database's own word on a timeout is
+/// better than ours, so it is given the time to say it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Statements each connection keeps prepared. Lists of up to 64 rows make up to 64 texts for one
+/// statement; all of them fit.
+const PREPARED_STATEMENTS: usize = 256;
+
+/// What a write must survive when this function has returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Survives {
+    /// The death of the host, and of the machine's power.
+    PowerLoss,
+    /// The death of the host. For what nobody needs after a restart of the machine.
+    HostDeath,
+}
+
+/// A database of which this host is the only holder.
+pub(crate) struct Database {
+    engine: Engine,
+    deadline: Duration,
+}
+
+enum Engine {
+    Sqlite(SqliteDatabase),
+    Postgres(PostgresDatabase),
+}
+
+impl Database {
+    pub(crate) async fn open(url: &str, settings: &StoreSettings) -> Result<Self, StoreError> {
+        let engine = match url.split_once(':').map(|it| it.0) {
+            Some("sqlite") => Engine::Sqlite(SqliteDatabase::open(url, settings).await?),
+            Some("postgres" | "postgresql") => {
+                Engine::Postgres(PostgresDatabase::open(url, settings).await?)
+            }
+            _ => return Err(StoreError::Url("it begins with neither sqlite: nor postgres:")),
+        };
+        let deadline = settings.acquire_timeout() + settings.statement_timeout() + GRACE;
+        Ok(Self { engine, deadline })
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite(_) => "sqlite",
+            Engine::Postgres(_) => "postgres",
+        }
+    }
+
+    /// All rows a statement gives.
+    pub(crate) async fn read(
+        &self,
+        doing: &'static str,
+        statement: Statement<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let answer = async {
+            match &self.engine {
+                Engine::Sqlite(it) => it.read(statement).await,
+                Engine::Postgres(it) => it.read(statement).await,
+            }
+        };
+        self.within(doing, answer).await
+    }
+
+    /// Runs all statements or none. Gives how many rows the last one changed.
+    pub(crate) async fn write(
+        &self,
+        doing: &'static str,
+        survives: Survives,
+        statements: Vec<Statement<'_>>,
+    ) -> Result<u64, StoreError> {
+        let answer = async {
+            match &self.engine {
+                Engine::Sqlite(it) => it.write(survives, statements).await,
+                Engine::Postgres(it) => it.write(statements).await,
+            }
+        };
+        self.within(doing, answer).await
+    }
+
+    /// Like [`Self::write`], while nobody else writes to these tables (PostgreSQL) or to any
+    /// (SQLite, where that is always so).
+    pub(crate) async fn write_alone(
+        &self,
+        doing: &'static str,
+        tables: &'static str,
+        statement: Statement<'_>,
+    ) -> Result<u64, StoreError> {
+        let lock = match self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(_) => {
+                Some(Statement::new(format!("lock table {tables} in share row exclusive mode")))
+            }
+        };
+        self.write(doing, Survives::PowerLoss, lock.into_iter().chain([statement]).collect()).await
+    }
+
+    pub(crate) async fn close(&self) {
+        let closing = async {
+            match &self.engine {
+                Engine::Sqlite(it) => it.close().await,
+                Engine::Postgres(it) => it.close().await,
+            }
+        };
+        if tokio::time::timeout(self.deadline, closing).await.is_err() {
+            tracing::warn!("the database did not close in time and is left to itself");
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        doing: &'static str,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.deadline, answer).await {
+            Ok(Ok(it)) => Ok(it),
+            Ok(Err(source)) => Err(self.failure(doing, source)),
+            Err(_) => Err(StoreError::TimedOut { doing }),
+        }
+    }
+
+    fn failure(&self, doing: &'static str, source: sqlx::Error) -> StoreError {
+        match (&self.engine, source) {
+            (Engine::Postgres(it), _) if it.is_lost() => StoreError::Lost,
+            (_, sqlx::Error::PoolTimedOut) => StoreError::TimedOut { doing },
+            (_, sqlx::Error::PoolClosed) => StoreError::Closed,
+            (_, source) => match source.as_database_error().and_then(|it| it.code()).as_deref() {
+                // PostgreSQL: query canceled, lock not available; SQLite: busy.
+                Some("57014" | "55P03" | "5" | "517") => StoreError::TimedOut { doing },
+                _ => StoreError::Database { doing, source },
+            },
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! PostgreSQL: a pool of connections, each of which proves that this host holds the database.
+//!
+//! Every connection of a holder keeps a shared advisory lock. To become the holder, a host needs
+//! the same lock exclusively for a moment, and counts `holder.epoch` up: so nobody takes over
+//! while one connection of the old holder lives, and an old holder that comes back finds another
+//! epoch and is refused. Statements themselves carry no check.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{
+    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions,
+    PgTypeInfo,
+};
+use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, Encode, Postgres, Type};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::lock_file::LOOK_EVERY;
+use super::statement::{Arg, Statement};
+use super::{PREPARED_STATEMENTS, Row};
+use crate::error::StoreError;
+use crate::settings::StoreSettings;
+
+/// The advisory lock of a Stepmill database: the letters `Stepmill`.
+const HOLDER_LOCK: i64 = 0x5374_6570_6d69_6c6c;
+
+/// A connection that rested this long is asked whether it still lives before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+
+pub(super) struct PostgresDatabase {
+    pool: PgPool,
+    /// Holds the database while the pool is empty.
+    keeper: Mutex<Option<PgConnection>>,
+    lost: Arc<AtomicBool>,
+}
+
+impl PostgresDatabase {
+    pub(super) async fn open(url: &str, settings: &StoreSettings) -> Result<Self, StoreError> {
+        let options = options(url)?;
+        let mut keeper = timeout(settings.acquire_timeout(), options.connect())
+            .await
+            .map_err(|_| StoreError::TimedOut { doing: "connect" })?
+            .map_err(StoreError::Open)?;
+        let epoch = timeout(settings.migration_timeout(), take(&mut keeper, settings))
+            .await
+            .map_err(|_| StoreError::TimedOut { doing: "bring the schema up to date" })??;
+        let lost = Arc::new(AtomicBool::new(false));
+        let pool = pool(options, epoch, Arc::clone(&lost), settings);
+        Ok(Self { pool, keeper: Mutex::new(Some(keeper)), lost })
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn read(&self, statement: Statement<'_>) -> Result<Vec<Row>, sqlx::Error> {
+        let query =
+            sqlx::query_with(AssertSqlSafe(statement.numbered()), arguments(&statement.args)?);
+        let rows = query.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Row::Postgres).collect())
+    }
+
+    pub(super) async fn write(&self, statements: Vec<Statement<'_>>) -> Result<u64, sqlx::Error> {
+        let mut queries = Vec::with_capacity(statements.len());
+        for statement in &statements {
+            let args = arguments(&statement.args)?;
+            queries.push(sqlx::query_with(AssertSqlSafe(statement.numbered()), args));
+        }
+        if queries.len() == 1 {
+            let query = queries.remove(0);
+            return Ok(query.execute(&self.pool).await?.rows_affected());
+        }
+        let mut tx = self.pool.begin().await?;
+        let mut changed = 0;
+        for query in queries {
+            changed = query.execute(&mut *tx).await?.rows_affected();
+        }
+        tx.commit().await?;
+        Ok(changed)
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+        if let Some(keeper) = self.keeper.lock().await.take()
+            && let Err(error) = keeper.close().await
+        {
+            tracing::warn!(%error, "a PostgreSQL connection did not close cleanly");
+        }
+    }
+}
+
+/// Becomes the holder, brings the schema up to date, and gives the holder's epoch.
+async fn take(keeper: &mut PgConnection, settings: &StoreSettings) -> Result<i64, StoreError> {
+    let encoding: String = ask(keeper, "select current_setting('server_encoding')").await?;
+    if encoding != "UTF8" {
+        return Err(StoreError::Encoding);
+    }
+    let until = Instant::now() + settings.takeover_wait();
+    while !lock(keeper, "select pg_try_advisory_lock($1)").await.map_err(StoreError::Open)? {
+        if until <= Instant::now() {
+            return Err(StoreError::InUse);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    MIGRATIONS.run(&mut *keeper).await.map_err(StoreError::Migrate)?;
+    let epoch = ask(keeper, "update holder set epoch = epoch + 1 returning epoch").await?;
+    for step in ["select pg_try_advisory_lock_shared($1)", "select pg_advisory_unlock($1)"] {
+        if !lock(keeper, step).await.map_err(StoreError::Open)? {
+            return Err(StoreError::InUse);
+        }
+    }
+    Ok(epoch)
+}
+
+async fn ask<T>(keeper: &mut PgConnection, sql: &'static str) -> Result<T, StoreError>
+where
+    T: for<'r> sqlx::Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+{
+    sqlx::query_scalar(sql).fetch_one(keeper).await.map_err(StoreError::Open)
+}
+
+async fn lock(connection: &mut PgConnection, sql: &'static str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql).bind(HOLDER_LOCK).fetch_one(connection).await
+}
+
+fn pool(
+    options: PgConnectOptions,
+    epoch: i64,
+    lost: Arc<AtomicBool>,
+    settings: &StoreSettings,
+) -> PgPool {
+    let limit = format!("{}ms", settings.statement_timeout_ms);
+    let options = options.options([
+        ("statement_timeout", limit.as_str()),
+        ("idle_in_transaction_session_timeout", limit.as_str()),
+    ]);
+    PgPoolOptions::new()
+        .max_connections(settings.connections.max(1))
+        .acquire_timeout(settings.acquire_timeout())
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if TRUSTED_IDLE < meta.idle_for {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |connection, _| {
+            let lost = Arc::clone(&lost);
+            Box::pin(async move { prove(connection, epoch, &lost).await })
+        })
+        .connect_lazy_with(options)
+}
+
+/// Whether this host still holds the database. First the lock, then the look: with the lock in
+/// hand nobody can become the holder any more.
+async fn prove(
+    connection: &mut PgConnection,
+    epoch: i64,
+    lost: &AtomicBool,
+) -> Result<(), sqlx::Error> {
+    let locked = lock(connection, "select pg_try_advisory_lock_shared($1)").await?;
+    let found: i64 =
+        sqlx::query_scalar("select epoch from holder").fetch_one(&mut *connection).await?;
+    if found != epoch {
+        lost.store(true, Ordering::Relaxed);
+        return Err(sqlx::Error::Protocol("another host has taken over the database".into()));
+    }
+    if !locked {
+        return Err(sqlx::Error::Protocol("another host is taking over the database".into()));
+    }
+    Ok(())
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Url("it is no URL of a PostgreSQL database"))?;
+    Ok(options
+        .application_name("stepmill")
+        .statement_cache_capacity(PREPARED_STATEMENTS)
+        // A host whose machine is gone is noticed within half a minute, and its locks are freed.
+        .options([
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+        ])
+        .disable_statement_logging())
+}
+
+fn arguments(args: &[Arg<'_>]) -> Result<PgArguments, sqlx::Error> {
+    let mut arguments = PgArguments::default();
+    for arg in args {
+        match arg {
+            Arg::Text(text) => arguments.add(text.as_deref()),
+            Arg::Number(number) => arguments.add(*number),
+            Arg::Bytes(bytes) => arguments.add(*bytes),
+            Arg::Json(text) => arguments.add(JsonText(text)),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+/// JSON text for a `json` column. sqlx's own wrapper says `jsonb`, which would be rewritten.
+struct JsonText<'a>(&'a str);
+
+impl Type<Postgres> for JsonText<'_> {
+    fn type_info() -> PgTypeInfo {
+        /// `json` in every PostgreSQL.
+        const JSON: Oid = Oid(114);
+        PgTypeInfo::with_oid(JSON)
+    }
+}
+
+impl Encode<'_, Postgres> for JsonText<'_> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+const MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/postgres");

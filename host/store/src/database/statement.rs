@@ -1,0 +1,78 @@
+//! One SQL statement with its arguments, written once for both databases.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// A value that goes into a statement.
+pub(crate) enum Arg<'a> {
+    Text(Option<Cow<'a, str>>),
+    Number(i64),
+    Bytes(&'a [u8]),
+    /// JSON text, kept to the letter.
+    Json(Cow<'a, str>),
+}
+
+/// A statement whose places are written `?`, in the order of its arguments.
+pub(crate) struct Statement<'a> {
+    pub(super) sql: Cow<'static, str>,
+    pub(super) args: Vec<Arg<'a>>,
+}
+
+impl<'a> Statement<'a> {
+    /// `sql` is written by this crate: a literal, or literals joined. Values go into arguments.
+    pub(crate) fn new(sql: impl Into<Cow<'static, str>>) -> Self {
+        Self { sql: sql.into(), args: Vec::new() }
+    }
+
+    pub(crate) fn text(mut self, value: impl Into<Cow<'a, str>>) -> Self {
+        self.args.push(Arg::Text(Some(value.into())));
+        self
+    }
+
+    pub(crate) fn maybe_text(mut self, value: Option<impl Into<Cow<'a, str>>>) -> Self {
+        self.args.push(Arg::Text(value.map(Into::into)));
+        self
+    }
+
+    pub(crate) fn number(mut self, value: i64) -> Self {
+        self.args.push(Arg::Number(value));
+        self
+    }
+
+    pub(crate) fn bytes(mut self, value: &'a [u8]) -> Self {
+        self.args.push(Arg::Bytes(value));
+        self
+    }
+
+    pub(crate) fn json(mut self, value: impl Into<Cow<'a, str>>) -> Self {
+        self.args.push(Arg::Json(value.into()));
+        self
+    }
+
+    /// The text with `$1`, `$2`, … as PostgreSQL wants it. Our statements hold no other `?`.
+    pub(super) fn numbered(&self) -> String {
+        let mut pieces = self.sql.split('?');
+        let mut sql = pieces.next().unwrap_or_default().to_owned();
+        for (at, piece) in pieces.enumerate() {
+            write!(sql, "${}{piece}", at + 1).expect("writing to a String cannot fail");
+        }
+        sql
+    }
+}
+
+/// `(?, ?), (?, ?)`: places for so many rows of so many columns.
+pub(crate) fn places(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_numbered_from_left_to_right() {
+        let statement = Statement::new(format!("insert into t values {}", places(2, 2)));
+        assert_eq!(statement.numbered(), "insert into t values ($1, $2), ($3, $4)");
+    }
+}

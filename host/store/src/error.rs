@@ -1,0 +1,88 @@
+//! What can go wrong when rows are kept.
+
+use sqlx::error::ErrorKind;
+
+/// Why the store did not do what it was asked. No variant's text holds a row's content.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no database this host can keep rows in.
+    #[error("the database URL cannot be used: {0}")]
+    Url(&'static str),
+    /// Another host holds the database. Two hosts must never drive the same runs.
+    #[error("another host holds the database")]
+    InUse,
+    /// This host lost its connections, and another one took the database over.
+    #[error("another host has taken over the database")]
+    Lost,
+    /// The database could not be reached or opened.
+    #[error("the database could not be opened")]
+    Open(#[source] sqlx::Error),
+    /// The file beside the database that says who holds it.
+    #[error("the lock file beside the database could not be used")]
+    LockFile(#[source] std::io::Error),
+    /// The schema could not be brought up to date, or is newer than this host.
+    #[error("the database's schema could not be brought to what this host knows")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A PostgreSQL database that does not keep text as UTF-8.
+    #[error("the database must have the encoding UTF8")]
+    Encoding,
+    /// [`crate::Store::close`] was called.
+    #[error("the store is closed")]
+    Closed,
+    /// No answer before the deadline. Whether a write took place is not known.
+    #[error("the database did not answer in time; was about to {doing}")]
+    TimedOut {
+        /// What was asked.
+        doing: &'static str,
+    },
+    /// Anything else the database says.
+    #[error("the database could not {doing}")]
+    Database {
+        /// What was asked.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The session belongs to somebody else.
+    #[error("the session belongs to another user")]
+    SessionForeign,
+    /// There is a run of this id already, in this tenant or in another.
+    #[error("a run of this id exists")]
+    RunExists,
+    /// This tenant has no run of this id.
+    #[error("there is no such run")]
+    RunMissing,
+    /// The journal has an entry at this place already.
+    #[error("the journal has an entry with this sequence number")]
+    SequenceTaken,
+    /// The code a run would pin is not kept (any more).
+    #[error("the code that the run needs is not kept")]
+    ComponentMissing,
+    /// A value that one of the two databases could not give back as it was.
+    #[error("cannot be stored: {what}")]
+    Unstorable {
+        /// Which value, and why.
+        what: &'static str,
+    },
+    /// A row that this host does not understand: written by a newer one, or damaged.
+    #[error("cannot be read: {what}")]
+    Unreadable {
+        /// Which form, and where in it.
+        what: String,
+    },
+}
+
+impl StoreError {
+    /// Which rule of the schema a statement would have broken, if that is why it failed.
+    pub(crate) fn violation(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Database { source, .. } => source.as_database_error().map(|it| it.kind()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn unreadable(what: impl Into<String>) -> Self {
+        Self::Unreadable { what: what.into() }
+    }
+}

@@ -1,0 +1,160 @@
+//! The journal of a run: facts are added and read, never changed.
+
+use std::collections::HashMap;
+
+use sqlx::error::ErrorKind;
+use stepmill_core::event::{JournalEntry, RunEvent};
+use stepmill_core::ids::{RunId, TenantId};
+use stepmill_core::run::RunStatus;
+use stepmill_core::time::Timestamp;
+
+use crate::database::{Row, Statement, Survives, places};
+use crate::error::StoreError;
+use crate::run::status_word;
+use crate::store::TenantStore;
+use crate::stored;
+
+/// Rows of one statement: few enough that the texts of all lengths stay prepared.
+const CHUNK: usize = 64;
+
+impl TenantStore {
+    /// Adds facts to a run's journal, all or nothing. A last one also sets the run's status.
+    ///
+    /// Pieces of a model's answer survive the death of the host but, on SQLite, perhaps not a
+    /// loss of power: a run that is taken up again voids them anyway. Every other fact survives
+    /// both.
+    ///
+    /// # Errors
+    /// [`StoreError::SequenceTaken`] if there is an entry at one of the places;
+    /// [`StoreError::RunMissing`].
+    pub async fn journal_append(
+        &self,
+        run: RunId,
+        entries: &[JournalEntry],
+    ) -> Result<(), StoreError> {
+        let mut statements = journal_insert(&self.tenant, run, entries)?;
+        if let Some(last) = entries.iter().rfind(|it| it.event.is_last()) {
+            let status = status_after(entries).unwrap_or(RunStatus::Running);
+            let update = "update runs set status = ?, updated_at = ? where tenant_id = ? and id = ?";
+            let update = Statement::new(update)
+                .text(status_word(status))
+                .number(last.at.micros())
+                .text(self.tenant.as_str())
+                .text(run.to_string());
+            statements.push(update);
+        }
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let pieces = entries.iter().all(|it| matches!(it.event, RunEvent::ModelDelta { .. }));
+        let survives = if pieces { Survives::HostDeath } else { Survives::PowerLoss };
+        let written = self.database.write("append to a journal", survives, statements).await;
+        written.map_err(|error| match error.violation() {
+            Some(ErrorKind::UniqueViolation) => StoreError::SequenceTaken,
+            Some(ErrorKind::ForeignKeyViolation) => StoreError::RunMissing,
+            _ => error,
+        })?;
+        Ok(())
+    }
+
+    /// The entries from a place on, in order; empty if there is no such run.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn journal_read(
+        &self,
+        run: RunId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalEntry>, StoreError> {
+        let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+        let statement = Statement::new(
+            "select sequence, at, body from events
+            where tenant_id = ? and run_id = ? and sequence >= ? order by sequence limit ?",
+        )
+        .text(self.tenant.as_str())
+        .text(run.to_string())
+        .number(from)
+        .number(limit.into());
+        let rows = self.database.read("read a journal", statement).await?;
+        rows.iter().map(|row| entry(row, 0)).collect()
+    }
+
+    /// The journals of many runs, without the pieces of models' answers: a pair for each run
+    /// asked for, in that order; empty for runs that are not there.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn journal_facts(
+        &self,
+        runs: &[RunId],
+    ) -> Result<Vec<(RunId, Vec<JournalEntry>)>, StoreError> {
+        let mut found: HashMap<String, Vec<JournalEntry>> = HashMap::new();
+        for chunk in runs.chunks(CHUNK) {
+            let mut statement = Statement::new(format!(
+                "select sequence, at, body, run_id from events
+                where tenant_id = ? and run_id in {} and kind <> 'model_delta'
+                order by run_id, sequence",
+                places(1, chunk.len())
+            ))
+            .text(self.tenant.as_str());
+            for run in chunk {
+                statement = statement.text(run.to_string());
+            }
+            for row in &self.database.read("read journals", statement).await? {
+                found.entry(row.text(3)?).or_default().push(entry(row, 0)?);
+            }
+        }
+        let facts = |run: &RunId| found.get(&run.to_string()).cloned().unwrap_or_default();
+        Ok(runs.iter().map(|run| (*run, facts(run))).collect())
+    }
+}
+
+/// Statements that add the entries.
+pub(crate) fn journal_insert<'a>(
+    tenant: &'a TenantId,
+    run: RunId,
+    entries: &[JournalEntry],
+) -> Result<Vec<Statement<'a>>, StoreError> {
+    let run = run.to_string();
+    let insert = |chunk: &[JournalEntry]| {
+        let mut statement = Statement::new(format!(
+            "insert into events (tenant_id, run_id, sequence, at, kind, body) values {}",
+            places(chunk.len(), 6)
+        ));
+        for entry in chunk {
+            let sequence = i64::try_from(entry.sequence).map_err(|_| StoreError::Unstorable {
+                what: "a sequence number of 2^63 or more",
+            })?;
+            statement = statement
+                .text(tenant.as_str())
+                .text(run.clone())
+                .number(sequence)
+                .number(entry.at.micros())
+                .text(stored::event::kind(&entry.event))
+                .json(stored::event::write(&entry.event));
+        }
+        Ok(statement)
+    };
+    entries.chunks(CHUNK).map(insert).collect()
+}
+
+/// The status that the entries give a run, if one of them is a last one.
+pub(crate) fn status_after(entries: &[JournalEntry]) -> Option<RunStatus> {
+    entries.iter().rev().find_map(|it| match it.event {
+        RunEvent::RunCompleted => Some(RunStatus::Completed),
+        RunEvent::RunFailed { .. } => Some(RunStatus::Failed),
+        _ => None,
+    })
+}
+
+/// Sequence, time and body, from a column on.
+fn entry(row: &Row, column: usize) -> Result<JournalEntry, StoreError> {
+    let sequence = u64::try_from(row.number(column)?)
+        .map_err(|_| StoreError::unreadable("an entry's sequence number"))?;
+    Ok(JournalEntry {
+        sequence,
+        at: Timestamp::from_micros(row.number(column + 1)?),
+        event: stored::event::read(&row.text(column + 2)?)?,
+    })
+}

@@ -1,0 +1,263 @@
+//! Runs and the sessions they belong to.
+
+use std::sync::Arc;
+
+use sqlx::error::ErrorKind;
+use stepmill_core::event::{JournalEntry, RunEvent};
+use stepmill_core::ids::{Digest, RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::principal::Sees;
+use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
+use stepmill_core::time::Timestamp;
+
+use crate::database::{Row, Statement};
+use crate::error::StoreError;
+use crate::journal::{journal_insert, status_after};
+use crate::store::TenantStore;
+use crate::stored;
+
+/// Which sessions a new run may enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEntry {
+    /// Sessions without an owner, and those the run's user owns.
+    Owner,
+    /// Any session of the tenant: for admins.
+    Any,
+}
+
+/// A run as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRun {
+    /// What was pinned when it was accepted.
+    pub pin: RunPin,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// When the status last changed.
+    pub updated_at: Timestamp,
+}
+
+/// All columns of a [`StoredRun`], in the order [`stored_run`] reads them.
+macro_rules! select_run {
+    ($rest:literal) => {
+        concat!(
+            "select id, workflow_id, session_id, user_id, status, telling, plugin_digest, input, \
+             context, graph, created_at, updated_at from runs ",
+            $rest
+        )
+    };
+}
+
+impl TenantStore {
+    /// Accepts a run: its session (made, or touched), its row and its first journal entries,
+    /// noted at `pin.created_at`, all or nothing. A session keeps the owner it was made with.
+    ///
+    /// # Errors
+    /// [`StoreError::SessionForeign`] if the session has an owner that `entry` does not let pass;
+    /// [`StoreError::RunExists`], and nothing is overwritten; [`StoreError::ComponentMissing`] if
+    /// the run pins code that neither this tenant nor the operator has stored.
+    pub async fn run_open(
+        &self,
+        pin: &RunPin,
+        events: &[RunEvent],
+        entry: SessionEntry,
+    ) -> Result<(), StoreError> {
+        let entries: Vec<_> = (0..)
+            .zip(events)
+            .map(|(sequence, event)| JournalEntry {
+                sequence,
+                at: pin.created_at,
+                event: event.clone(),
+            })
+            .collect();
+        let mut statements = vec![self.session_touch(pin), self.run_insert(pin, &entries, entry)?];
+        statements.extend(journal_insert(&self.tenant, pin.id, &entries)?);
+        self.write("open a run", statements).await.map_err(|error| match error.violation() {
+            Some(ErrorKind::NotNullViolation) => StoreError::SessionForeign,
+            Some(ErrorKind::CheckViolation) => StoreError::ComponentMissing,
+            Some(ErrorKind::UniqueViolation) => StoreError::RunExists,
+            _ => error,
+        })?;
+        Ok(())
+    }
+
+    fn session_touch<'a>(&'a self, pin: &'a RunPin) -> Statement<'a> {
+        Statement::new(
+            "insert into sessions (tenant_id, id, user_id, created_at, updated_at)
+            values (?, ?, ?, ?, ?)
+            on conflict (tenant_id, id) do update set updated_at = excluded.updated_at",
+        )
+        .text(self.tenant.as_str())
+        .text(pin.session.as_str())
+        .maybe_text(pin.user.as_ref().map(UserId::as_str))
+        .number(pin.created_at.micros())
+        .number(pin.created_at.micros())
+    }
+
+    /// The session's id is looked up, not copied: one that may not be entered gives null, which
+    /// `session_id` refuses. The same with code that is not there and `runs_origin`.
+    fn run_insert<'a>(
+        &'a self,
+        pin: &'a RunPin,
+        entries: &[JournalEntry],
+        entry: SessionEntry,
+    ) -> Result<Statement<'a>, StoreError> {
+        let digest = match pin.origin {
+            Origin::Plugin(digest) => Some(digest.to_string()),
+            Origin::Declared => None,
+        };
+        let tenant = self.tenant.as_str();
+        let user = pin.user.as_ref().map(UserId::as_str);
+        Ok(Statement::new(
+            "insert into runs (
+                id, tenant_id, workflow_id, session_id, user_id, status, telling, origin,
+                plugin_digest, input, context, graph, created_at, updated_at
+            ) values (
+                ?, ?, ?,
+                (select id from sessions where tenant_id = ? and id = ?
+                    and (user_id is null or user_id = ? or ? = 1)),
+                ?, ?, ?, ?,
+                (select max(digest) from components where tenant_id in (?, '') and digest = ?),
+                ?, ?, ?, ?, ?
+            )",
+        )
+        .text(pin.id.to_string())
+        .text(tenant)
+        .text(pin.workflow.as_str())
+        .text(tenant)
+        .text(pin.session.as_str())
+        .maybe_text(user)
+        .number(i64::from(entry == SessionEntry::Any))
+        .maybe_text(user)
+        .text(status_word(status_after(entries).unwrap_or(RunStatus::Running)))
+        .text(match pin.telling {
+            Telling::Streamed => "streamed",
+            Telling::Quiet => "quiet",
+        })
+        .text(if digest.is_some() { "plugin" } else { "declared" })
+        .text(tenant)
+        .maybe_text(digest)
+        .json(stored::text(&pin.input))
+        .json(stored::context::write(&pin.context)?)
+        .json(stored::graph::write(&pin.graph))
+        .number(pin.created_at.micros())
+        .number(pin.created_at.micros()))
+    }
+
+    /// A run by its id alone: for the host, which has asked the caller nothing yet.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn run_fetch(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
+        let statement = Statement::new(select_run!("where tenant_id = ? and id = ?"))
+            .text(self.tenant.as_str())
+            .text(run.to_string());
+        let rows = self.database.read("fetch a run", statement).await?;
+        rows.first().map(stored_run).transpose()
+    }
+
+    /// A run as a caller names it. None if any of the names is wrong, or the run is another
+    /// user's.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn run_find(
+        &self,
+        sees: Sees<'_>,
+        workflow: &WorkflowId,
+        session: &SessionId,
+        run: RunId,
+    ) -> Result<Option<StoredRun>, StoreError> {
+        let statement = Statement::new(select_run!(
+            "where tenant_id = ? and id = ? and workflow_id = ? and session_id = ?
+            and (user_id is null or user_id = ? or ? = 1)"
+        ))
+        .text(self.tenant.as_str())
+        .text(run.to_string())
+        .text(workflow.as_str())
+        .text(session.as_str());
+        let rows = self.database.read("find a run", seen(statement, sees)).await?;
+        rows.first().map(stored_run).transpose()
+    }
+
+    /// The first `limit` runs of a workflow in a session, oldest first, without other users'.
+    /// None if there is no such session, or it is another user's.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn run_list(
+        &self,
+        sees: Sees<'_>,
+        workflow: &WorkflowId,
+        session: &SessionId,
+        limit: u32,
+    ) -> Result<Option<Vec<StoredRun>>, StoreError> {
+        let known = Statement::new(
+            "select 1 from sessions where tenant_id = ? and id = ?
+            and (user_id is null or user_id = ? or ? = 1)",
+        )
+        .text(self.tenant.as_str())
+        .text(session.as_str());
+        if self.database.read("find a session", seen(known, sees)).await?.is_empty() {
+            return Ok(None);
+        }
+        let statement = Statement::new(select_run!(
+            "where tenant_id = ? and session_id = ? and workflow_id = ?
+            and (user_id is null or user_id = ? or ? = 1)
+            order by created_at, id limit ?"
+        ))
+        .text(self.tenant.as_str())
+        .text(session.as_str())
+        .text(workflow.as_str());
+        let statement = seen(statement, sees).number(limit.into());
+        let rows = self.database.read("list runs", statement).await?;
+        rows.iter().map(stored_run).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// The arguments of `(user_id is null or user_id = ? or ? = 1)`.
+fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a> {
+    let user = match sees {
+        Sees::Only(user) => Some(user.as_str()),
+        Sees::Everyone | Sees::Nobody => None,
+    };
+    statement.maybe_text(user).number(i64::from(sees == Sees::Everyone))
+}
+
+fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
+    let unreadable = |what: &str| StoreError::unreadable(format!("a run's {what}"));
+    let digest = match row.maybe_text(6)? {
+        Some(text) => Some(Digest::parse(&text).ok_or_else(|| unreadable("digest"))?),
+        None => None,
+    };
+    let user = row.maybe_text(3)?.map(UserId::new).transpose();
+    let pin = RunPin {
+        id: RunId::parse(&row.text(0)?).map_err(|_| unreadable("id"))?,
+        workflow: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("workflow"))?,
+        session: SessionId::new(row.text(2)?).map_err(|_| unreadable("session"))?,
+        user: user.map_err(|_| unreadable("user"))?,
+        input: stored::parse("a run's input", &row.text(7)?)?,
+        telling: match row.text(5)?.as_str() {
+            "streamed" => Telling::Streamed,
+            "quiet" => Telling::Quiet,
+            _ => return Err(unreadable("telling")),
+        },
+        origin: digest.map_or(Origin::Declared, Origin::Plugin),
+        context: Arc::new(stored::context::read(&row.text(8)?)?),
+        graph: Arc::new(stored::graph::read(&row.text(9)?)?),
+        created_at: Timestamp::from_micros(row.number(10)?),
+    };
+    let status = match row.text(4)?.as_str() {
+        "running" => RunStatus::Running,
+        "completed" => RunStatus::Completed,
+        "failed" => RunStatus::Failed,
+        _ => return Err(unreadable("status")),
+    };
+    Ok(StoredRun { pin, status, updated_at: Timestamp::from_micros(row.number(11)?) })
+}
+
+pub(crate) fn status_word(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Running => "running",
+        RunStatus::Completed => "completed",
+        RunStatus::Failed => "failed",
+    }
+}

@@ -1,0 +1,52 @@
+//! Settings of the store: how many connections, and how long to wait.
+
+use std::time::Duration;
+
+/// How the store uses its database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The most connections that are open at once; on SQLite, that read at once. One or two more
+    /// are always open: who holds the database, and on SQLite who writes.
+    pub connections: u32,
+    /// The longest wait for a free connection, or for a new one to be made.
+    pub acquire_timeout_ms: u64,
+    /// The longest a function of the store may take once it has a connection.
+    pub statement_timeout_ms: u64,
+    /// How long opening waits for another host to let go of the database. After a crash
+    /// PostgreSQL needs a moment to notice that the host is gone.
+    pub takeover_wait_ms: u64,
+    /// The longest that bringing the schema up to date may take.
+    pub migration_timeout_ms: u64,
+}
+
+impl Default for StoreSettings {
+    /// Connections: statements are short, so that ten serve hundreds of runs. Waits: longer than
+    /// any healthy database needs, shorter than a client's patience. Migrations rewrite tables.
+    fn default() -> Self {
+        Self {
+            connections: 10,
+            acquire_timeout_ms: 5_000,
+            statement_timeout_ms: 10_000,
+            takeover_wait_ms: 5_000,
+            migration_timeout_ms: 600_000,
+        }
+    }
+}
+
+impl StoreSettings {
+    pub(crate) fn acquire_timeout(&self) -> Duration {
+        Duration::from_millis(self.acquire_timeout_ms)
+    }
+
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        Duration::from_millis(self.statement_timeout_ms)
+    }
+
+    pub(crate) fn takeover_wait(&self) -> Duration {
+        Duration::from_millis(self.takeover_wait_ms)
+    }
+
+    pub(crate) fn migration_timeout(&self) -> Duration {
+        Duration::from_millis(self.migration_timeout_ms)
+    }
+}

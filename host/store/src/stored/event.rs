@@ -1,0 +1,208 @@
+//! The stored form of an event.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use stepmill_core::agent::{ModelAnswer, Usage};
+use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
+
+use super::{V1, parse, text};
+use crate::error::StoreError;
+
+const WHAT: &str = "an event";
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EventForm<'a> {
+    v: V1,
+    #[serde(flatten)]
+    kind: KindForm<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum KindForm<'a> {
+    RunStarted,
+    RunResumed,
+    StepStarted { step: u32 },
+    ModelCalled { step: u32, call: Cow<'a, str>, model: ModelForm<'a> },
+    ModelDelta { step: u32, text: Cow<'a, str> },
+    ModelAnswered { step: u32, answer: AnswerForm<'a> },
+    FunctionCalled { step: u32 },
+    FunctionAnswered { step: u32, output: OutputForm<'a> },
+    StepCompleted { step: u32, output: OutputForm<'a> },
+    StepFailed { step: u32, failure: Cow<'a, str> },
+    RunCompleted,
+    RunFailed { failure: Cow<'a, str> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct ModelForm<'a> {
+    model: Cow<'a, str>,
+    vendor: Cow<'a, str>,
+    api: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutputForm<'a> {
+    content: Cow<'a, str>,
+    stop: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AnswerForm<'a> {
+    content: Cow<'a, str>,
+    usage: UsageForm,
+    response_id: Option<Cow<'a, str>>,
+    first_token_micros: Option<u64>,
+    duration_micros: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UsageForm {
+    input_tokens: u64,
+    output_tokens: u64,
+    reasoning_tokens: u64,
+    cache_read_tokens: u64,
+    cache_write_tokens: u64,
+}
+
+/// The word of the column `kind`; the same as in the form.
+pub(crate) fn kind(event: &RunEvent) -> &'static str {
+    match event {
+        RunEvent::RunStarted => "run_started",
+        RunEvent::RunResumed => "run_resumed",
+        RunEvent::StepStarted { .. } => "step_started",
+        RunEvent::ModelCalled { .. } => "model_called",
+        RunEvent::ModelDelta { .. } => "model_delta",
+        RunEvent::ModelAnswered { .. } => "model_answered",
+        RunEvent::FunctionCalled { .. } => "function_called",
+        RunEvent::FunctionAnswered { .. } => "function_answered",
+        RunEvent::StepCompleted { .. } => "step_completed",
+        RunEvent::StepFailed { .. } => "step_failed",
+        RunEvent::RunCompleted => "run_completed",
+        RunEvent::RunFailed { .. } => "run_failed",
+    }
+}
+
+pub(crate) fn write(event: &RunEvent) -> String {
+    text(&form(event))
+}
+
+pub(super) fn form(event: &RunEvent) -> EventForm<'_> {
+    let kind = match event {
+        RunEvent::RunStarted => KindForm::RunStarted,
+        RunEvent::RunResumed => KindForm::RunResumed,
+        RunEvent::StepStarted { step } => KindForm::StepStarted { step: step.0 },
+        RunEvent::ModelCalled { step, call, model } => KindForm::ModelCalled {
+            step: step.0,
+            call: call.to_string().into(),
+            model: ModelForm {
+                model: model.model.as_str().into(),
+                vendor: model.vendor.as_str().into(),
+                api: model.api.as_str().into(),
+            },
+        },
+        RunEvent::ModelDelta { step, text } => {
+            KindForm::ModelDelta { step: step.0, text: text.as_str().into() }
+        }
+        RunEvent::ModelAnswered { step, answer } => {
+            KindForm::ModelAnswered { step: step.0, answer: answer_form(answer) }
+        }
+        RunEvent::FunctionCalled { step } => KindForm::FunctionCalled { step: step.0 },
+        RunEvent::FunctionAnswered { step, output } => {
+            KindForm::FunctionAnswered { step: step.0, output: output_form(output) }
+        }
+        RunEvent::StepCompleted { step, output } => {
+            KindForm::StepCompleted { step: step.0, output: output_form(output) }
+        }
+        RunEvent::StepFailed { step, failure } => {
+            KindForm::StepFailed { step: step.0, failure: failure.code().into() }
+        }
+        RunEvent::RunCompleted => KindForm::RunCompleted,
+        RunEvent::RunFailed { failure } => KindForm::RunFailed { failure: failure.code().into() },
+    };
+    EventForm { v: V1, kind }
+}
+
+fn output_form(output: &StepOutput) -> OutputForm<'_> {
+    OutputForm { content: output.content.as_str().into(), stop: output.stop }
+}
+
+fn answer_form(answer: &ModelAnswer) -> AnswerForm<'_> {
+    AnswerForm {
+        content: answer.content.as_str().into(),
+        usage: UsageForm {
+            input_tokens: answer.usage.input_tokens,
+            output_tokens: answer.usage.output_tokens,
+            reasoning_tokens: answer.usage.reasoning_tokens,
+            cache_read_tokens: answer.usage.cache_read_tokens,
+            cache_write_tokens: answer.usage.cache_write_tokens,
+        },
+        response_id: answer.response_id.as_deref().map(Cow::from),
+        first_token_micros: answer.first_token_micros,
+        duration_micros: answer.duration_micros,
+    }
+}
+
+pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
+    let form: EventForm<'static> = parse(WHAT, text)?;
+    Ok(match form.kind {
+        KindForm::RunStarted => RunEvent::RunStarted,
+        KindForm::RunResumed => RunEvent::RunResumed,
+        KindForm::StepStarted { step } => RunEvent::StepStarted { step: StepIndex(step) },
+        KindForm::ModelCalled { step, call, model } => RunEvent::ModelCalled {
+            step: StepIndex(step),
+            call: call
+                .parse()
+                .map_err(|_| StoreError::unreadable("the name of a model call"))?,
+            model: ModelIdentity {
+                model: model.model.into_owned(),
+                vendor: model.vendor.into_owned(),
+                api: model.api.into_owned(),
+            },
+        },
+        KindForm::ModelDelta { step, text } => {
+            RunEvent::ModelDelta { step: StepIndex(step), text: text.into_owned() }
+        }
+        KindForm::ModelAnswered { step, answer: form } => {
+            RunEvent::ModelAnswered { step: StepIndex(step), answer: answer(form) }
+        }
+        KindForm::FunctionCalled { step } => RunEvent::FunctionCalled { step: StepIndex(step) },
+        KindForm::FunctionAnswered { step, output: form } => {
+            RunEvent::FunctionAnswered { step: StepIndex(step), output: output(form) }
+        }
+        KindForm::StepCompleted { step, output: form } => {
+            RunEvent::StepCompleted { step: StepIndex(step), output: output(form) }
+        }
+        KindForm::StepFailed { step, failure: code } => {
+            RunEvent::StepFailed { step: StepIndex(step), failure: failure(&code)? }
+        }
+        KindForm::RunCompleted => RunEvent::RunCompleted,
+        KindForm::RunFailed { failure: code } => RunEvent::RunFailed { failure: failure(&code)? },
+    })
+}
+
+fn failure(code: &str) -> Result<StepFailure, StoreError> {
+    StepFailure::of_code(code)
+        .ok_or_else(|| StoreError::unreadable("an event with an unknown failure"))
+}
+
+fn output(form: OutputForm<'_>) -> StepOutput {
+    StepOutput { content: form.content.into_owned(), stop: form.stop }
+}
+
+fn answer(form: AnswerForm<'_>) -> ModelAnswer {
+    ModelAnswer {
+        content: form.content.into_owned(),
+        usage: Usage {
+            input_tokens: form.usage.input_tokens,
+            output_tokens: form.usage.output_tokens,
+            reasoning_tokens: form.usage.reasoning_tokens,
+            cache_read_tokens: form.usage.cache_read_tokens,
+            cache_write_tokens: form.usage.cache_write_tokens,
+        },
+        response_id: form.response_id.map(Cow::into_owned),
+        first_token_micros: form.first_token_micros,
+        duration_micros: form.duration_micros,
+    }
+}
