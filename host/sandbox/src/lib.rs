@@ -1,1 +1,31 @@
-//! todo
+//! Loads plugins and calls them inside limits and grants.
+//!
+//! [`Sandbox::open`] makes the one engine; [`Sandbox::load`] turns a component's bytes into a
+//! [`Plugin`]; every call of a plugin gets a fresh instance that is dropped afterwards. What a
+//! guest says is a guess until it was checked here: sizes, counts, names, text.
+
+mod cache;
+mod call;
+mod capability;
+mod compile;
+mod describe;
+mod engine;
+mod failure;
+mod load;
+mod meter;
+mod plugin;
+mod sandbox;
+mod scan;
+mod services;
+mod settings;
+mod text;
+mod ticker;
+mod wit;
+
+pub use call::CallSite;
+pub use failure::{BuildFailure, CallFailure, Cause, FunctionFailure};
+pub use load::{LoadFailure, OpenError};
+pub use plugin::Plugin;
+pub use sandbox::Sandbox;
+pub use services::{KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Services};
+pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};

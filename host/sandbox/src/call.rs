@@ -1,0 +1,86 @@
+//! One call: who it is for, the fresh store it runs in, and how it ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepmill_core::capability::Grants;
+use tokio::sync::SemaphorePermit;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use wasmtime::Store;
+
+use crate::capability::wasi::WasiState;
+use crate::failure::CallFailure;
+use crate::meter::Meter;
+use crate::sandbox::Shared;
+use crate::services::Services;
+use crate::ticker::Running;
+
+/// For whom a plugin is called, and what it may do there.
+#[derive(Clone)]
+pub struct CallSite {
+    /// What was granted.
+    pub grants: Grants,
+    /// What the operator configured for this plugin. Read only if `config` was granted.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// Storage and network of this plugin in this tenant.
+    pub services: Arc<dyn Services>,
+    /// Whose lines the guest's lines are, in the operator's log: tenant and workflow.
+    pub label: Arc<str>,
+}
+
+/// What a store carries: everything a host function may look at.
+pub(crate) struct CallState {
+    pub(crate) site: CallSite,
+    pub(crate) meter: Meter,
+    /// Made when the guest first uses WASI; many never do.
+    pub(crate) wasi: Option<Box<WasiState>>,
+}
+
+/// A seat and a fresh store. Both are given back when this is dropped, whatever happened.
+pub(crate) struct Call<'a> {
+    pub(crate) store: Store<CallState>,
+    _running: Running,
+    _seat: SemaphorePermit<'a>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) async fn open(shared: &'a Shared, site: CallSite) -> Result<Self, CallFailure> {
+        let seat = seat(shared).await?;
+        let running = shared.ticker.run();
+        let limits = &shared.settings.call;
+        let state = CallState { site, meter: Meter::new(limits), wasi: None };
+        let mut store = Store::new(&shared.engine, state);
+        store.limiter(|it| &mut it.meter);
+        store.set_hostcall_fuel(limits.answer_bytes);
+        store.set_max_component_handles(limits.handles);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| store.data_mut().meter.tick());
+        Ok(Self { store, _running: running, _seat: seat })
+    }
+
+    /// Says in the debug log what the guest wrote to its standard streams, and gives the answer.
+    pub(crate) fn end<T>(
+        self,
+        answer: Result<Result<T, CallFailure>, Elapsed>,
+    ) -> Result<T, CallFailure> {
+        let state = self.store.data();
+        if let Some(wasi) = &state.wasi {
+            wasi.tell(&state.site.label);
+        }
+        answer.unwrap_or(Err(CallFailure::DeadlinePassed))
+    }
+}
+
+async fn seat(shared: &Shared) -> Result<SemaphorePermit<'_>, CallFailure> {
+    if let Ok(seat) = shared.seats.try_acquire() {
+        return Ok(seat);
+    }
+    let wait = Duration::from_millis(shared.settings.call.queue_ms);
+    match timeout(wait, shared.seats.acquire()).await {
+        Ok(Ok(seat)) => Ok(seat),
+        // The semaphore is never closed, so this is the wait that ended.
+        Ok(Err(_)) | Err(_) => Err(CallFailure::Busy),
+    }
+}

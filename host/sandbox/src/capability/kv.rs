@@ -1,0 +1,123 @@
+//! `kv`: the plugin's own small values in its tenant.
+
+use std::time::Instant;
+
+use stepmill_core::capability::{Capability, Grants};
+use wasmtime::component::HasData;
+
+use crate::call::CallState;
+use crate::meter::Meter;
+use crate::services::{KeyValueDown, Services};
+use crate::wit::newest::stepmill::plugin::kv as wit;
+use crate::wit::newest::stepmill::plugin::kv::KvError;
+
+pub(crate) struct KeyValue;
+
+impl HasData for KeyValue {
+    type Data<'a> = KeyValueView<'a>;
+}
+
+pub(crate) struct KeyValueView<'a> {
+    meter: &'a mut Meter,
+    grants: &'a Grants,
+    services: &'a dyn Services,
+}
+
+impl KeyValueView<'_> {
+    pub(crate) fn of(state: &mut CallState) -> KeyValueView<'_> {
+        let site = &state.site;
+        KeyValueView { meter: &mut state.meter, grants: &site.grants, services: &*site.services }
+    }
+
+    /// Counts the call, and says whether it may go on.
+    fn admit(&mut self, key: &str, value_bytes: usize) -> wasmtime::Result<Result<(), KvError>> {
+        self.meter.host_call()?;
+        if !self.grants.has(&Capability::KeyValue) {
+            return Ok(Err(KvError::NotGranted));
+        }
+        let limits = &self.meter.limits;
+        for (found, limit) in
+            [(key.len(), limits.kv_key_bytes), (value_bytes, limits.kv_value_bytes)]
+        {
+            if limit < found {
+                return Ok(Err(KvError::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX))));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn answer<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, KeyValueDown>>,
+    ) -> wasmtime::Result<Result<T, KvError>> {
+        let began = Instant::now();
+        let answer = work.await.map_err(|KeyValueDown| KvError::Unavailable);
+        self.meter.note_wait(began.elapsed());
+        Ok(answer)
+    }
+}
+
+impl wit::Host for KeyValueView<'_> {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, KvError>> {
+        match self.admit(&key, 0)? {
+            Ok(()) => self.answer(self.services.kv_get(&key)).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), KvError>> {
+        match self.admit(&key, value.len())? {
+            Ok(()) => self.answer(self.services.kv_set(&key, value)).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), KvError>> {
+        match self.admit(&key, 0)? {
+            Ok(()) => self.answer(self.services.kv_delete(&key)).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wit::Host;
+
+    use super::super::testing::state;
+    use super::*;
+    use crate::settings::CallLimits;
+
+    #[tokio::test]
+    async fn values_go_to_the_host_if_it_was_granted() {
+        let (mut state, services) = state(&[Capability::KeyValue], CallLimits::default());
+        let mut kv = KeyValueView::of(&mut state);
+        assert_eq!(kv.get("a".to_owned()).await.unwrap().unwrap().unwrap(), b"value");
+        kv.set("a".to_owned(), vec![1, 2]).await.unwrap().unwrap();
+        kv.delete("a".to_owned()).await.unwrap().unwrap();
+        let down = kv.get("down".to_owned()).await.unwrap();
+        assert!(matches!(down, Err(KvError::Unavailable)));
+        assert_eq!(*services.0.lock().unwrap(), ["get a", "set a 2", "delete a", "get down"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_to_the_host_if_it_was_not_granted() {
+        let (mut state, services) = state(&[Capability::Config], CallLimits::default());
+        let mut kv = KeyValueView::of(&mut state);
+        let refused = kv.set("a".to_owned(), vec![1]).await.unwrap();
+        assert!(matches!(refused, Err(KvError::NotGranted)));
+        assert!(services.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn keys_and_values_have_their_limits() {
+        let limits = CallLimits { kv_key_bytes: 3, kv_value_bytes: 2, ..CallLimits::default() };
+        let (mut state, services) = state(&[Capability::KeyValue], limits);
+        let mut kv = KeyValueView::of(&mut state);
+        let key = kv.get("four".to_owned()).await.unwrap();
+        assert!(matches!(key, Err(KvError::TooLarge(3))));
+        let value = kv.set("a".to_owned(), vec![1, 2, 3]).await.unwrap();
+        assert!(matches!(value, Err(KvError::TooLarge(2))));
+        assert!(services.0.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,106 @@
+//! What a guest may call: one file for each capability.
+
+mod config;
+mod http;
+mod kv;
+mod log;
+pub(crate) mod wasi;
+
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::call::CallState;
+use crate::wit::newest::stepmill::plugin as wit;
+
+/// Everything that is offered to plugins, granted or not: what was not granted says so.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wit::types::add_to_linker::<_, Types>(&mut linker, |_| Types)?;
+    wit::log::add_to_linker::<_, log::Log>(&mut linker, log::LogView::of)?;
+    wit::config::add_to_linker::<_, config::Config>(&mut linker, config::ConfigView::of)?;
+    wit::kv::add_to_linker::<_, kv::KeyValue>(&mut linker, kv::KeyValueView::of)?;
+    wit::http::add_to_linker::<_, http::Http>(&mut linker, http::HttpView::of)?;
+    Ok(linker)
+}
+
+/// The shared words have no functions.
+struct Types;
+
+impl wit::types::Host for Types {}
+
+impl wasmtime::component::HasData for Types {
+    type Data<'a> = Types;
+}
+
+/// A view of a call that is asked by a guest, without any guest: for the capabilities' own tests.
+#[cfg(test)]
+mod testing {
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+    use stepmill_core::capability::{Capability, Grants};
+
+    use crate::call::{CallSite, CallState};
+    use crate::meter::Meter;
+    use crate::services::{
+        KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Services,
+    };
+    use crate::settings::CallLimits;
+
+    /// Says `value` to every question and writes down what it was asked.
+    #[derive(Default)]
+    pub(super) struct Noting(pub(super) Mutex<Vec<String>>);
+
+    impl Noting {
+        fn note(&self, text: String) {
+            self.0.lock().unwrap().push(text);
+        }
+    }
+
+    #[async_trait]
+    impl Services for Noting {
+        async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+            self.note(format!("get {key}"));
+            if key == "down" { Err(KeyValueDown) } else { Ok(Some(b"value".to_vec())) }
+        }
+
+        async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown> {
+            self.note(format!("set {key} {}", value.len()));
+            Ok(())
+        }
+
+        async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
+            self.note(format!("delete {key}"));
+            Ok(())
+        }
+
+        async fn http_fetch(
+            &self,
+            request: OutboundRequest,
+        ) -> Result<OutboundResponse, OutboundFailure> {
+            self.note(format!("{} {} at {}", request.method, request.url, request.host));
+            match request.url.rsplit('/').next() {
+                Some("late") => Err(OutboundFailure::TimedOut),
+                Some("private") => Err(OutboundFailure::NotAllowed),
+                Some("large") => {
+                    let body = vec![0; request.answer_limit_bytes + 1];
+                    Ok(OutboundResponse { status: 200, headers: vec![], body })
+                }
+                _ => Ok(OutboundResponse { status: 200, headers: vec![], body: b"ok".to_vec() }),
+            }
+        }
+    }
+
+    pub(super) fn state(grants: &[Capability], limits: CallLimits) -> (CallState, Arc<Noting>) {
+        let services = Arc::new(Noting::default());
+        let config = [("region".to_owned(), "eu".to_owned())];
+        let site = CallSite {
+            grants: Grants::of(grants, grants),
+            config: Arc::new(config.into()),
+            services: services.clone(),
+            label: "acme/test".into(),
+        };
+        (CallState { site, meter: Meter::new(&limits), wasi: None }, services)
+    }
+}

@@ -1,0 +1,52 @@
+//! The one place that decides how the engine works.
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::settings::SandboxSettings;
+
+/// The host's own frames on a guest's stack: what serves its calls.
+const HOST_STACK_BYTES: usize = 1536 * 1024;
+
+/// Kept of each table between calls: more than most guests have.
+const KEPT_TABLE_BYTES: usize = 64 * 1024;
+
+/// One instance's bookkeeping. Real guests need kilobytes; the engine allocates what it needs.
+const INSTANCE_BOOKKEEPING_BYTES: usize = 8 * 1024 * 1024;
+
+pub(crate) fn engine(settings: &SandboxSettings) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(settings.call.stack_bytes)
+        .async_stack_size(settings.call.stack_bytes + HOST_STACK_BYTES)
+        .memory_reservation(settings.pool.reserved_address_bytes)
+        // Nobody reads a guest's backtrace, and walking the stack is the price of every trap.
+        .wasm_backtrace_max_frames(None)
+        .native_unwind_info(false)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+    Engine::new(&config)
+}
+
+/// Room for as many instances as there are seats, whatever each of them consists of, so that a
+/// call with a seat never finds the pool empty.
+fn pool(settings: &SandboxSettings) -> PoolingAllocationConfig {
+    let calls = settings.pool.concurrent_calls;
+    let core_instances = u32::try_from(settings.load.instances).unwrap_or(u32::MAX);
+    let memories = calls.saturating_mul(settings.load.memories);
+    let kept_memory_bytes = settings.pool.kept_memory_bytes / memories.max(1) as usize;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(calls)
+        .total_core_instances(calls.saturating_mul(core_instances))
+        .total_memories(memories)
+        .total_tables(calls.saturating_mul(settings.load.tables))
+        .total_stacks(calls.saturating_mul(2))
+        .max_component_instance_size(INSTANCE_BOOKKEEPING_BYTES)
+        .max_core_instance_size(INSTANCE_BOOKKEEPING_BYTES)
+        .max_memories_per_module(settings.load.memories)
+        .max_tables_per_module(settings.load.tables)
+        .max_memory_size(settings.call.memory_bytes)
+        .table_elements(settings.call.table_elements)
+        .linear_memory_keep_resident(kept_memory_bytes.min(settings.call.memory_bytes))
+        .table_keep_resident(KEPT_TABLE_BYTES);
+    pool
+}

@@ -1,0 +1,84 @@
+//! Why the sandbox cannot be opened, and why a component cannot be loaded.
+
+use crate::failure::{CallFailure, Cause};
+
+/// The sandbox cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The engine refuses the settings, or the address space for its pool.
+    #[error("the engine cannot be set up")]
+    Engine(#[source] Cause),
+    /// The thread that counts time cannot be started.
+    #[error("the sandbox's clock thread cannot be started")]
+    Ticker(#[source] std::io::Error),
+    /// The folder for compiled code cannot be made.
+    #[error("the folder for compiled plugins cannot be used")]
+    Cache(#[source] std::io::Error),
+}
+
+/// A component cannot be loaded. Names in here are the component's own, cut to 200 bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadFailure {
+    /// The file is over the limit.
+    #[error("the component has {found} bytes; at most {limit} are allowed")]
+    TooLarge {
+        /// Its size, in bytes.
+        found: usize,
+        /// What is allowed, in bytes.
+        limit: usize,
+    },
+    /// The bytes are a core module, or no WebAssembly at all.
+    #[error("the file is not a WebAssembly component")]
+    NotAComponent,
+    /// The component is broken, or uses what this host does not offer.
+    #[error("the component is not valid on this host")]
+    Invalid(#[source] Cause),
+    /// Compiling it would cost too much.
+    #[error("the component has {found} {what}; at most {limit} are allowed")]
+    TooComplex {
+        /// Of what it has too much, in words.
+        what: &'static str,
+        /// How much it has, as far as was counted.
+        found: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// It asks for something no plugin gets.
+    #[error("the component imports `{name}`, which this host does not offer")]
+    UnknownImport {
+        /// The import's name.
+        name: String,
+    },
+    /// It does not offer what every plugin must.
+    #[error("the component does not export `{name}`")]
+    MissingExport {
+        /// The export's name.
+        name: String,
+    },
+    /// An import has the right name and the wrong shape.
+    #[error("an import of the component has another type than the contract")]
+    WrongImportType(#[source] Cause),
+    /// An export has the right name and the wrong shape.
+    #[error("an export of the component has another type than the contract")]
+    WrongExportType(#[source] Cause),
+    /// Compiling took longer than allowed.
+    #[error("the component took too long to compile")]
+    CompileTimedOut,
+    /// Another component was being compiled all the time.
+    #[error("too many components are being loaded")]
+    Busy,
+    /// `describe` gave no answer.
+    #[error("the plugin could not be asked who it is")]
+    Describe(#[source] CallFailure),
+    /// `describe` gave an answer that cannot be used.
+    #[error("the plugin's description: {place} {rule}")]
+    BadDescription {
+        /// Which part of it.
+        place: String,
+        /// What it must be.
+        rule: String,
+    },
+    /// The host broke off the work, as it does when it shuts down.
+    #[error("loading was broken off")]
+    Aborted,
+}

@@ -1,0 +1,123 @@
+//! The sandbox: one engine, its clock, its seats, and the way a component becomes a plugin.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
+use stepmill_core::capability::Grants;
+use stepmill_core::ids::Digest;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::cache::CodeCache;
+use crate::call::{Call, CallSite, CallState};
+use crate::capability;
+use crate::compile::Compiler;
+use crate::describe;
+use crate::engine::engine;
+use crate::load::{LoadFailure, OpenError};
+use crate::plugin::Plugin;
+use crate::services::{KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Services};
+use crate::settings::SandboxSettings;
+use crate::ticker::Ticker;
+use crate::wit::Contract;
+
+/// Loads plugins. Cheap to clone; all clones, and all plugins loaded by them, are one sandbox.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Shared>);
+
+/// What all plugins of a sandbox share.
+pub(crate) struct Shared {
+    pub(crate) settings: SandboxSettings,
+    pub(crate) engine: Engine,
+    pub(crate) ticker: Arc<Ticker>,
+    /// One for each instance that may be alive.
+    pub(crate) seats: Semaphore,
+    linker: Linker<CallState>,
+    compiler: Compiler,
+}
+
+impl Sandbox {
+    /// Sets up the engine, its pool and its clock.
+    ///
+    /// # Errors
+    /// The settings contradict each other, the address space is not there, or the cache folder
+    /// cannot be made.
+    pub fn open(settings: SandboxSettings) -> Result<Self, OpenError> {
+        let engine =
+            engine(&settings).map_err(|it| OpenError::Engine(it.into_boxed_dyn_error()))?;
+        let linker = capability::linker(&engine)
+            .map_err(|it| OpenError::Engine(it.into_boxed_dyn_error()))?;
+        let tick = Duration::from_millis(settings.call.tick_ms.max(1));
+        let ticker = Ticker::start(engine.clone(), tick).map_err(OpenError::Ticker)?;
+        let cache = match &settings.cache_dir {
+            Some(dir) => Some(CodeCache::open(dir, &engine).map_err(OpenError::Cache)?),
+            None => None,
+        };
+        Ok(Self(Arc::new(Shared {
+            seats: Semaphore::new(settings.pool.concurrent_calls as usize),
+            compiler: Compiler::new(engine.clone(), cache, settings.load),
+            ticker: Arc::new(ticker),
+            settings,
+            engine,
+            linker,
+        })))
+    }
+
+    /// Checks a component, compiles it (or finds it compiled), and asks it who it is.
+    ///
+    /// # Errors
+    /// See [`LoadFailure`]; all but `Busy`, `Aborted` and a `Describe` of the host's own doing
+    /// are the component's fault and come again.
+    pub async fn load(&self, component: impl Into<Arc<[u8]>>) -> Result<Plugin, LoadFailure> {
+        let bytes: Arc<[u8]> = component.into();
+        let digest = Digest::from_bytes(Sha256::digest(&bytes).into());
+        let component = self.0.compiler.component(digest, bytes).await?;
+        let contract = Contract::of(&component, &self.0.linker)?;
+        let claimed = self.describe(&contract).await?;
+        let description = describe::check(claimed, &self.0.settings.load)?;
+        Ok(Plugin::new(self.0.clone(), contract, digest, description))
+    }
+
+    async fn describe(&self, contract: &Contract) -> Result<describe::Claimed, LoadFailure> {
+        let site = CallSite {
+            grants: Grants::none(),
+            config: Arc::new(BTreeMap::new()),
+            services: Arc::new(Nothing),
+            label: "describe".into(),
+        };
+        let mut call = Call::open(&self.0, site).await.map_err(LoadFailure::Describe)?;
+        let deadline = Duration::from_millis(self.0.settings.call.deadline_ms);
+        let answer = timeout(deadline, contract.describe(&mut call.store)).await;
+        call.end(answer).map_err(LoadFailure::Describe)
+    }
+}
+
+/// No storage and no network: a plugin that is asked who it is has no grant that leads here.
+struct Nothing;
+
+#[async_trait]
+impl Services for Nothing {
+    async fn kv_get(&self, _key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+        Err(KeyValueDown)
+    }
+
+    async fn kv_set(&self, _key: &str, _value: Vec<u8>) -> Result<(), KeyValueDown> {
+        Err(KeyValueDown)
+    }
+
+    async fn kv_delete(&self, _key: &str) -> Result<(), KeyValueDown> {
+        Err(KeyValueDown)
+    }
+
+    async fn http_fetch(
+        &self,
+        _request: OutboundRequest,
+    ) -> Result<OutboundResponse, OutboundFailure> {
+        Err(OutboundFailure::NotAllowed)
+    }
+}

@@ -1,0 +1,89 @@
+//! What the host does for a guest: the other side of `kv` and `http`.
+
+use async_trait::async_trait;
+
+/// The host's side of one plugin in one tenant.
+///
+/// The sandbox checked grant, sizes and counts before it calls. Each method must end on its own
+/// some time; whatever it does, the call's deadline cuts it.
+#[async_trait]
+pub trait Services: Send + Sync {
+    /// The value under a key; `None` if there is none.
+    ///
+    /// # Errors
+    /// The storage did not answer.
+    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown>;
+
+    /// Puts a value under a key.
+    ///
+    /// # Errors
+    /// The storage did not answer.
+    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown>;
+
+    /// Removes a key. Removing what is not there is no error.
+    ///
+    /// # Errors
+    /// The storage did not answer.
+    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown>;
+
+    /// Sends one request, follows no redirect, and reads no more than
+    /// [`OutboundRequest::answer_limit_bytes`]. Which addresses a granted name may lead to, and
+    /// whether plain `http` is allowed, is decided here.
+    ///
+    /// # Errors
+    /// There is no whole answer.
+    async fn http_fetch(
+        &self,
+        request: OutboundRequest,
+    ) -> Result<OutboundResponse, OutboundFailure>;
+}
+
+/// The storage did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the key-value storage did not answer")]
+pub struct KeyValueDown;
+
+/// A request that a guest may send: its form was checked and its host is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboundRequest {
+    /// In upper case.
+    pub method: String,
+    /// Absolute, `http` or `https`, with nothing but plain ASCII and without user information.
+    pub url: String,
+    /// The host part of `url`, in lower case. This name was granted.
+    pub host: String,
+    /// Names in lower case. None of those that belong to the connection.
+    pub headers: Vec<(String, String)>,
+    /// What to send.
+    pub body: Option<Vec<u8>>,
+    /// The most bytes of an answer's body that are of any use.
+    pub answer_limit_bytes: usize,
+}
+
+/// What the other side answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboundResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundFailure {
+    /// The name leads to an address, or the URL has a scheme, that the operator does not allow.
+    #[error("the destination is not allowed")]
+    NotAllowed,
+    /// The body is over the limit.
+    #[error("the answer is too large")]
+    TooLarge,
+    /// No answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The other side could not be reached, or broke off.
+    #[error("the other side could not be reached or broke off")]
+    Failed,
+}

@@ -1,0 +1,145 @@
+//! The published contracts: which one a component speaks, and the way to speak it.
+
+mod v1;
+
+use stepmill_core::call::FunctionInput;
+use stepmill_core::context::RequestContext;
+use stepmill_core::event::StepOutput;
+use stepmill_core::graph::GraphDraft;
+use wasmtime::Store;
+use wasmtime::component::{Component, Linker};
+
+use crate::call::CallState;
+use crate::describe::Claimed;
+use crate::failure::CallFailure;
+use crate::load::LoadFailure;
+use crate::text::cut;
+
+pub(crate) use v1::bindings as newest;
+
+/// Why `build` refuses, in the guest's words.
+pub(crate) enum Refusal {
+    Permission(String),
+    Validation(String),
+    Other(String),
+}
+
+/// A linked component, by the version of the contract it was compiled against.
+pub(crate) enum Contract {
+    V1(v1::Linked),
+}
+
+impl Contract {
+    /// Reads the version off the exports and links the component.
+    pub(crate) fn of(
+        component: &Component,
+        linker: &Linker<CallState>,
+    ) -> Result<Self, LoadFailure> {
+        if let Some(name) = unknown_import(component) {
+            return Err(LoadFailure::UnknownImport { name });
+        }
+        // A component of `1.1.0` is found under this name too: minor versions only add.
+        if let Some(name) = v1::EXPORTS.iter().find(|it| !exports(component, it)) {
+            return Err(LoadFailure::MissingExport { name: (*name).to_owned() });
+        }
+        v1::Linked::new(component, linker).map(Self::V1)
+    }
+
+    pub(crate) async fn describe(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> Result<Claimed, CallFailure> {
+        match self {
+            Self::V1(guest) => guest.describe(store).await,
+        }
+    }
+
+    pub(crate) async fn build(
+        &self,
+        store: &mut Store<CallState>,
+        context: &RequestContext,
+    ) -> Result<Result<GraphDraft, Refusal>, CallFailure> {
+        match self {
+            Self::V1(guest) => guest.build(store, context).await,
+        }
+    }
+
+    pub(crate) async fn run(
+        &self,
+        store: &mut Store<CallState>,
+        context: &RequestContext,
+        input: &FunctionInput,
+    ) -> Result<Result<StepOutput, String>, CallFailure> {
+        match self {
+            Self::V1(guest) => guest.run(store, context, input).await,
+        }
+    }
+}
+
+fn exports(component: &Component, name: &str) -> bool {
+    component.get_export_index(None, name).is_some()
+}
+
+/// The first import that no plugin gets. What is left may still have the wrong type.
+fn unknown_import(component: &Component) -> Option<String> {
+    let imports = component.component_type();
+    let unknown = imports.imports(component.engine()).find(|(name, _)| !is_offered(name));
+    unknown.map(|(name, _)| cut(name, 200).to_owned())
+}
+
+fn is_offered(name: &str) -> bool {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    match interface.split_once(':') {
+        Some(("wasi", rest)) => version.starts_with("0.2.") && WASI.contains(&rest),
+        _ => v1::IMPORTS.contains(&interface) && version.starts_with("1."),
+    }
+}
+
+/// What the start-up code of ordinary guests asks for. All of it is there; behind files and
+/// sockets there is nothing.
+const WASI: [&str; 27] = [
+    "cli/environment",
+    "cli/exit",
+    "cli/stderr",
+    "cli/stdin",
+    "cli/stdout",
+    "cli/terminal-input",
+    "cli/terminal-output",
+    "cli/terminal-stderr",
+    "cli/terminal-stdin",
+    "cli/terminal-stdout",
+    "clocks/monotonic-clock",
+    "clocks/wall-clock",
+    "filesystem/preopens",
+    "filesystem/types",
+    "io/error",
+    "io/poll",
+    "io/streams",
+    "random/insecure",
+    "random/insecure-seed",
+    "random/random",
+    "sockets/instance-network",
+    "sockets/ip-name-lookup",
+    "sockets/network",
+    "sockets/tcp",
+    "sockets/tcp-create-socket",
+    "sockets/udp",
+    "sockets/udp-create-socket",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_offered_is_told_by_interface_and_compatible_version() {
+        assert!(is_offered("stepmill:plugin/kv@1.0.0"));
+        assert!(is_offered("stepmill:plugin/kv@1.3.0"));
+        assert!(!is_offered("stepmill:plugin/kv@2.0.0"));
+        assert!(!is_offered("stepmill:plugin/shell@1.0.0"));
+        assert!(is_offered("wasi:cli/environment@0.2.3"));
+        assert!(!is_offered("wasi:cli/environment@0.3.0"));
+        assert!(!is_offered("wasi:http/outgoing-handler@0.2.3"));
+        assert!(!is_offered("run"));
+    }
+}

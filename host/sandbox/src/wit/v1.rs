@@ -1,0 +1,204 @@
+//! `wit/v1` and the core's words, converted both ways.
+
+use stepmill_core::agent::{Agent, ModelName};
+use stepmill_core::call::FunctionInput;
+use stepmill_core::context::RequestContext;
+use stepmill_core::event::StepOutput;
+use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Step};
+use wasmtime::Store;
+use wasmtime::component::{Component, Linker};
+
+use self::bindings::FactoryPre;
+use self::bindings::stepmill::plugin::types as wit;
+use super::Refusal;
+use crate::call::CallState;
+use crate::describe::{Asked, Claimed};
+use crate::failure::CallFailure;
+use crate::load::LoadFailure;
+
+/// What the engine's macro makes of the contract.
+pub(crate) mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit/v1",
+        world: "factory",
+        imports: {
+            "stepmill:plugin/kv": async | trappable,
+            "stepmill:plugin/http": async | trappable,
+            default: trappable,
+        },
+        exports: { default: async },
+    });
+}
+
+/// What a component of this version must export.
+pub(super) const EXPORTS: [&str; 2] =
+    ["stepmill:plugin/workflow-factory@1.0.0", "stepmill:plugin/functions@1.0.0"];
+
+/// What it may import, besides WASI.
+pub(super) const IMPORTS: [&str; 5] = [
+    "stepmill:plugin/config",
+    "stepmill:plugin/http",
+    "stepmill:plugin/kv",
+    "stepmill:plugin/log",
+    "stepmill:plugin/types",
+];
+
+/// A component that was found to fit.
+pub(crate) struct Linked(FactoryPre<CallState>);
+
+impl Linked {
+    pub(super) fn new(
+        component: &Component,
+        linker: &Linker<CallState>,
+    ) -> Result<Self, LoadFailure> {
+        let pre = linker
+            .instantiate_pre(component)
+            .map_err(|it| LoadFailure::WrongImportType(it.into_boxed_dyn_error()))?;
+        FactoryPre::new(pre)
+            .map(Self)
+            .map_err(|it| LoadFailure::WrongExportType(it.into_boxed_dyn_error()))
+    }
+
+    pub(super) async fn describe(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> Result<Claimed, CallFailure> {
+        let guest = self.0.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
+        let factory = guest.stepmill_plugin_workflow_factory();
+        let answer = factory.call_describe(store).await.map_err(CallFailure::at_call)?;
+        Ok(claimed(answer))
+    }
+
+    pub(super) async fn build(
+        &self,
+        store: &mut Store<CallState>,
+        context: &RequestContext,
+    ) -> Result<Result<GraphDraft, Refusal>, CallFailure> {
+        let context = request_context(context);
+        let guest = self.0.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
+        let factory = guest.stepmill_plugin_workflow_factory();
+        let answer = factory.call_build(store, &context).await.map_err(CallFailure::at_call)?;
+        Ok(answer.map(graph_draft).map_err(refusal))
+    }
+
+    pub(super) async fn run(
+        &self,
+        store: &mut Store<CallState>,
+        context: &RequestContext,
+        input: &FunctionInput,
+    ) -> Result<Result<StepOutput, String>, CallFailure> {
+        let (context, input) = (request_context(context), step_input(input));
+        let guest = self.0.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
+        let functions = guest.stepmill_plugin_functions();
+        let answer =
+            functions.call_run(store, &context, &input).await.map_err(CallFailure::at_call)?;
+        Ok(answer.map(|it| StepOutput { content: it.content, stop: it.stop }))
+    }
+}
+
+fn request_context(context: &RequestContext) -> wit::RequestContext {
+    let headers = context.request.headers.iter();
+    let claims = context.trusted.claims.iter();
+    wit::RequestContext {
+        user_id: context.user.as_ref().map(ToString::to_string),
+        session_id: context.session.as_ref().map(ToString::to_string),
+        input: context.input.as_ref().map(json),
+        request: wit::Request {
+            method: context.request.method.clone(),
+            path: context.request.path.clone(),
+            headers: headers
+                .map(|(name, value)| wit::Header { name: name.clone(), value: value.clone() })
+                .collect(),
+        },
+        trusted: wit::TrustedContext {
+            tenant: context.tenant.to_string(),
+            claims: claims
+                .map(|(name, value)| wit::Claim { name: name.clone(), value: value.to_string() })
+                .collect(),
+            scopes: context.trusted.scopes.iter().cloned().collect(),
+        },
+    }
+}
+
+fn json(object: &serde_json::Map<String, serde_json::Value>) -> String {
+    serde_json::to_string(object).expect("an object with text keys is always JSON")
+}
+
+fn step_input(input: &FunctionInput) -> wit::StepInput {
+    let outputs = input.outputs.iter();
+    wit::StepInput {
+        function: wit::Function {
+            name: input.function.name.clone(),
+            argument: input.function.argument.clone(),
+        },
+        step: input.step.clone(),
+        message: input.message.clone(),
+        previous: input.previous.clone(),
+        outputs: outputs
+            .map(|it| wit::StepContent { step: it.step.clone(), content: it.content.clone() })
+            .collect(),
+    }
+}
+
+fn claimed(description: wit::Description) -> Claimed {
+    let capabilities = description.capabilities.into_iter();
+    Claimed {
+        id: description.id,
+        name: description.name,
+        description: description.description,
+        input_schema: description.input_schema,
+        capabilities: capabilities
+            .map(|it| match it {
+                wit::Capability::Clock => Asked::Clock,
+                wit::Capability::Randomness => Asked::Randomness,
+                wit::Capability::Config => Asked::Config,
+                wit::Capability::Kv => Asked::KeyValue,
+                wit::Capability::Http(host) => Asked::Http(host),
+            })
+            .collect(),
+    }
+}
+
+fn refusal(error: wit::FactoryError) -> Refusal {
+    match error {
+        wit::FactoryError::Permission(text) => Refusal::Permission(text),
+        wit::FactoryError::Validation(text) => Refusal::Validation(text),
+        wit::FactoryError::Other(text) => Refusal::Other(text),
+    }
+}
+
+fn graph_draft(workflow: wit::Workflow) -> GraphDraft {
+    GraphDraft {
+        name: workflow.name,
+        description: workflow.description,
+        nodes: workflow.nodes.into_iter().map(node).collect(),
+        root: workflow.root,
+    }
+}
+
+fn node(node: wit::Node) -> NodeDraft {
+    match node {
+        wit::Node::Sequence(children) => NodeDraft::Sequence(children),
+        wit::Node::Step(step) => NodeDraft::Step(Step {
+            name: step.name,
+            description: step.description,
+            executor: match step.executor {
+                wit::Executor::Agent(agent) => Executor::Agent(self::agent(agent)),
+                wit::Executor::Function(function) => Executor::Function(FunctionCall {
+                    name: function.name,
+                    argument: function.argument,
+                }),
+            },
+        }),
+    }
+}
+
+fn agent(agent: wit::Agent) -> Agent {
+    Agent {
+        name: agent.name,
+        model: ModelName { id: agent.model.id, provider: agent.model.provider },
+        instructions: agent.instructions,
+        temperature: agent.temperature,
+        max_output_tokens: agent.max_output_tokens,
+    }
+}
