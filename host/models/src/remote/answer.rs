@@ -1,0 +1,81 @@
+//! From the client crate's response to core's answer, if it is one.
+
+use std::time::Instant;
+
+use rig_core::completion::{CompletionResponse, FinishReason, Usage as RigUsage};
+use rig_core::message::StopReason;
+use stepmill_core::agent::{ModelAnswer, Usage};
+
+use super::classify::failed;
+use crate::failure::{FailureCause, ModelFailure, ProviderCode};
+
+/// When a call began, and when its answer did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    began: Instant,
+    first: Option<Instant>,
+}
+
+impl Times {
+    /// A call begins.
+    pub(super) fn begin() -> Self {
+        Self { began: Instant::now(), first: None }
+    }
+
+    /// A piece arrived.
+    pub(super) fn piece(&mut self) {
+        self.first.get_or_insert_with(Instant::now);
+    }
+}
+
+/// The answer with this text, if the provider ended it as one.
+///
+/// # Errors
+/// The provider filtered the content, reported a failure inside a good status, or ended without
+/// any text although it was cut short.
+pub(super) fn answer_of(
+    response: &CompletionResponse,
+    content: String,
+    times: Times,
+) -> Result<ModelAnswer, ModelFailure> {
+    match response.stop() {
+        StopReason::Stop | StopReason::ToolUse => {}
+        // Cut at the graph's own limit: what there is counts, unless there is nothing.
+        StopReason::Length if !content.is_empty() => {}
+        StopReason::Length => return Err(failed(FailureCause::Empty)),
+        _ if response.finish_reason() == Some(FinishReason::ContentFilter) => {
+            let code = ProviderCode::new("content_filter");
+            return Err(ModelFailure::Refused { status: None, code });
+        }
+        _ => {
+            let code = failure_code(response);
+            return Err(ModelFailure::Failed { cause: FailureCause::Reported, status: None, code });
+        }
+    }
+    let micros =
+        |it: Instant| u64::try_from(it.duration_since(times.began).as_micros()).unwrap_or(u64::MAX);
+    Ok(ModelAnswer {
+        content,
+        usage: usage_of(&response.usage),
+        response_id: response.response_id().map(str::to_owned),
+        first_token_micros: times.first.map(micros),
+        duration_micros: micros(Instant::now()),
+    })
+}
+
+/// The provider's word for a failure inside a good status: `{"error": {"code": …}}`.
+fn failure_code(response: &CompletionResponse) -> Option<ProviderCode> {
+    let word = response.raw.pointer("/error/code").and_then(|it| it.as_str());
+    word.and_then(ProviderCode::new)
+}
+
+/// Counters that a provider does not report are zero.
+fn usage_of(usage: &RigUsage) -> Usage {
+    Usage {
+        input_tokens: usage.input_tokens.unwrap_or_default(),
+        output_tokens: usage.output_tokens.unwrap_or_default(),
+        reasoning_tokens: usage.reasoning_tokens.unwrap_or_default(),
+        cache_read_tokens: usage.cached_input_tokens.unwrap_or_default(),
+        cache_write_tokens: usage.cache_creation_input_tokens.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,176 @@
+//! The five protocols, as the client crate writes and reads them.
+
+use std::future::Future;
+
+use futures::{FutureExt, StreamExt};
+use rig_core::completion::{CompletionRequest, CompletionResponse};
+use rig_core::driver::Model;
+use rig_core::providers::anthropic::{AnthropicConfig, wire::Messages};
+use rig_core::providers::gemini::{GeminiConfig, completion::GenerateContent};
+use rig_core::providers::ollama::{self, OllamaConfig};
+use rig_core::providers::openai::OpenAIConfig;
+use rig_core::providers::openai::responses_api::wire::Responses;
+use rig_core::providers::openai::wire::{BodyRewrite, Chat, Dialect, OPENAI};
+use rig_core::streaming::{CompletionStream, Item, StreamEvent};
+use stepmill_core::call::ModelRequest;
+use tracing::Dispatch;
+use tracing::instrument::{WithDispatch, WithSubscriber};
+
+use super::classify::FailedTry;
+use super::transport::Transport;
+use crate::settings::{CallLimits, Wire};
+
+/// OpenAI's own rules, but texts as strings instead of lists of parts: OpenAI takes both, and
+/// small servers that speak its protocol take only strings.
+const OPENAI_PLAIN: Dialect = {
+    let mut quirks = OPENAI.quirks;
+    quirks.rewrite = BodyRewrite::Perplexity;
+    OPENAI.with_quirks(quirks)
+};
+
+/// The transport puts the key on, so that the client crate has nothing to leak.
+const NO_KEY: &str = "";
+
+/// One model of one provider, ready to be asked.
+#[derive(Clone)]
+pub(crate) enum WireModel {
+    Responses(Model<Responses>),
+    Chat(Model<Chat>),
+    Anthropic(Model<Messages>),
+    Gemini(Model<GenerateContent>),
+    Ollama(Model<ollama::Chat>),
+}
+
+/// Whether the provider can be asked for a model of this name at all.
+///
+/// Gemini has the name in the path, and the name may come from a guest: it must not lead to any
+/// other address.
+pub(crate) fn is_addressable(wire: Wire, model: &str) -> bool {
+    let plain = |it: u8| it.is_ascii_alphanumeric() || b"-._/".contains(&it);
+    wire != Wire::Gemini || (model.bytes().all(plain) && !model.contains(".."))
+}
+
+impl WireModel {
+    /// A model behind this address; none for a wire without a network.
+    pub(crate) fn new(
+        wire: Wire,
+        address: &str,
+        model: &str,
+        transport: Transport,
+        limits: &CallLimits,
+    ) -> Option<Self> {
+        let address = address.trim_end_matches('/');
+        let openai = || OpenAIConfig::with_key(&OPENAI_PLAIN, NO_KEY).with_base_url(address);
+        match wire {
+            Wire::Demo => None,
+            Wire::OpenAiResponses => {
+                Some(Self::Responses(openai().connect(transport).responses(model)))
+            }
+            Wire::OpenAiChat => Some(Self::Chat(openai().connect(transport).chat(model))),
+            Wire::Anthropic => {
+                let config = AnthropicConfig::new(NO_KEY).with_base_url(address);
+                let mut model = config.connect(transport).completion(model);
+                let most = u64::from(limits.default_output_tokens);
+                model.wire = model.wire.with_default_max_tokens(most);
+                Some(Self::Anthropic(model))
+            }
+            Wire::Gemini => {
+                let config = GeminiConfig::new(NO_KEY).with_base_url(address);
+                Some(Self::Gemini(config.connect(transport).completion(model)))
+            }
+            Wire::Ollama => {
+                let config = OllamaConfig::new().with_base_url(address);
+                Some(Self::Ollama(config.connect(transport).native_completion(model)))
+            }
+        }
+    }
+
+    /// Asks once for the whole answer.
+    pub(super) async fn call(
+        &self,
+        request: &ModelRequest,
+    ) -> Result<CompletionResponse, FailedTry> {
+        let request = written(request);
+        let call = match self {
+            Self::Responses(model) => model.call(request).boxed(),
+            Self::Chat(model) => model.call(request).boxed(),
+            Self::Anthropic(model) => model.call(request).boxed(),
+            Self::Gemini(model) => model.call(request).boxed(),
+            Self::Ollama(model) => model.call(request).boxed(),
+        };
+        Ok(quiet(call).await?)
+    }
+
+    /// Asks once for the answer in pieces. Nothing is sent before the stream is polled.
+    pub(super) fn stream(&self, request: &ModelRequest) -> Result<WireStream, FailedTry> {
+        let request = written(request);
+        let opened = tracing::dispatcher::with_default(&Dispatch::none(), || {
+            let stream = match self {
+                Self::Responses(model) => model.stream(request),
+                Self::Chat(model) => model.stream(request),
+                Self::Anthropic(model) => model.stream(request),
+                Self::Gemini(model) => model.stream(request),
+                Self::Ollama(model) => model.stream(request),
+            };
+            stream.map_err(FailedTry::from)
+        });
+        opened.map(|it| WireStream(Box::new(it)))
+    }
+}
+
+/// One try's answer, while it arrives.
+pub(super) struct WireStream(Box<CompletionStream>);
+
+impl WireStream {
+    /// The next words; none when the provider ended the answer, well or not.
+    pub(super) async fn words(&mut self) -> Result<Option<String>, FailedTry> {
+        while let Some(item) = quiet(self.0.next()).await {
+            match item? {
+                Item::Event(StreamEvent::Text { text, .. }) if !text.is_empty() => {
+                    return Ok(Some(text));
+                }
+                // Thoughts, beginnings and ends of parts, and what newer providers may add.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the provider said of the whole answer. An answer it did not end is a failure.
+    pub(super) async fn finish(self) -> Result<CompletionResponse, FailedTry> {
+        Ok(quiet(self.0.finish().boxed()).await?)
+    }
+}
+
+/// The client crate traces whole prompts, frames and answers; here nobody listens to it.
+fn quiet<F: Future>(future: F) -> WithDispatch<F> {
+    future.with_subscriber(Dispatch::none())
+}
+
+/// The request in the client crate's words.
+fn written(request: &ModelRequest) -> CompletionRequest {
+    let written = CompletionRequest::new(request.message.as_str())
+        // Decimal digits survive: 0.7_f32 is to be sent as 0.7.
+        .temperature(request.temperature.and_then(|it| it.to_string().parse::<f64>().ok()))
+        .max_tokens(request.max_output_tokens.map(u64::from));
+    if request.instructions.is_empty() {
+        written
+    } else {
+        written.preamble(request.instructions.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gemini_name_leads_nowhere_else() {
+        assert!(is_addressable(Wire::Gemini, "gemini-3.8-flash"));
+        assert!(is_addressable(Wire::Gemini, "tunedModels/mine"));
+        for name in ["../../v1/files", "m?key=x", "m#x", "m%2e", "a b"] {
+            assert!(!is_addressable(Wire::Gemini, name), "{name}");
+        }
+        assert!(is_addressable(Wire::OpenAiChat, "any name?"));
+    }
+}
