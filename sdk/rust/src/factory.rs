@@ -168,3 +168,86 @@ impl From<&Capability> for wire::Capability {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Call;
+    use crate::{Step, config, http, kv};
+
+    use super::*;
+
+    fn shout(_: &RequestContext, input: StepInput) -> Result<StepOutput, StepError> {
+        match input.content() {
+            "" => Err(StepError::new("there is nothing to shout")),
+            text => Ok(StepOutput::new(text.to_uppercase()).stop()),
+        }
+    }
+
+    fn factory() -> WorkflowFactory {
+        WorkflowFactory::new("shout", |_| {
+            Workflow::new("Shout").step(Step::function("shout", "shout"))
+        })
+        .function("shout", shout)
+    }
+
+    #[test]
+    fn a_plugin_says_who_it_is() {
+        let described = factory()
+            .name("Shout")
+            .description("Says it loudly.")
+            .capability(Capability::Clock)
+            .capability(Capability::http("api.example.com"))
+            .describe();
+        assert_eq!(described.id, "shout");
+        assert_eq!(described.name.as_deref(), Some("Shout"));
+        assert_eq!(described.description.as_deref(), Some("Says it loudly."));
+        assert_eq!(described.input_schema, None);
+        let http = wire::Capability::Http("api.example.com".into());
+        assert_eq!(described.capabilities, [wire::Capability::Clock, http]);
+    }
+
+    #[test]
+    fn a_function_runs_under_its_name() {
+        let call = Call::new();
+        let output = call.run(&factory(), StepInput::new("shout", "hello"));
+        assert_eq!(output, Ok(StepOutput::new("HELLO").stop()));
+        let output = call.run(&factory(), StepInput::new("shout", ""));
+        assert_eq!(output, Err(StepError::new("there is nothing to shout")));
+        let output = call.run(&factory(), StepInput::new("whisper", "hello"));
+        assert_eq!(output, Err(StepError::new("the factory has no function `whisper`")));
+    }
+
+    #[test]
+    fn a_step_without_its_function_is_found_when_it_is_drawn() {
+        let factory: WorkflowFactory = WorkflowFactory::new("w", |_| {
+            Workflow::new("W").step(Step::function("shout", "shout"))
+        });
+        let error = FactoryError::other("the factory has no function `shout`");
+        assert_eq!(Call::new().build(&factory), Err(error));
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_granted() {
+        fn build(_: &RequestContext) -> Result<Workflow, FactoryError> {
+            let said = http::get("https://api.example.com/title")?.success()?;
+            kv::set("title", &said.body)?;
+            let kept = kv::get("title")?.unwrap_or_default();
+            Ok(Workflow::new(String::from_utf8(kept)?)
+                .description(config::get("text")?.unwrap_or_default()))
+        }
+        let call = Call::new()
+            .answer("https://api.example.com/title", 200, "Weekly")
+            .config("text", "All of it.");
+        let mut factory: WorkflowFactory = WorkflowFactory::new("w", build);
+        for (capability, refusal) in [
+            (Capability::http("*.example.com"), "no granted capability covers the URL"),
+            (Capability::Kv, "the capability `kv` was not granted"),
+            (Capability::Config, "the capability `config` was not granted"),
+        ] {
+            assert_eq!(call.build(&factory), Err(FactoryError::other(refusal)));
+            factory = factory.capability(capability);
+        }
+        let workflow = Workflow::new("Weekly").description("All of it.");
+        assert_eq!(call.build(&factory), Ok(workflow));
+    }
+}

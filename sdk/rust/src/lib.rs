@@ -24,8 +24,6 @@ pub mod prelude {
         Agent, AnyInput, Capability, FactoryError, Function, JsonObject, Model, RequestContext,
         Step, StepError, StepInput, StepOutput, Workflow, WorkflowFactory, config, http, kv, log,
     };
-    pub use schemars::JsonSchema;
-    pub use serde::Deserialize;
 }
 
 /// The contract as Rust, generated from `wit/factory.wit`. Only [`export!`] needs it from outside.
