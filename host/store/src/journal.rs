@@ -35,7 +35,8 @@ impl TenantStore {
         let mut statements = journal_insert(&self.tenant, run, entries)?;
         if let Some(last) = entries.iter().rfind(|it| it.event.is_last()) {
             let status = status_after(entries).unwrap_or(RunStatus::Running);
-            let update = "update runs set status = ?, updated_at = ? where tenant_id = ? and id = ?";
+            let update =
+                "update runs set status = ?, updated_at = ? where tenant_id = ? and id = ?";
             let update = Statement::new(update)
                 .text(status_word(status))
                 .number(last.at.micros())

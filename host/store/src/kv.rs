@@ -59,19 +59,16 @@ impl TenantStore {
         Ok(())
     }
 
-    fn of<'a>(
-        &'a self,
-        sql: &'static str,
-        plugin: &'a WorkflowId,
-        key: &'a str,
-    ) -> Statement<'a> {
+    fn of<'a>(&'a self, sql: &'static str, plugin: &'a WorkflowId, key: &'a str) -> Statement<'a> {
         Statement::new(sql).text(self.tenant.as_str()).text(plugin.as_str()).text(key)
     }
 }
 
 fn check(key: &str) -> Result<(), StoreError> {
     if KV_KEY_BYTES < key.len() {
-        return Err(StoreError::Unstorable { what: "a key longer than the database's index takes" });
+        return Err(StoreError::Unstorable {
+            what: "a key longer than the database's index takes",
+        });
     }
     if key.contains('\0') {
         return Err(StoreError::Unstorable { what: "a key with the character U+0000" });

@@ -48,7 +48,11 @@ macro_rules! plugin_functions {
             ///
             /// # Errors
             /// The database's; [`StoreError::Unstorable`].
-            pub async fn plugin_put(&self, row: &PluginRow, bytes: &[u8]) -> Result<(), StoreError> {
+            pub async fn plugin_put(
+                &self,
+                row: &PluginRow,
+                bytes: &[u8],
+            ) -> Result<(), StoreError> {
                 let $handle = self;
                 plugin_put(&self.database, $owner, row, bytes).await
             }
@@ -67,7 +71,10 @@ macro_rules! plugin_functions {
             ///
             /// # Errors
             /// The database's; [`StoreError::Unreadable`].
-            pub async fn plugin_fetch(&self, id: &WorkflowId) -> Result<Option<PluginRow>, StoreError> {
+            pub async fn plugin_fetch(
+                &self,
+                id: &WorkflowId,
+            ) -> Result<Option<PluginRow>, StoreError> {
                 let $handle = self;
                 plugin_fetch(&self.database, $owner, id).await
             }
@@ -85,7 +92,10 @@ macro_rules! plugin_functions {
             ///
             /// # Errors
             /// The database's.
-            pub async fn component_fetch(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+            pub async fn component_fetch(
+                &self,
+                digest: Digest,
+            ) -> Result<Option<Vec<u8>>, StoreError> {
                 let $handle = self;
                 component_fetch(&self.database, $owner, digest).await
             }
@@ -185,7 +195,8 @@ async fn component_fetch(
     owner: &str,
     digest: Digest,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let statement = Statement::new("select bytes from components where tenant_id = ? and digest = ?");
+    let statement =
+        Statement::new("select bytes from components where tenant_id = ? and digest = ?");
     let statement = statement.text(owner).text(digest.to_string());
     let rows = database.read("fetch a component", statement).await?;
     rows.first().map(|row| row.bytes(0)).transpose()

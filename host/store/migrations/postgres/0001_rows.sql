@@ -93,10 +93,10 @@ create table kv (
 comment on table kv is 'What plugins keep for a tenant.';
 
 create table holder (
-    only boolean not null default true,
+    one boolean not null default true,
     epoch bigint not null,
-    constraint holder_key primary key (only),
-    constraint holder_one check (only)
+    constraint holder_key primary key (one),
+    constraint holder_one check (one)
 );
 comment on table holder is 'One row: counts the hosts that held this database, so that one that lost it notices.';
 insert into holder (epoch) values (0);

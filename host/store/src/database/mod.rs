@@ -40,14 +40,14 @@ pub(crate) struct Database {
 }
 
 enum Engine {
-    Sqlite(SqliteDatabase),
+    Sqlite(Box<SqliteDatabase>),
     Postgres(PostgresDatabase),
 }
 
 impl Database {
     pub(crate) async fn open(url: &str, settings: &StoreSettings) -> Result<Self, StoreError> {
         let engine = match url.split_once(':').map(|it| it.0) {
-            Some("sqlite") => Engine::Sqlite(SqliteDatabase::open(url, settings).await?),
+            Some("sqlite") => Engine::Sqlite(Box::new(SqliteDatabase::open(url, settings).await?)),
             Some("postgres" | "postgresql") => {
                 Engine::Postgres(PostgresDatabase::open(url, settings).await?)
             }

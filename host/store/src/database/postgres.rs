@@ -7,7 +7,6 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::encode::IsNull;
@@ -18,7 +17,7 @@ use sqlx::postgres::{
     PgTypeInfo,
 };
 use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, Encode, Postgres, Type};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 use super::lock_file::LOOK_EVERY;
@@ -37,7 +36,8 @@ pub(super) struct PostgresDatabase {
     pool: PgPool,
     /// Holds the database while the pool is empty.
     keeper: Mutex<Option<PgConnection>>,
-    lost: Arc<AtomicBool>,
+    /// Becomes true when another host has taken over, and stays so.
+    lost: Arc<watch::Sender<bool>>,
 }
 
 impl PostgresDatabase {
@@ -50,19 +50,33 @@ impl PostgresDatabase {
         let epoch = timeout(settings.migration_timeout(), take(&mut keeper, settings))
             .await
             .map_err(|_| StoreError::TimedOut { doing: "bring the schema up to date" })??;
-        let lost = Arc::new(AtomicBool::new(false));
+        let lost = Arc::new(watch::Sender::new(false));
         let pool = pool(options, epoch, Arc::clone(&lost), settings);
         Ok(Self { pool, keeper: Mutex::new(Some(keeper)), lost })
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+        *self.lost.borrow()
+    }
+
+    /// The pool would go on trying to connect until its deadline; a host that lost the database
+    /// has nothing to wait for.
+    async fn unless_lost<T>(
+        &self,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let mut lost = self.lost.subscribe();
+        tokio::select! {
+            biased;
+            _ = lost.wait_for(|it| *it) => Err(sqlx::Error::PoolClosed),
+            answer = answer => answer,
+        }
     }
 
     pub(super) async fn read(&self, statement: Statement<'_>) -> Result<Vec<Row>, sqlx::Error> {
         let query =
             sqlx::query_with(AssertSqlSafe(statement.numbered()), arguments(&statement.args)?);
-        let rows = query.fetch_all(&self.pool).await?;
+        let rows = self.unless_lost(query.fetch_all(&self.pool)).await?;
         Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 
@@ -72,17 +86,20 @@ impl PostgresDatabase {
             let args = arguments(&statement.args)?;
             queries.push(sqlx::query_with(AssertSqlSafe(statement.numbered()), args));
         }
-        if queries.len() == 1 {
-            let query = queries.remove(0);
-            return Ok(query.execute(&self.pool).await?.rows_affected());
-        }
-        let mut tx = self.pool.begin().await?;
-        let mut changed = 0;
-        for query in queries {
-            changed = query.execute(&mut *tx).await?.rows_affected();
-        }
-        tx.commit().await?;
-        Ok(changed)
+        let answer = async {
+            if queries.len() == 1 {
+                let query = queries.remove(0);
+                return Ok(query.execute(&self.pool).await?.rows_affected());
+            }
+            let mut tx = self.pool.begin().await?;
+            let mut changed = 0;
+            for query in queries {
+                changed = query.execute(&mut *tx).await?.rows_affected();
+            }
+            tx.commit().await?;
+            Ok(changed)
+        };
+        self.unless_lost(answer).await
     }
 
     pub(super) async fn close(&self) {
@@ -132,7 +149,7 @@ async fn lock(connection: &mut PgConnection, sql: &'static str) -> Result<bool, 
 fn pool(
     options: PgConnectOptions,
     epoch: i64,
-    lost: Arc<AtomicBool>,
+    lost: Arc<watch::Sender<bool>>,
     settings: &StoreSettings,
 ) -> PgPool {
     let limit = format!("{}ms", settings.statement_timeout_ms);
@@ -164,13 +181,13 @@ fn pool(
 async fn prove(
     connection: &mut PgConnection,
     epoch: i64,
-    lost: &AtomicBool,
+    lost: &watch::Sender<bool>,
 ) -> Result<(), sqlx::Error> {
     let locked = lock(connection, "select pg_try_advisory_lock_shared($1)").await?;
     let found: i64 =
         sqlx::query_scalar("select epoch from holder").fetch_one(&mut *connection).await?;
     if found != epoch {
-        lost.store(true, Ordering::Relaxed);
+        lost.send_replace(true);
         return Err(sqlx::Error::Protocol("another host has taken over the database".into()));
     }
     if !locked {

@@ -60,8 +60,7 @@ pub(crate) fn read(text: &str) -> Result<Description, StoreError> {
     let form: DescriptionForm<'static> = parse(WHAT, text)?;
     let capabilities = form.capabilities.into_iter().map(capability).collect::<Result<_, _>>()?;
     Ok(Description {
-        id: WorkflowId::new(form.id)
-            .map_err(|_| StoreError::unreadable(format!("{WHAT}'s id")))?,
+        id: WorkflowId::new(form.id).map_err(|_| StoreError::unreadable(format!("{WHAT}'s id")))?,
         name: form.name.map(Cow::into_owned),
         description: form.description.map(Cow::into_owned),
         input_schema: form.input_schema.map(Cow::into_owned),

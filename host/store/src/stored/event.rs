@@ -152,9 +152,7 @@ pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
         KindForm::StepStarted { step } => RunEvent::StepStarted { step: StepIndex(step) },
         KindForm::ModelCalled { step, call, model } => RunEvent::ModelCalled {
             step: StepIndex(step),
-            call: call
-                .parse()
-                .map_err(|_| StoreError::unreadable("the name of a model call"))?,
+            call: call.parse().map_err(|_| StoreError::unreadable("the name of a model call"))?,
             model: ModelIdentity {
                 model: model.model.into_owned(),
                 vendor: model.vendor.into_owned(),

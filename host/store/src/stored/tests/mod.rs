@@ -1,0 +1,233 @@
+//! Stored forms read back as what was written: golden files for the past, properties for the rest.
+
+mod any;
+
+use std::collections::BTreeSet;
+
+use any::{any_context, any_event, any_graph, any_map};
+use proptest::option::of as maybe;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
+use stepmill_core::capability::{Capability, HostPattern};
+use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
+use stepmill_core::graph::{
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepGraph,
+};
+use stepmill_core::ids::{SessionId, TenantId, UserId, WorkflowId};
+use stepmill_core::plugin::Description;
+use stepmill_core::principal::TrustedClaims;
+use uuid::Uuid;
+
+use super::{context, description, event, graph};
+use crate::error::StoreError;
+
+fn golden(name: &str) -> String {
+    let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// What is written today, as a golden file has it.
+fn pretty(form: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(form).unwrap() + "\n"
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn sample_context() -> RequestContext {
+    RequestContext {
+        user: Some(UserId::new("auth0|ada").unwrap()),
+        session: Some(SessionId::new("s-1").unwrap()),
+        input: Some(object(json!({ "zeta": 1.0, "alpha": ["ü", "\u{0}"], "big": 1e16 }))),
+        request: RequestFacts {
+            method: "POST".into(),
+            path: "/workflows/w/runs".into(),
+            headers: vec![("accept".into(), "text/event-stream".into())],
+        },
+        tenant: TenantId::new("acme").unwrap(),
+        trusted: TrustedClaims {
+            claims: object(json!({ "sub": "auth0|ada", "exp": 1_795_000_000 })),
+            scopes: BTreeSet::from(["plugins:write".into(), "runs:write".into()]),
+        },
+    }
+}
+
+fn sample_graph() -> StepGraph {
+    let agent = Agent {
+        name: "Writer".into(),
+        model: ModelName { id: "gpt-5.4".into(), provider: Some("main".into()) },
+        instructions: "Write.\nBriefly.".into(),
+        temperature: Some(0.7),
+        max_output_tokens: Some(512),
+    };
+    let write = Step {
+        name: "write".into(),
+        description: Some("Writes.".into()),
+        executor: Executor::Agent(agent),
+    };
+    let function = FunctionCall { name: "publish".into(), argument: Some("{\"to\":1}".into()) };
+    let publish =
+        Step { name: "publish".into(), description: None, executor: Executor::Function(function) };
+    checked("content", Some("Content, written and published."), vec![write, publish])
+}
+
+fn checked(name: &str, description: Option<&str>, steps: Vec<Step>) -> StepGraph {
+    let root = steps.len() as u32;
+    let mut nodes: Vec<_> = steps.into_iter().map(NodeDraft::Step).collect();
+    nodes.push(NodeDraft::Sequence((0..root).collect()));
+    let description = description.map(str::to_owned);
+    let draft = GraphDraft { name: name.into(), description, nodes, root };
+    draft.check(&GraphLimits::default()).unwrap()
+}
+
+fn sample_description() -> Description {
+    Description {
+        id: WorkflowId::new("content").unwrap(),
+        name: Some("Content".into()),
+        description: None,
+        input_schema: Some(object(json!({ "type": "object", "additionalProperties": false }))),
+        capabilities: vec![
+            Capability::Clock,
+            Capability::Randomness,
+            Capability::Config,
+            Capability::KeyValue,
+            Capability::Http(HostPattern::new("*.example.com").unwrap()),
+        ],
+    }
+}
+
+fn sample_events() -> Vec<RunEvent> {
+    let step = StepIndex(0);
+    let output = StepOutput { content: "Done \u{0}\u{1F600}".into(), stop: true };
+    let model = ModelIdentity {
+        model: "gpt-5.4".into(),
+        vendor: "OpenAI".into(),
+        api: "OpenAI Responses".into(),
+    };
+    let usage = Usage {
+        input_tokens: 10,
+        output_tokens: 20,
+        reasoning_tokens: 5,
+        cache_read_tokens: 4,
+        cache_write_tokens: u64::MAX,
+    };
+    let answer = ModelAnswer {
+        content: "Hello".into(),
+        usage,
+        response_id: Some("resp_1".into()),
+        first_token_micros: Some(120_000),
+        duration_micros: 900_000,
+    };
+    vec![
+        RunEvent::RunStarted,
+        RunEvent::RunResumed,
+        RunEvent::StepStarted { step },
+        RunEvent::ModelCalled { step, call: Uuid::from_u128(7), model },
+        RunEvent::ModelDelta { step, text: "Hel".into() },
+        RunEvent::ModelAnswered { step, answer },
+        RunEvent::FunctionCalled { step },
+        RunEvent::FunctionAnswered { step, output: output.clone() },
+        RunEvent::StepCompleted { step, output },
+        RunEvent::StepFailed { step, failure: StepFailure::ModelBusy },
+        RunEvent::RunCompleted,
+        RunEvent::RunFailed { failure: StepFailure::HostFailed },
+    ]
+}
+
+#[test]
+fn a_context_of_the_past_is_read_and_still_written_so() {
+    assert_eq!(context::read(&golden("context.v1")).unwrap(), sample_context());
+    assert_eq!(pretty(&context::form(&sample_context())), golden("context.v1"));
+}
+
+#[test]
+fn a_graph_of_the_past_is_read_and_still_written_so() {
+    assert_eq!(graph::read(&golden("graph.v1")).unwrap(), sample_graph());
+    assert_eq!(pretty(&graph::form(&sample_graph())), golden("graph.v1"));
+}
+
+#[test]
+fn a_description_of_the_past_is_read_and_still_written_so() {
+    assert_eq!(description::read(&golden("description.v1")).unwrap(), sample_description());
+    assert_eq!(pretty(&description::form(&sample_description())), golden("description.v1"));
+}
+
+#[test]
+fn events_of_the_past_are_read_and_still_written_so() {
+    let past: Vec<Value> = serde_json::from_str(&golden("event.v1")).unwrap();
+    let read: Vec<_> = past.iter().map(|it| event::read(&it.to_string()).unwrap()).collect();
+    assert_eq!(read, sample_events());
+    let today: Vec<_> = sample_events().iter().map(|it| json!(event::form(it))).collect();
+    assert_eq!(pretty(&today), golden("event.v1"));
+}
+
+#[test]
+fn the_kind_is_the_word_of_the_form() {
+    for it in sample_events() {
+        assert_eq!(json!(event::form(&it))["kind"], event::kind(&it));
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_said_without_its_text() {
+    let told = |text: &str| match event::read(text) {
+        Err(StoreError::Unreadable { what }) => what,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(r#"{"v":2,"kind":"run_started"}"#), "an event of version 2");
+    assert_eq!(told(r#"{"v":1,"kind":"secret"}"#), "an event (line 1 column 23)");
+    assert_eq!(told(r#"{"v":1,"kind":"run_failed"}"#), "an event (line 1 column 27)");
+    assert_eq!(
+        told(r#"{"v":1,"kind":"run_failed","failure":"secret"}"#),
+        "an event with an unknown failure"
+    );
+    assert_eq!(told("secret"), "an event (line 1 column 1)");
+}
+
+#[test]
+fn a_graph_that_was_damaged_is_checked_again() {
+    let damaged =
+        golden("graph.v1").replace("\"publish\",\n      \"desc", "\"write\",\n      \"desc");
+    assert_ne!(damaged, golden("graph.v1"));
+    assert!(matches!(graph::read(&damaged), Err(StoreError::Unreadable { .. })));
+}
+
+#[test]
+fn what_is_nested_too_deep_to_be_read_back_is_not_written() {
+    let nested = |depth| (0..depth).fold(json!(1), |it, _| json!([it]));
+    let mut context = sample_context();
+    context.input = Some(object(json!({ "deep": nested(99) })));
+    assert_eq!(context::read(&context::write(&context).unwrap()).unwrap(), context);
+    context.input = Some(object(json!({ "deep": nested(100) })));
+    assert!(matches!(context::write(&context), Err(StoreError::Unstorable { .. })));
+}
+
+proptest! {
+    #[test]
+    fn a_context_reads_back(it in any_context()) {
+        prop_assert_eq!(context::read(&context::write(&it).unwrap()).unwrap(), it);
+    }
+
+    #[test]
+    fn a_graph_reads_back(it in any_graph()) {
+        prop_assert_eq!(graph::read(&graph::write(&it)).unwrap(), it);
+    }
+
+    #[test]
+    fn an_event_reads_back(it in any_event()) {
+        prop_assert_eq!(event::read(&event::write(&it)).unwrap(), it);
+    }
+
+    #[test]
+    fn a_description_reads_back(
+        name in maybe(any::<String>()),
+        text in maybe(any::<String>()),
+        input_schema in maybe(any_map()),
+    ) {
+        let it = Description { name, description: text, input_schema, ..sample_description() };
+        prop_assert_eq!(description::read(&description::write(&it).unwrap()).unwrap(), it);
+    }
+}

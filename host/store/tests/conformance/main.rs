@@ -1,0 +1,76 @@
+//! One suite, two databases: every story is told to SQLite and to PostgreSQL, each time with a
+//! database of its own.
+#![expect(clippy::unwrap_used, reason = "the stories are tests, told in functions of their own")]
+
+mod house;
+mod journal;
+mod kv;
+mod ownership;
+mod plugins;
+mod runs;
+mod texts;
+
+/// Each story becomes two tests: `sqlite::<story>` and `postgres::<story>`.
+macro_rules! conformance {
+    ($($room:ident: $($story:ident)*;)*) => {
+        mod sqlite {
+            $($(#[test] fn $story() { crate::house::on_sqlite(crate::$room::$story); })*)*
+        }
+        mod postgres {
+            $($(#[test] fn $story() { crate::house::on_postgres(crate::$room::$story); })*)*
+        }
+    };
+}
+
+conformance! {
+    runs:
+        a_run_reads_back_as_it_was_accepted
+        a_run_id_is_used_once_in_all_tenants
+        a_refused_run_leaves_nothing_behind
+        a_session_belongs_to_whoever_opened_it
+        a_session_without_an_owner_is_open_to_all
+        a_caller_finds_only_what_it_sees
+        runs_are_listed_oldest_first_and_no_further_than_asked
+        another_tenants_runs_are_not_there
+        the_host_sees_all_unfinished_runs
+        a_run_that_ends_as_it_begins_is_finished;
+    journal:
+        entries_are_read_back_in_order
+        a_place_in_the_journal_is_taken_once
+        an_append_is_all_or_nothing
+        of_two_hosts_hands_at_one_place_one_wins
+        appends_to_many_runs_at_once_all_arrive
+        a_last_entry_sets_the_status
+        facts_come_without_pieces_and_in_the_order_asked
+        a_long_append_arrives_whole
+        another_tenants_journal_is_not_there
+        numbers_that_do_not_fit_are_refused;
+    plugins:
+        a_plugin_reads_back_with_its_code
+        a_replaced_plugin_keeps_its_birthday
+        a_deleted_plugin_is_gone_once
+        another_tenants_plugins_are_not_there
+        shared_plugins_stand_apart
+        the_host_lists_the_plugins_of_all_tenants
+        code_is_kept_while_somebody_needs_it
+        code_of_one_tenant_is_not_pinned_by_another
+        shared_code_is_pinned_by_runs_of_any_tenant
+        a_run_cannot_pin_code_that_is_not_there
+        sweeps_and_runs_do_not_cross;
+    kv:
+        a_value_reads_back_until_it_is_deleted
+        values_stand_apart_by_tenant_and_plugin
+        a_key_that_one_database_could_not_keep_is_refused_by_both;
+    texts:
+        every_character_comes_back
+        large_texts_come_back
+        numbers_come_back_to_the_last_bit
+        a_value_nested_too_deep_is_refused;
+    ownership:
+        a_second_host_is_refused_until_the_first_lets_go
+        a_store_that_is_dropped_lets_go
+        opening_again_finds_everything
+        a_closed_store_says_so
+        a_caller_who_goes_away_leaves_the_store_whole
+        a_store_answers_a_ping;
+}
