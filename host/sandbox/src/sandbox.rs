@@ -93,7 +93,7 @@ impl Sandbox {
         let mut call = Call::open(&self.0, site).await.map_err(LoadFailure::Describe)?;
         let deadline = Duration::from_millis(self.0.settings.call.deadline_ms);
         let answer = timeout(deadline, contract.describe(&mut call.store)).await;
-        call.end(answer).map_err(LoadFailure::Describe)
+        call.end(answer).map_err(LoadFailure::Describe)?
     }
 }
 

@@ -220,7 +220,7 @@ mod tests {
         let blocks = "(block (br_if 0 (local.get 0)))".repeat(20_000);
         assert_eq!(
             fault(&format!("(component (core module (func {locals} {blocks})))")),
-            "the component has 160005000 bytes × local variables in one function; at most \
+            "the component has 140005000 bytes × local variables in one function; at most \
              100000000 are allowed"
         );
     }

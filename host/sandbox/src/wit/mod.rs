@@ -48,7 +48,7 @@ impl Contract {
     pub(crate) async fn describe(
         &self,
         store: &mut Store<CallState>,
-    ) -> Result<Claimed, CallFailure> {
+    ) -> Result<Result<Claimed, LoadFailure>, CallFailure> {
         match self {
             Self::V1(guest) => guest.describe(store).await,
         }

@@ -8,8 +8,8 @@ use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Step};
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
-use self::bindings::FactoryPre;
 use self::bindings::stepmill::plugin::types as wit;
+use self::bindings::{Factory, FactoryPre};
 use super::Refusal;
 use crate::call::CallState;
 use crate::describe::{Asked, Claimed};
@@ -59,14 +59,21 @@ impl Linked {
             .map_err(|it| LoadFailure::WrongExportType(it.into_boxed_dyn_error()))
     }
 
+    /// The first call of a component. The types of its exports are compared when an instance is
+    /// there, so this is where a wrong one shows.
     pub(super) async fn describe(
         &self,
         store: &mut Store<CallState>,
-    ) -> Result<Claimed, CallFailure> {
-        let guest = self.0.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
+    ) -> Result<Result<Claimed, LoadFailure>, CallFailure> {
+        let pre = self.0.instance_pre();
+        let instance = pre.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
+        let guest = match Factory::new(&mut *store, &instance) {
+            Ok(guest) => guest,
+            Err(it) => return Ok(Err(LoadFailure::WrongExportType(it.into_boxed_dyn_error()))),
+        };
         let factory = guest.stepmill_plugin_workflow_factory();
         let answer = factory.call_describe(store).await.map_err(CallFailure::at_call)?;
-        Ok(claimed(answer))
+        Ok(Ok(claimed(answer)))
     }
 
     pub(super) async fn build(

@@ -1,0 +1,119 @@
+//! One component that does whatever the request asks it to do, good or bad.
+//!
+//! `build` reads its order from the session id, `run` from the message: a word and, for some, an
+//! argument. What an order finds out comes back as the workflow's description, or as the step's
+//! content. `describe` has no request, so its behaviour is a byte in the file: see [`MODE`].
+
+mod orders;
+
+wit_bindgen::generate!({ path: "../../../../wit/v1", world: "factory", generate_all });
+
+use exports::stepmill::plugin::{functions, workflow_factory};
+use stepmill::plugin::types::{
+    Agent, Capability, Description, Executor, FactoryError, Function, Model, Node, RequestContext,
+    Step, StepInput, StepOutput, Workflow,
+};
+
+/// The last byte says what `describe` does. Tests change it in the compiled file.
+static MODE: [u8; 15] = *b"DESCRIBE-MODE:0";
+
+fn mode() -> u8 {
+    // SAFETY: reading a static. Volatile, so that the compiler does not know the value.
+    unsafe { std::ptr::read_volatile(&MODE[14]) }
+}
+
+struct Guest;
+
+impl workflow_factory::Guest for Guest {
+    fn describe() -> Description {
+        match mode() {
+            b'1' => panic!("describe says no"),
+            b'2' => orders::spin(),
+            b'3' => std::process::exit(0),
+            b'4' => Description { id: "not/a slug".to_owned(), ..description() },
+            b'5' => Description { input_schema: Some("[1]".to_owned()), ..description() },
+            b'6' => Description { input_schema: Some("x".repeat(65_537)), ..description() },
+            b'7' => Description { capabilities: vec![Capability::Clock; 65], ..description() },
+            b'8' => Description { name: Some("x".repeat(16 << 20)), ..description() },
+            b'9' => Description { name: Some(orders::clock()), ..description() },
+            _ => description(),
+        }
+    }
+
+    fn build(context: RequestContext) -> Result<Workflow, FactoryError> {
+        let order = context.session_id.clone().unwrap_or_default();
+        let (word, argument) = order.split_once(' ').unwrap_or((&order, ""));
+        match word {
+            "permission" => Err(FactoryError::Permission(argument.to_owned())),
+            "validation" => Err(FactoryError::Validation(argument.to_owned())),
+            "other" => Err(FactoryError::Other(argument.to_owned())),
+            "long-refusal" => Err(FactoryError::Other("é".repeat(orders::number(argument)))),
+            "context" => Ok(workflow(Some(format!("{context:?}")))),
+            "nodes" => Ok(Workflow {
+                nodes: vec![Node::Sequence(vec![]); orders::number(argument)],
+                ..workflow(None)
+            }),
+            "cycle" => Ok(Workflow { nodes: vec![Node::Sequence(vec![0, 99])], ..workflow(None) }),
+            _ => Ok(workflow(orders::follow(word, argument))),
+        }
+    }
+}
+
+impl functions::Guest for Guest {
+    fn run(_context: RequestContext, input: StepInput) -> Result<StepOutput, String> {
+        let (word, argument) = input.message.split_once(' ').unwrap_or((&input.message, ""));
+        match word {
+            "report" => Err(argument.to_owned()),
+            "stop" => Ok(StepOutput { content: argument.to_owned(), stop: true }),
+            "input" => Ok(StepOutput { content: format!("{input:?}"), stop: false }),
+            _ => {
+                let content = orders::follow(word, argument).unwrap_or_default();
+                Ok(StepOutput { content, stop: false })
+            }
+        }
+    }
+}
+
+export!(Guest);
+
+fn description() -> Description {
+    Description {
+        id: "hostile".to_owned(),
+        name: Some("Hostile".to_owned()),
+        description: None,
+        input_schema: Some(r#"{"type":"object"}"#.to_owned()),
+        capabilities: vec![
+            Capability::Clock,
+            Capability::Randomness,
+            Capability::Config,
+            Capability::Kv,
+            Capability::Http("api.example.com".to_owned()),
+        ],
+    }
+}
+
+/// One agent, one function.
+fn workflow(description: Option<String>) -> Workflow {
+    let agent = Agent {
+        name: "Writer".to_owned(),
+        model: Model { id: "demo".to_owned(), provider: None },
+        instructions: "Write.".to_owned(),
+        temperature: Some(0.5),
+        max_output_tokens: Some(100),
+    };
+    let function = Function { name: "finish".to_owned(), argument: Some("{}".to_owned()) };
+    Workflow {
+        name: "hostile".to_owned(),
+        description,
+        nodes: vec![
+            Node::Sequence(vec![1, 2]),
+            Node::Step(step("write", Executor::Agent(agent))),
+            Node::Step(step("finish", Executor::Function(function))),
+        ],
+        root: 0,
+    }
+}
+
+fn step(name: &str, executor: Executor) -> Step {
+    Step { name: name.to_owned(), description: None, executor }
+}

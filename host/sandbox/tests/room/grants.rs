@@ -1,0 +1,69 @@
+//! What was not granted is not there; what was granted is.
+
+use std::sync::Arc;
+
+use stepmill_core::capability::{Capability, HostPattern};
+
+use crate::room::{Desk, build, context, found_out, plugin, short, site_with};
+
+#[tokio::test]
+async fn without_a_grant_the_clock_stands_still() {
+    let plugin = plugin(short()).await;
+    let told = found_out(&plugin, &[], "clock").await;
+    assert_eq!(told, "978307200 stands still: true");
+    let told = found_out(&plugin, &[Capability::Clock], "clock").await;
+    let (wall, rest) = told.split_once(' ').unwrap();
+    assert_eq!(rest, "stands still: false");
+    assert!(1_700_000_000 < wall.parse::<u64>().unwrap());
+}
+
+#[tokio::test]
+async fn without_a_grant_random_numbers_repeat() {
+    let plugin = plugin(short()).await;
+    let draw = async |grants: &[Capability]| found_out(&plugin, grants, "random").await;
+    assert_eq!(draw(&[]).await, draw(&[]).await);
+    assert_ne!(draw(&[Capability::Randomness]).await, draw(&[Capability::Randomness]).await);
+}
+
+#[tokio::test]
+async fn configuration_is_read_only_with_a_grant() {
+    let plugin = plugin(short()).await;
+    assert_eq!(found_out(&plugin, &[], "config region").await, "Err(ConfigError::NotGranted)");
+    let granted = [Capability::Config];
+    assert_eq!(found_out(&plugin, &granted, "config region").await, r#"Ok(Some("eu"))"#);
+    assert_eq!(found_out(&plugin, &granted, "config else").await, "Ok(None)");
+}
+
+#[tokio::test]
+async fn values_are_kept_only_with_a_grant() {
+    let plugin = plugin(short()).await;
+    assert_eq!(found_out(&plugin, &[], "kv-set 2").await, "Err(KvError::NotGranted)");
+    let desk = Arc::new(Desk::default());
+    let ask = async |order: &str| {
+        let site = site_with(&[Capability::KeyValue], desk.clone());
+        plugin.build(site, &context(order)).await.unwrap().description.unwrap()
+    };
+    assert_eq!(ask("kv-get key").await, "Ok(None)");
+    assert_eq!(ask("kv-set 2").await, "Ok(())");
+    assert_eq!(ask("kv-get key").await, "Ok(Some([7, 7]))");
+    assert_eq!(ask("kv-set 65537").await, "Err(KvError::TooLarge(65536))");
+}
+
+#[tokio::test]
+async fn only_granted_hosts_are_reached() {
+    let plugin = plugin(short()).await;
+    let granted = [Capability::Http(HostPattern::new("api.example.com").unwrap())];
+    let answer = found_out(&plugin, &granted, "fetch https://api.example.com/a").await;
+    assert!(answer.starts_with("Ok(HttpResponse { status: 200"), "{answer}");
+    let answer = found_out(&plugin, &granted, "fetch https://evil.test/a").await;
+    assert_eq!(answer, "Err(HttpError::NotGranted)");
+    let answer = found_out(&plugin, &[], "fetch https://api.example.com/a").await;
+    assert_eq!(answer, "Err(HttpError::NotGranted)");
+}
+
+#[tokio::test]
+async fn there_is_nothing_else_outside() {
+    let plugin = plugin(short()).await;
+    let seen = build(&plugin, "world").await.unwrap().description.unwrap();
+    assert_eq!(seen, "env 0 args 0 stdin Ok(0) root false file false tcp false name false");
+}

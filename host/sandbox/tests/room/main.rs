@@ -1,0 +1,12 @@
+//! The sandbox from its door: guests in, graphs or typed failures out.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod calls;
+mod fairness;
+mod grants;
+#[path = "../support/guests.rs"]
+mod guests;
+mod limits;
+mod loading;
+mod room;

@@ -1,0 +1,150 @@
+//! The furniture: an open sandbox, somebody who asks, and services that answer as told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use stepmill_core::call::FunctionInput;
+use stepmill_core::capability::{Capability, Grants};
+use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::event::StepOutput;
+use stepmill_core::graph::{FunctionCall, GraphDraft};
+use stepmill_core::ids::{SessionId, TenantId, UserId};
+use stepmill_core::principal::TrustedClaims;
+use stepmill_sandbox::{
+    BuildFailure, CallFailure, CallLimits, CallSite, FunctionFailure, KeyValueDown,
+    OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox, SandboxSettings, Services,
+};
+
+use crate::guests;
+
+pub(crate) fn sandbox(call: CallLimits) -> Sandbox {
+    Sandbox::open(SandboxSettings { call, ..settings() }).unwrap()
+}
+
+/// The defaults, and what was compiled for another test is not compiled again.
+pub(crate) fn settings() -> SandboxSettings {
+    let cache_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("code");
+    SandboxSettings { cache_dir: Some(cache_dir), ..SandboxSettings::default() }
+}
+
+/// The guest that does what it is told, within these limits.
+pub(crate) async fn plugin(call: CallLimits) -> Plugin {
+    sandbox(call).load(guests::hostile()).await.unwrap()
+}
+
+/// Short enough to wait for, long enough for every honest order on a busy machine.
+pub(crate) fn short() -> CallLimits {
+    CallLimits { cpu_ms: 100, deadline_ms: 20_000, ..CallLimits::default() }
+}
+
+/// A caller's context whose order is `order`.
+pub(crate) fn context(order: &str) -> RequestContext {
+    let claims = serde_json::json!({ "sub": "ada", "tier": 3 });
+    let input = serde_json::json!({ "topic": "tea" });
+    RequestContext {
+        user: Some(UserId::new("ada").unwrap()),
+        session: Some(SessionId::new(order).unwrap()),
+        input: input.as_object().cloned(),
+        request: RequestFacts {
+            method: "POST".to_owned(),
+            path: "/workflows/hostile/runs".to_owned(),
+            headers: vec![("x-kind".to_owned(), "test".to_owned())],
+        },
+        tenant: TenantId::new("acme").unwrap(),
+        trusted: TrustedClaims {
+            claims: claims.as_object().cloned().unwrap(),
+            scopes: BTreeSet::from(["workflows:run".to_owned()]),
+        },
+    }
+}
+
+pub(crate) fn input(order: &str) -> FunctionInput {
+    FunctionInput {
+        function: FunctionCall { name: "finish".to_owned(), argument: Some("{}".to_owned()) },
+        step: "finish".to_owned(),
+        message: order.to_owned(),
+        previous: None,
+        outputs: vec![],
+    }
+}
+
+/// Nothing granted.
+pub(crate) fn site() -> CallSite {
+    site_with(&[], Arc::new(Desk::default()))
+}
+
+pub(crate) fn site_with(grants: &[Capability], services: Arc<Desk>) -> CallSite {
+    CallSite {
+        grants: Grants::of(grants, grants),
+        config: Arc::new(BTreeMap::from([("region".to_owned(), "eu".to_owned())])),
+        services,
+        label: "acme/hostile".into(),
+    }
+}
+
+pub(crate) async fn build(plugin: &Plugin, order: &str) -> Result<GraphDraft, BuildFailure> {
+    plugin.build(site(), &context(order)).await
+}
+
+/// How `build` fails when it is given this order.
+pub(crate) async fn failure(plugin: &Plugin, order: &str) -> CallFailure {
+    match build(plugin, order).await {
+        Err(BuildFailure::Call(failure)) => failure,
+        other => panic!("the call of `{order}` does not fail as a call: {other:?}"),
+    }
+}
+
+pub(crate) async fn run(plugin: &Plugin, order: &str) -> Result<StepOutput, FunctionFailure> {
+    plugin.run_function(site(), &context("good"), &input(order)).await
+}
+
+/// What the order found out, with these grants.
+pub(crate) async fn found_out(plugin: &Plugin, grants: &[Capability], order: &str) -> String {
+    let site = site_with(grants, Arc::new(Desk::default()));
+    plugin.build(site, &context(order)).await.unwrap().description.unwrap()
+}
+
+/// Whatever happened before: a hundred calls come back whole.
+pub(crate) async fn still_good(plugin: &Plugin) {
+    for call in 0..100 {
+        let draft = build(plugin, "good").await;
+        assert_eq!(draft.map(|it| it.nodes.len()).ok(), Some(3), "call {call} afterwards");
+    }
+}
+
+/// Services: a map, and a network that says what it was asked.
+#[derive(Default)]
+pub(crate) struct Desk {
+    values: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+#[async_trait]
+impl Services for Desk {
+    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+        match key {
+            // A storage that never answers.
+            "never" => std::future::pending().await,
+            _ => Ok(self.values.lock().unwrap().get(key).cloned()),
+        }
+    }
+
+    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown> {
+        self.values.lock().unwrap().insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
+        self.values.lock().unwrap().remove(key);
+        Ok(())
+    }
+
+    async fn http_fetch(
+        &self,
+        request: OutboundRequest,
+    ) -> Result<OutboundResponse, OutboundFailure> {
+        let body = format!("{} {}", request.method, request.url).into_bytes();
+        Ok(OutboundResponse { status: 200, headers: vec![], body })
+    }
+}
