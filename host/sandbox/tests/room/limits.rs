@@ -8,6 +8,7 @@ use stepmill_sandbox::{
     BuildFailure, CallFailure, CallLimits, FunctionFailure, Plugin, PoolSettings, Sandbox,
     SandboxSettings,
 };
+use tokio::task::JoinSet;
 
 use crate::guests;
 use crate::room::{
@@ -130,12 +131,12 @@ async fn seats_come_back_from_calls_that_were_dropped() {
     let pool = PoolSettings { concurrent_calls: 2, ..PoolSettings::default() };
     let sandbox = Sandbox::open(SandboxSettings { call, pool, ..settings() }).unwrap();
     let plugin = sandbox.load(guests::hostile()).await.unwrap();
-    let waiting = || {
-        let (plugin, site) =
-            (plugin.clone(), site_with(&[Capability::KeyValue], Arc::new(Desk::default())));
-        tokio::task::spawn(async move { plugin.build(site, &context("kv-get never")).await })
-    };
-    let (first, second) = (waiting(), waiting());
+    let mut waiting = JoinSet::new();
+    for _ in 0..2 {
+        let site = site_with(&[Capability::KeyValue], Arc::new(Desk::default()));
+        let plugin = plugin.clone();
+        waiting.spawn(async move { plugin.build(site, &context("kv-get never")).await });
+    }
     // Both are waiting for the storage as soon as this one finds no seat.
     let busy = loop {
         match build(&plugin, "good").await {
@@ -144,9 +145,7 @@ async fn seats_come_back_from_calls_that_were_dropped() {
         }
     };
     assert!(matches!(busy, BuildFailure::Call(CallFailure::Busy)), "{busy:?}");
-    first.abort();
-    second.abort();
-    assert!(first.await.unwrap_err().is_cancelled() && second.await.unwrap_err().is_cancelled());
+    waiting.shutdown().await;
     still_good(&plugin).await;
 }
 

@@ -106,7 +106,8 @@ async fn more_memory_than_a_call_may_have_is_refused() {
 
 #[tokio::test]
 async fn a_describe_that_misbehaves_is_refused() {
-    let cases: [(u8, fn(&CallFailure) -> bool); 4] = [
+    type Expected = fn(&CallFailure) -> bool;
+    let cases: [(u8, Expected); 4] = [
         (b'1', |it| matches!(it, CallFailure::Trapped { code: "unreachable" })),
         (b'2', |it| matches!(it, CallFailure::CpuExhausted)),
         (b'3', |it| matches!(it, CallFailure::Exited)),
