@@ -99,7 +99,7 @@ impl Provider {
         let way = match settings.address(name)? {
             None => None,
             Some(address) => {
-                let client = clients.client(limits)?;
+                let client = clients.client(&address, limits)?;
                 let transport = Transport::new(client, name, wire, key.as_ref(), limits)?;
                 Some((address.to_string(), transport))
             }

@@ -70,6 +70,11 @@ impl FakeProvider {
         self.record.counts().arrived
     }
 
+    /// How many connections have been made.
+    pub fn connections(&self) -> u64 {
+        self.record.counts().connections
+    }
+
     /// The latest requests, oldest first; at most a thousand.
     pub fn requests(&self) -> Vec<Recorded> {
         self.record.requests()
@@ -104,6 +109,7 @@ async fn accept(listener: TcpListener, record: Arc<Record>) {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
+        record.connected();
         connections.spawn(serve::connection(stream, Arc::clone(&record)));
     }
 }

@@ -38,6 +38,7 @@ impl Recorded {
 /// How much has happened.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
+    pub(crate) connections: u64,
     pub(crate) arrived: u64,
     pub(crate) abandoned: u64,
 }
@@ -93,6 +94,11 @@ impl Record {
             number = it.arrived;
         });
         (number, of_scenario)
+    }
+
+    /// Notes a connection.
+    pub(crate) fn connected(&self) {
+        self.counts.send_modify(|it| it.connections += 1);
     }
 
     /// Notes that somebody went away while an answer was held.

@@ -31,7 +31,7 @@ async fn it_says_what_it_is_and_what_it_got() {
          I got this message: AI agents in 2026"
     );
     assert_eq!(answer.usage.input_tokens, 7);
-    assert_eq!(answer.usage.output_tokens, 24);
+    assert_eq!(answer.usage.output_tokens, 23);
     assert_eq!(answer.first_token_micros, None);
 }
 

@@ -9,6 +9,9 @@ use stepmill_core::agent::{ModelAnswer, Usage};
 use super::classify::failed;
 use crate::failure::{FailureCause, ModelFailure, ProviderCode};
 
+/// Twice the longest id that a vendor gives. It is stored and shown with each answer.
+const RESPONSE_ID_BYTES: usize = 256;
+
 /// When a call began, and when its answer did.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
@@ -57,10 +60,15 @@ pub(super) fn answer_of(
     Ok(ModelAnswer {
         content,
         usage: usage_of(&response.usage),
-        response_id: response.response_id().map(str::to_owned),
+        response_id: response_id(response),
         first_token_micros: times.first.map(micros),
         duration_micros: micros(Instant::now()),
     })
+}
+
+/// The id, unless it is too long to be one.
+fn response_id(response: &CompletionResponse) -> Option<String> {
+    response.response_id().filter(|it| it.len() <= RESPONSE_ID_BYTES).map(str::to_owned)
 }
 
 /// The provider's word for a failure inside a good status: `{"error": {"code": …}}`.

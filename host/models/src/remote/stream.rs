@@ -94,8 +94,10 @@ impl Reading {
     /// The provider ended the answer, well or not.
     async fn end(&mut self) -> Result<Piece, ModelFailure> {
         let stream = self.stream.take().ok_or(ModelFailure::BrokeOff)?;
-        let response = stream.finish().await.map_err(|tried| tried.failure)?;
+        let (response, tail) = stream.finish().await.map_err(|tried| tried.failure)?;
         let told = std::mem::take(&mut self.told);
-        answer_of(&response, told, self.times).map(Piece::Done)
+        let answer = answer_of(&response, told, self.times)?;
+        tail.drain().await;
+        Ok(Piece::Done(answer))
     }
 }

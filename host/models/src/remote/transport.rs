@@ -12,13 +12,14 @@ use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, StreamExt};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{Request, Response, Uri};
+use reqwest::Url;
 use reqwest::redirect::Policy;
 use rig_core::http_client::{
-    BoxedStream, Error, HttpClientExt, LazyBody, MultipartForm, Result as HttpResult,
-    StreamingResponse,
+    Error, HttpClientExt, LazyBody, MultipartForm, Result as HttpResult, StreamingResponse,
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use super::body::{Tail, bounded, first_bytes};
 use crate::settings::{CallLimits, SettingsFault, Wire};
 
 /// How a provider takes its key.
@@ -51,22 +52,31 @@ impl From<TransportFault> for Error {
     }
 }
 
-/// The HTTP clients of the room: one for each connect timeout in the settings, which is one.
+/// The HTTP clients of the room: one for each connect timeout in the settings, which is one as a
+/// rule, and another for providers without TLS.
 #[derive(Default)]
 pub(crate) struct HttpClients {
-    by_connect_timeout: BTreeMap<u64, reqwest::Client>,
+    made: BTreeMap<(u64, bool), reqwest::Client>,
 }
 
 impl HttpClients {
-    /// The client with this connect timeout; made at most once.
+    /// The client for an address; made at most once. The system's CA certificates are read only
+    /// if some address needs them, so that a local server can be asked on a system without any.
     ///
     /// # Errors
     /// The system's CA certificates cannot be read.
-    pub(crate) fn client(&mut self, limits: &CallLimits) -> Result<reqwest::Client, SettingsFault> {
-        if let Some(client) = self.by_connect_timeout.get(&limits.connect_timeout_ms) {
+    pub(crate) fn client(
+        &mut self,
+        address: &Url,
+        limits: &CallLimits,
+    ) -> Result<reqwest::Client, SettingsFault> {
+        let tls = address.scheme() == "https";
+        if let Some(client) = self.made.get(&(limits.connect_timeout_ms, tls)) {
             return Ok(client.clone());
         }
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        let builder = if tls { builder } else { builder.tls_certs_only([]) };
+        let client = builder
             .user_agent(concat!("stepmill/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect_timeout())
             // A redirect would carry the prompt to an address that no operator wrote down.
@@ -75,9 +85,16 @@ impl HttpClients {
             // Many streams over one HTTP/2 connection wait for each other; pooled HTTP/1.1 does not.
             .http1_only()
             .pool_idle_timeout(POOL_IDLE)
+            // Where a prompt goes is what the settings say, not what the environment says.
+            .no_proxy()
+            // A small compressed body can be a large one; the bounds below count what comes in.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .build()
             .map_err(SettingsFault::Client)?;
-        self.by_connect_timeout.insert(limits.connect_timeout_ms, client.clone());
+        self.made.insert((limits.connect_timeout_ms, tls), client.clone());
         Ok(client)
     }
 }
@@ -90,6 +107,8 @@ pub(crate) struct Transport {
     idle: Duration,
     body_bytes: usize,
     error_body_bytes: usize,
+    /// Where the rest of a body goes; one for each streamed call.
+    tail: Option<Tail>,
 }
 
 impl fmt::Debug for Transport {
@@ -129,7 +148,13 @@ impl Transport {
             idle: limits.idle_timeout(),
             body_bytes: limits.body_bytes,
             error_body_bytes: limits.error_body_bytes,
+            tail: None,
         })
+    }
+
+    /// The same way out for one call, whose body's rest goes to this tail.
+    pub(super) fn with_tail(&self, tail: Tail) -> Self {
+        Self { tail: Some(tail), ..self.clone() }
     }
 
     /// The request as it goes out.
@@ -186,46 +211,6 @@ fn without_key(uri: &Uri) -> String {
     if rest.is_empty() { path.to_owned() } else { format!("{path}?{}", rest.join("&")) }
 }
 
-/// What can be had of an error's body. A body that fails or stalls is still an error's body.
-async fn first_bytes(response: reqwest::Response, most: usize, idle: Duration) -> Bytes {
-    let mut body = response.bytes_stream();
-    let mut bytes = BytesMut::new();
-    while bytes.len() < most {
-        match tokio::time::timeout(idle, body.next()).await {
-            Ok(Some(Ok(chunk))) => {
-                let room = most - bytes.len();
-                bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            }
-            _ => break,
-        }
-    }
-    bytes.freeze()
-}
-
-/// A body that ends with a fault when it is over the limit, breaks off, or is silent for too long.
-fn bounded(response: reqwest::Response, most: usize, idle: Option<Duration>) -> BoxedStream {
-    let body = response.bytes_stream();
-    Box::pin(futures::stream::unfold((Some(body), 0_usize), move |(body, before)| async move {
-        let mut body = body?;
-        let next = match idle {
-            None => Ok(body.next().await),
-            Some(idle) => tokio::time::timeout(idle, body.next()).await,
-        };
-        match next {
-            Err(_) => Some((Err(TransportFault::Idle.into()), (None, before))),
-            Ok(None) => None,
-            Ok(Some(Err(_))) => Some((Err(TransportFault::BrokeOff.into()), (None, before))),
-            Ok(Some(Ok(chunk))) if most < before + chunk.len() => {
-                Some((Err(TransportFault::TooLarge(most).into()), (None, before)))
-            }
-            Ok(Some(Ok(chunk))) => {
-                let so_far = before + chunk.len();
-                Some((Ok(chunk), (Some(body), so_far)))
-            }
-        }
-    }))
-}
-
 impl HttpClientExt for Transport {
     fn send<T, U>(
         &self,
@@ -240,7 +225,7 @@ impl HttpClientExt for Transport {
         async move {
             let response = transport.head(outgoing).await?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let mut body = bounded(response, transport.body_bytes, None);
+            let mut body = bounded(response, transport.body_bytes, None, transport.tail);
             let lazy: LazyBody<U> = async move {
                 let mut bytes = BytesMut::new();
                 while let Some(chunk) = body.next().await {
@@ -280,7 +265,7 @@ impl HttpClientExt for Transport {
             let response = tokio::time::timeout(idle, transport.head(outgoing)).await;
             let response = response.map_err(|_| TransportFault::Idle)??;
             let (status, headers) = (response.status(), response.headers().clone());
-            let body = bounded(response, transport.body_bytes, Some(idle));
+            let body = bounded(response, transport.body_bytes, Some(idle), transport.tail);
             let mut streaming = Response::new(body);
             (*streaming.status_mut(), *streaming.headers_mut()) = (status, headers);
             Ok(streaming)
@@ -304,7 +289,8 @@ mod tests {
     #[test]
     fn a_transport_shows_no_key() {
         let limits = CallLimits::default();
-        let client = HttpClients::default().client(&limits).unwrap();
+        let address = Url::parse("http://127.0.0.1").unwrap();
+        let client = HttpClients::default().client(&address, &limits).unwrap();
         let key = SecretString::from("sk-hunter2".to_owned());
         for wire in [Wire::OpenAiChat, Wire::Anthropic, Wire::Gemini] {
             let it = Transport::new(client.clone(), "p", wire, Some(&key), &limits).unwrap();

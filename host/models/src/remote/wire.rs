@@ -5,6 +5,7 @@ use std::future::Future;
 use futures::{FutureExt, StreamExt};
 use rig_core::completion::{CompletionRequest, CompletionResponse};
 use rig_core::driver::Model;
+use rig_core::http_client::DynHttpClient;
 use rig_core::providers::anthropic::{AnthropicConfig, wire::Messages};
 use rig_core::providers::gemini::{GeminiConfig, completion::GenerateContent};
 use rig_core::providers::ollama::{self, OllamaConfig};
@@ -12,10 +13,12 @@ use rig_core::providers::openai::OpenAIConfig;
 use rig_core::providers::openai::responses_api::wire::Responses;
 use rig_core::providers::openai::wire::{BodyRewrite, Chat, Dialect, OPENAI};
 use rig_core::streaming::{CompletionStream, Item, StreamEvent};
+use rig_core::wire::Wire as RigWire;
 use stepmill_core::call::ModelRequest;
 use tracing::Dispatch;
 use tracing::instrument::{WithDispatch, WithSubscriber};
 
+use super::body::Tail;
 use super::classify::FailedTry;
 use super::transport::Transport;
 use crate::settings::{CallLimits, Wire};
@@ -32,8 +35,13 @@ const OPENAI_PLAIN: Dialect = {
 const NO_KEY: &str = "";
 
 /// One model of one provider, ready to be asked.
-#[derive(Clone)]
-pub(crate) enum WireModel {
+pub(crate) struct WireModel {
+    spoken: Spoken,
+    transport: Transport,
+}
+
+/// The model in its protocol.
+enum Spoken {
     Responses(Model<Responses>),
     Chat(Model<Chat>),
     Anthropic(Model<Messages>),
@@ -60,29 +68,29 @@ impl WireModel {
         limits: &CallLimits,
     ) -> Option<Self> {
         let address = address.trim_end_matches('/');
+        let way = transport.clone();
         let openai = || OpenAIConfig::with_key(&OPENAI_PLAIN, NO_KEY).with_base_url(address);
-        match wire {
-            Wire::Demo => None,
-            Wire::OpenAiResponses => {
-                Some(Self::Responses(openai().connect(transport).responses(model)))
-            }
-            Wire::OpenAiChat => Some(Self::Chat(openai().connect(transport).chat(model))),
+        let spoken = match wire {
+            Wire::Demo => return None,
+            Wire::OpenAiResponses => Spoken::Responses(openai().connect(way).responses(model)),
+            Wire::OpenAiChat => Spoken::Chat(openai().connect(way).chat(model)),
             Wire::Anthropic => {
                 let config = AnthropicConfig::new(NO_KEY).with_base_url(address);
-                let mut model = config.connect(transport).completion(model);
+                let mut model = config.connect(way).completion(model);
                 let most = u64::from(limits.default_output_tokens);
                 model.wire = model.wire.with_default_max_tokens(most);
-                Some(Self::Anthropic(model))
+                Spoken::Anthropic(model)
             }
             Wire::Gemini => {
                 let config = GeminiConfig::new(NO_KEY).with_base_url(address);
-                Some(Self::Gemini(config.connect(transport).completion(model)))
+                Spoken::Gemini(config.connect(way).completion(model))
             }
             Wire::Ollama => {
                 let config = OllamaConfig::new().with_base_url(address);
-                Some(Self::Ollama(config.connect(transport).native_completion(model)))
+                Spoken::Ollama(config.connect(way).native_completion(model))
             }
-        }
+        };
+        Some(Self { spoken, transport })
     }
 
     /// Asks once for the whole answer.
@@ -91,12 +99,12 @@ impl WireModel {
         request: &ModelRequest,
     ) -> Result<CompletionResponse, FailedTry> {
         let request = written(request);
-        let call = match self {
-            Self::Responses(model) => model.call(request).boxed(),
-            Self::Chat(model) => model.call(request).boxed(),
-            Self::Anthropic(model) => model.call(request).boxed(),
-            Self::Gemini(model) => model.call(request).boxed(),
-            Self::Ollama(model) => model.call(request).boxed(),
+        let call = match &self.spoken {
+            Spoken::Responses(model) => model.call(request).boxed(),
+            Spoken::Chat(model) => model.call(request).boxed(),
+            Spoken::Anthropic(model) => model.call(request).boxed(),
+            Spoken::Gemini(model) => model.call(request).boxed(),
+            Spoken::Ollama(model) => model.call(request).boxed(),
         };
         Ok(quiet(call).await?)
     }
@@ -104,27 +112,39 @@ impl WireModel {
     /// Asks once for the answer in pieces. Nothing is sent before the stream is polled.
     pub(super) fn stream(&self, request: &ModelRequest) -> Result<WireStream, FailedTry> {
         let request = written(request);
+        let tail = Tail::default();
+        let way = DynHttpClient::new(self.transport.with_tail(tail.clone()));
         let opened = tracing::dispatcher::with_default(&Dispatch::none(), || {
-            let stream = match self {
-                Self::Responses(model) => model.stream(request),
-                Self::Chat(model) => model.stream(request),
-                Self::Anthropic(model) => model.stream(request),
-                Self::Gemini(model) => model.stream(request),
-                Self::Ollama(model) => model.stream(request),
+            let stream = match &self.spoken {
+                Spoken::Responses(model) => over(model, way).stream(request),
+                Spoken::Chat(model) => over(model, way).stream(request),
+                Spoken::Anthropic(model) => over(model, way).stream(request),
+                Spoken::Gemini(model) => over(model, way).stream(request),
+                Spoken::Ollama(model) => over(model, way).stream(request),
             };
             stream.map_err(FailedTry::from)
         });
-        opened.map(|it| WireStream(Box::new(it)))
+        opened.map(|it| WireStream { stream: Box::new(it), tail })
     }
 }
 
+/// The same model, asked over another way out.
+fn over<W: RigWire>(model: &Model<W>, way: DynHttpClient) -> Model<W> {
+    let mut model = model.clone();
+    model.transport = way;
+    model
+}
+
 /// One try's answer, while it arrives.
-pub(super) struct WireStream(Box<CompletionStream>);
+pub(super) struct WireStream {
+    stream: Box<CompletionStream>,
+    tail: Tail,
+}
 
 impl WireStream {
     /// The next words; none when the provider ended the answer, well or not.
     pub(super) async fn words(&mut self) -> Result<Option<String>, FailedTry> {
-        while let Some(item) = quiet(self.0.next()).await {
+        while let Some(item) = quiet(self.stream.next()).await {
             match item? {
                 Item::Event(StreamEvent::Text { text, .. }) if !text.is_empty() => {
                     return Ok(Some(text));
@@ -136,9 +156,11 @@ impl WireStream {
         Ok(None)
     }
 
-    /// What the provider said of the whole answer. An answer it did not end is a failure.
-    pub(super) async fn finish(self) -> Result<CompletionResponse, FailedTry> {
-        Ok(quiet(self.0.finish().boxed()).await?)
+    /// What the provider said of the whole answer, and what is left of its body. An answer it did
+    /// not end is a failure.
+    pub(super) async fn finish(self) -> Result<(CompletionResponse, Tail), FailedTry> {
+        let response = quiet(self.stream.finish().boxed()).await?;
+        Ok((response, self.tail))
     }
 }
 

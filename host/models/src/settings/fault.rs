@@ -16,9 +16,9 @@ pub enum SettingsFault {
     /// The key cannot stand in a header.
     #[error("provider `{provider}`: the key holds characters that no header can carry")]
     Key { provider: String },
-    /// A limit that would make every call fail.
-    #[error("provider `{provider}`: {limit} must be at least 1")]
-    ZeroLimit { provider: String, limit: &'static str },
+    /// A limit that would make every call fail, or none at all.
+    #[error("provider `{provider}`: {limit} must be {rule}")]
+    Limit { provider: String, limit: &'static str, rule: &'static str },
     /// A route to nowhere.
     #[error("route `{pattern}`: there is no provider `{provider}`")]
     RouteProvider { pattern: String, provider: String },

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::SettingsFault;
 
+/// A day: whoever waits longer for one answer does not want a limit but a queue. Also far from
+/// where adding to a clock overflows.
+const DAY_MS: u64 = 86_400_000;
+
 /// The limits of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallLimits {
@@ -69,15 +73,30 @@ impl CallLimits {
     }
 
     pub(super) fn faults(&self, provider: &str) -> Vec<SettingsFault> {
-        let numbers = [
+        let fault = |limit, rule| {
+            let provider = provider.to_owned();
+            SettingsFault::Limit { provider, limit, rule }
+        };
+        let times = [
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
             ("total_timeout_ms", self.total_timeout_ms),
-            ("body_bytes", self.body_bytes as u64),
-            ("default_output_tokens", u64::from(self.default_output_tokens)),
         ];
-        let zero = numbers.into_iter().filter(|(_, number)| *number == 0);
-        zero.map(|(limit, _)| SettingsFault::ZeroLimit { provider: provider.to_owned(), limit })
-            .collect()
+        let times = times.into_iter().filter(|(_, millis)| !(1..=DAY_MS).contains(millis));
+        let times = times.map(|(limit, _)| fault(limit, "between 1 and 86400000"));
+        let sizes = [
+            ("body_bytes", self.body_bytes),
+            ("default_output_tokens", self.default_output_tokens as usize),
+        ];
+        let sizes = sizes.into_iter().filter(|(_, size)| *size == 0);
+        let sizes = sizes.map(|(limit, _)| fault(limit, "at least 1"));
+        let pauses = [
+            ("retry_pause_ms", self.retry_pause_ms),
+            ("retry_pause_max_ms", self.retry_pause_max_ms),
+            ("demo_pause_ms", self.demo_pause_ms),
+        ];
+        let pauses = pauses.into_iter().filter(|(_, millis)| DAY_MS < *millis);
+        let pauses = pauses.map(|(limit, _)| fault(limit, "at most 86400000"));
+        times.chain(sizes).chain(pauses).collect()
     }
 }

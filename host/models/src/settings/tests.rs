@@ -59,6 +59,8 @@ fn an_address_is_plain_or_refused() {
 fn every_fault_is_told_at_once() {
     let mut demo = ProviderSettings::new(Wire::Demo);
     demo.limits.total_timeout_ms = 0;
+    demo.limits.body_bytes = 0;
+    demo.limits.retry_pause_ms = u64::MAX;
     let openai = ProviderSettings::new(Wire::OpenAiResponses);
     let providers = [("demo".to_owned(), demo), ("openai".to_owned(), openai)].into();
     let route = |pattern: &str, provider: &str| Route {
@@ -75,7 +77,9 @@ fn every_fault_is_told_at_once() {
     let text = faults.iter().map(|it| format!("{it}\n")).collect::<String>();
     assert_eq!(
         text,
-        "provider `demo`: total_timeout_ms must be at least 1\n\
+        "provider `demo`: total_timeout_ms must be between 1 and 86400000\n\
+         provider `demo`: body_bytes must be at least 1\n\
+         provider `demo`: retry_pause_ms must be at most 86400000\n\
          provider `openai`: a key is needed unless base_url names another server\n\
          route `gpt-*`: there is no provider `nobody`\n\
          a route to `demo` has an empty pattern\n\

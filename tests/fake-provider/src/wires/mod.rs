@@ -189,7 +189,12 @@ impl Script {
                 json!({ "type": "error", "error": { "type": kind, "message": message } })
             }
             Wire::Gemini => {
-                let word = if status == 429 { "RESOURCE_EXHAUSTED" } else { "INTERNAL" };
+                let word = match status {
+                    429 => "RESOURCE_EXHAUSTED",
+                    401 | 403 => "PERMISSION_DENIED",
+                    400..500 => "INVALID_ARGUMENT",
+                    _ => "INTERNAL",
+                };
                 json!({ "error": { "code": status, "status": word, "message": message } })
             }
             Wire::Ollama => json!({ "error": message }),
