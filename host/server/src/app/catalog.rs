@@ -1,0 +1,228 @@
+//! Which workflows a tenant can ask for: its own plugins, those the operator shares, and
+//! workflows declared in files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use stepmill_core::ids::{Digest, TenantId, WorkflowId};
+use stepmill_sandbox::{Plugin, Sandbox};
+use stepmill_store::{PluginRow, Store};
+use tokio::sync::OnceCell;
+
+use super::declared::Declared;
+use super::error::AppError;
+use super::plugins::Shelf;
+use super::schema::InputSchema;
+
+/// A plugin ready to be called.
+pub(crate) struct Factory {
+    /// The code.
+    pub plugin: Plugin,
+    /// What its input has to look like.
+    pub schema: Option<InputSchema>,
+}
+
+impl Factory {
+    /// Loads a component and compiles its schema.
+    pub(crate) async fn load(sandbox: &Sandbox, component: Arc<[u8]>) -> Result<Self, AppError> {
+        let plugin = sandbox.load(component).await.map_err(AppError::NotAPlugin)?;
+        let schema =
+            plugin.description().input_schema.as_ref().map(InputSchema::compile).transpose()?;
+        Ok(Self { plugin, schema })
+    }
+}
+
+/// A plugin in its place; its code is loaded when somebody asks for it first.
+pub struct Slot {
+    /// What is stored about it.
+    pub row: PluginRow,
+    /// Whose it is.
+    pub shelf: Shelf,
+    loaded: OnceCell<Arc<Factory>>,
+}
+
+impl Slot {
+    /// A plugin that is in the store.
+    pub(crate) fn stored(shelf: Shelf, row: PluginRow) -> Self {
+        Self { row, shelf, loaded: OnceCell::new() }
+    }
+
+    /// A plugin that was just loaded.
+    pub(crate) fn loaded(shelf: Shelf, row: PluginRow, factory: Factory) -> Self {
+        Self { row, shelf, loaded: OnceCell::new_with(Some(Arc::new(factory))) }
+    }
+}
+
+/// Where a workflow comes from.
+#[derive(Clone)]
+pub enum Source {
+    /// A plugin draws it for each request.
+    Factory(Arc<Slot>),
+    /// A file declares it.
+    Declared(Arc<Declared>),
+}
+
+/// One workflow of a tenant's list.
+#[derive(Clone)]
+pub struct Entry {
+    /// What it is called in the API.
+    pub id: WorkflowId,
+    /// Shown.
+    pub name: Option<String>,
+    /// Shown.
+    pub description: Option<String>,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+impl Entry {
+    fn factory(slot: &Arc<Slot>) -> Self {
+        let about = &slot.row.description;
+        Self {
+            id: slot.row.id.clone(),
+            name: about.name.clone(),
+            description: about.description.clone(),
+            source: Source::Factory(slot.clone()),
+        }
+    }
+
+    fn declared(declared: &Arc<Declared>) -> Self {
+        Self {
+            id: declared.id.clone(),
+            name: Some(declared.graph.name().to_owned()),
+            description: declared.graph.description().map(str::to_owned),
+            source: Source::Declared(declared.clone()),
+        }
+    }
+}
+
+type Shelves = HashMap<Shelf, BTreeMap<WorkflowId, Arc<Slot>>>;
+
+/// All workflows of all tenants; a tenant reaches its own and the shared ones.
+pub(crate) struct Catalog {
+    store: Store,
+    sandbox: Sandbox,
+    declared: BTreeMap<WorkflowId, Arc<Declared>>,
+    shelves: RwLock<Shelves>,
+}
+
+impl Catalog {
+    /// Reads which plugins there are. Their code stays where it is until somebody asks.
+    pub(crate) async fn open(
+        store: Store,
+        sandbox: Sandbox,
+        declared: BTreeMap<WorkflowId, Arc<Declared>>,
+    ) -> Result<Self, AppError> {
+        let mut shelves = Shelves::new();
+        let shared =
+            store.shared().plugin_list().await?.into_iter().map(|row| (Shelf::Shared, row));
+        let own =
+            store.plugin_all().await?.into_iter().map(|(tenant, row)| (Shelf::Tenant(tenant), row));
+        for (shelf, row) in shared.chain(own) {
+            let slot = Arc::new(Slot::stored(shelf.clone(), row));
+            shelves.entry(shelf).or_default().insert(slot.row.id.clone(), slot);
+        }
+        Ok(Self { store, sandbox, declared, shelves: RwLock::new(shelves) })
+    }
+
+    /// A workflow as this tenant sees it.
+    pub(crate) fn find(&self, tenant: &TenantId, id: &WorkflowId) -> Option<Entry> {
+        let own = self.slot(&Shelf::Tenant(tenant.clone()), id);
+        if let Some(slot) = own.or_else(|| self.slot(&Shelf::Shared, id)) {
+            return Some(Entry::factory(&slot));
+        }
+        self.declared.get(id).map(Entry::declared)
+    }
+
+    /// All workflows this tenant sees, by id.
+    pub(crate) fn list(&self, tenant: &TenantId) -> Vec<Entry> {
+        let mut found: BTreeMap<&WorkflowId, Entry> =
+            self.declared.iter().map(|(id, it)| (id, Entry::declared(it))).collect();
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        for shelf in [Shelf::Shared, Shelf::Tenant(tenant.clone())] {
+            let slots = shelves.get(&shelf).into_iter().flatten();
+            found.extend(slots.map(|(id, slot)| (id, Entry::factory(slot))));
+        }
+        found.into_values().collect()
+    }
+
+    /// How many there are of each kind, in words.
+    pub(crate) fn counts(&self) -> String {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let shared = shelves.get(&Shelf::Shared).map_or(0, BTreeMap::len);
+        let all: usize = shelves.values().map(BTreeMap::len).sum();
+        let declared = self.declared.len();
+        format!("{shared} shared plugins, {} of tenants, {declared} declared", all - shared)
+    }
+
+    /// One plugin of one shelf.
+    pub(crate) fn slot(&self, shelf: &Shelf, id: &WorkflowId) -> Option<Arc<Slot>> {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        shelves.get(shelf)?.get(id).cloned()
+    }
+
+    /// All plugins of one shelf.
+    pub(crate) fn slots(&self, shelf: &Shelf) -> Vec<Arc<Slot>> {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        shelves.get(shelf).into_iter().flat_map(|it| it.values().cloned()).collect()
+    }
+
+    /// Whether the operator uses this id.
+    pub(crate) fn is_operators(&self, id: &WorkflowId) -> bool {
+        self.declared.contains_key(id) || self.slot(&Shelf::Shared, id).is_some()
+    }
+
+    /// From the next request on, this plugin answers for its id.
+    pub(crate) fn put(&self, slot: Slot) {
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        shelves.entry(slot.shelf.clone()).or_default().insert(slot.row.id.clone(), Arc::new(slot));
+    }
+
+    /// From the next request on, nobody answers for this id.
+    pub(crate) fn remove(&self, shelf: &Shelf, id: &WorkflowId) {
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slots) = shelves.get_mut(shelf) {
+            slots.remove(id);
+        }
+    }
+
+    /// The code of a plugin, loaded once and kept.
+    pub(crate) async fn factory(&self, slot: &Slot) -> Result<Arc<Factory>, AppError> {
+        let load = || async {
+            let component = match &slot.shelf {
+                Shelf::Shared => self.store.shared().component_fetch(slot.row.digest).await?,
+                Shelf::Tenant(it) => self.store.tenant(it).component_fetch(slot.row.digest).await?,
+            };
+            let component =
+                component.ok_or_else(|| AppError::PluginMissing(slot.row.id.clone()))?;
+            Factory::load(&self.sandbox, component.into()).await.map(Arc::new).map_err(|fault| {
+                tracing::error!(plugin = %slot.row.id, ?fault, "plugin {} does not load any more", slot.row.id);
+                AppError::PluginMissing(slot.row.id.clone())
+            })
+        };
+        slot.loaded.get_or_try_init(load).await.cloned()
+    }
+
+    /// The code a run was pinned to, wherever it is kept by now.
+    pub(crate) async fn pinned(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        digest: Digest,
+    ) -> Result<Arc<Factory>, AppError> {
+        for shelf in [Shelf::Tenant(tenant.clone()), Shelf::Shared] {
+            if let Some(slot) = self.slot(&shelf, id)
+                && slot.row.digest == digest
+            {
+                return self.factory(&slot).await;
+            }
+        }
+        let own = self.store.tenant(tenant).component_fetch(digest).await?;
+        let component = match own {
+            Some(component) => Some(component),
+            None => self.store.shared().component_fetch(digest).await?,
+        };
+        let component = component.ok_or_else(|| AppError::PluginMissing(id.clone()))?;
+        Factory::load(&self.sandbox, component.into()).await.map(Arc::new)
+    }
+}

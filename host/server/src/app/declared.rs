@@ -1,0 +1,230 @@
+//! Workflows declared in files: the same graph as a factory draws, without code.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use stepmill_core::agent::{Agent, ModelName};
+use stepmill_core::graph::{
+    Executor, GraphDraft, GraphFault, GraphLimits, NodeDraft, Step, StepGraph,
+};
+use stepmill_core::ids::{IdFault, WorkflowId};
+
+/// The largest file. A thousand steps with long instructions fit.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A workflow without code.
+#[derive(Debug)]
+pub struct Declared {
+    /// What it is called in the API.
+    pub id: WorkflowId,
+    /// What it does.
+    pub graph: Arc<StepGraph>,
+}
+
+impl Declared {
+    /// A workflow whose file is part of the binary; `None` if it declares none.
+    pub fn built_in(stem: &str, text: &str) -> Option<Self> {
+        declare(toml::from_str(text).ok()?, stem, &GraphLimits::default()).ok()
+    }
+}
+
+/// A file that declares no workflow.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {fault}", file.display())]
+pub struct DeclaredFault {
+    file: PathBuf,
+    fault: FileFault,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FileFault {
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("is larger than {MAX_FILE_BYTES} bytes")]
+    TooLarge,
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the id {0}")]
+    Id(#[from] IdFault),
+    #[error("an earlier file declares the id `{0}` too")]
+    SameId(WorkflowId),
+    #[error("{}", texts(.0))]
+    Graph(Vec<GraphFault>),
+}
+
+fn texts(faults: &[GraphFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkflowFile {
+    id: Option<String>,
+    name: String,
+    description: Option<String>,
+    steps: Vec<StepFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepFile {
+    name: String,
+    description: Option<String>,
+    agent: AgentFile,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgentFile {
+    name: String,
+    model: String,
+    provider: Option<String>,
+    instructions: String,
+    temperature: Option<f32>,
+    max_output_tokens: Option<u32>,
+}
+
+/// Reads every `*.toml` and `*.json` of a folder. A folder that is not there declares nothing.
+///
+/// # Errors
+/// The first file, by name, that declares no workflow. A host with a half-read folder would
+/// answer 404 where the operator expects a workflow.
+pub(crate) fn read_folder(
+    folder: &Path,
+    limits: &GraphLimits,
+) -> Result<BTreeMap<WorkflowId, Arc<Declared>>, DeclaredFault> {
+    let mut found = BTreeMap::new();
+    let files = match list(folder) {
+        Ok(files) => files,
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        Err(fault) => return Err(DeclaredFault { file: folder.to_owned(), fault: fault.into() }),
+    };
+    for file in files {
+        let declared = read_file(&file, limits).and_then(|it| match found.contains_key(&it.id) {
+            true => Err(FileFault::SameId(it.id)),
+            false => Ok(it),
+        });
+        let declared = declared.map_err(|fault| DeclaredFault { file, fault })?;
+        found.insert(declared.id.clone(), Arc::new(declared));
+    }
+    Ok(found)
+}
+
+fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if matches!(path.extension().and_then(|it| it.to_str()), Some("toml" | "json")) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_file(path: &Path, limits: &GraphLimits) -> Result<Declared, FileFault> {
+    if MAX_FILE_BYTES < fs::metadata(path)?.len() {
+        return Err(FileFault::TooLarge);
+    }
+    let text = fs::read_to_string(path)?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match path.extension().and_then(|it| it.to_str()) {
+        Some("json") => declare(serde_json::from_str(&text)?, &stem, limits),
+        _ => declare(toml::from_str(&text)?, &stem, limits),
+    }
+}
+
+fn declare(file: WorkflowFile, stem: &str, limits: &GraphLimits) -> Result<Declared, FileFault> {
+    let id = WorkflowId::new(file.id.as_deref().unwrap_or(stem))?;
+    let mut nodes: Vec<_> = file.steps.into_iter().map(|it| NodeDraft::Step(it.into())).collect();
+    let root = nodes.len() as u32;
+    nodes.push(NodeDraft::Sequence((0..root).collect()));
+    let draft = GraphDraft { name: file.name, description: file.description, nodes, root };
+    let graph = draft.check(limits).map_err(FileFault::Graph)?;
+    Ok(Declared { id, graph: Arc::new(graph) })
+}
+
+impl From<StepFile> for Step {
+    fn from(file: StepFile) -> Self {
+        let agent = Agent {
+            name: file.agent.name,
+            model: ModelName { id: file.agent.model, provider: file.agent.provider },
+            instructions: file.agent.instructions,
+            temperature: file.agent.temperature,
+            max_output_tokens: file.agent.max_output_tokens,
+        };
+        Step { name: file.name, description: file.description, executor: Executor::Agent(agent) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        name = "Prototype"
+        [[steps]]
+        name = "first"
+        agent = { name = "First", model = "gpt-4.1-mini", instructions = "Be first." }
+    "#;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn fault(files: &[(&str, &str)]) -> String {
+        let folder = folder(files);
+        let fault = read_folder(folder.path(), &GraphLimits::default()).unwrap_err();
+        fault.to_string().replace(&format!("{}/", folder.path().display()), "")
+    }
+
+    #[test]
+    fn a_file_is_a_workflow_under_its_own_name() {
+        let folder = folder(&[("prototype.toml", GOOD), ("notes.md", "no workflow")]);
+        let found = read_folder(folder.path(), &GraphLimits::default()).unwrap();
+        let declared = &found[&WorkflowId::new("prototype").unwrap()];
+        assert_eq!(declared.graph.name(), "Prototype");
+        assert_eq!(declared.graph.steps().len(), 1);
+    }
+
+    #[test]
+    fn json_says_the_same() {
+        let json = r#"{"id": "p", "name": "P", "steps": [{"name": "a", "agent":
+            {"name": "A", "model": "m", "provider": "demo", "instructions": "i"}}]}"#;
+        let folder = folder(&[("x.json", json)]);
+        let found = read_folder(folder.path(), &GraphLimits::default()).unwrap();
+        assert!(found.contains_key(&WorkflowId::new("p").unwrap()));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_declares_nothing() {
+        let found = read_folder(Path::new("no/such/folder"), &GraphLimits::default());
+        assert!(found.unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_fault_names_its_file() {
+        assert!(fault(&[("a.toml", "nonsense")]).starts_with("a.toml: "));
+        assert_eq!(fault(&[("A b.toml", GOOD)]), "A b.toml: the id must not contain 'A'");
+        let twice = GOOD.replace("name = \"Prototype\"", "name = \"P\"\nid = \"a\"");
+        assert_eq!(
+            fault(&[("a.toml", GOOD), ("b.toml", &twice)]),
+            "b.toml: an earlier file declares the id `a` too"
+        );
+        let empty = GOOD.replace("\"first\"", "\"\"");
+        assert_eq!(fault(&[("a.toml", &empty)]), "a.toml: node 0 step name: must not be empty");
+        assert!(
+            fault(&[("a.toml", &format!("{GOOD}\nfunction = 1"))])
+                .contains("unknown field `function`")
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! Drives one run: do what the machine says, note it, tell it. Nobody hears what is not written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use stepmill_core::call::{FunctionInput, ModelRequest};
+use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex};
+use stepmill_core::graph::Executor;
+use stepmill_core::run::{RunPin, Telling};
+use stepmill_engine::{Action, Machine, Next};
+use stepmill_models::{ChatModel, ModelFailure, Piece};
+use stepmill_sandbox::FunctionFailure;
+use stepmill_store::{StoreError, TenantStore};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio_util::sync::CancellationToken;
+
+use super::catalog::Factory;
+use super::clock::now;
+use super::telling::{Batch, Speaker};
+use super::wiring::App;
+
+/// How often noting is tried while the database is away, and how long between: about fifteen
+/// seconds in all. After that the run is left as the journal has it; the next start takes it up.
+const NOTE_TRIES: u32 = 5;
+const NOTE_PAUSE_MS: u64 = 500;
+
+/// One run under way.
+pub(crate) struct Driver {
+    app: App,
+    store: TenantStore,
+    pin: Arc<RunPin>,
+    machine: Machine,
+    models: Vec<Option<Arc<dyn ChatModel>>>,
+    factory: Option<Arc<Factory>>,
+    speaker: Speaker,
+    /// Applied and not yet written.
+    pending: Vec<JournalEntry>,
+    next_sequence: u64,
+    /// Kept until the run ends.
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Driver {
+    /// A run of which nothing is noted yet.
+    pub(crate) fn new(
+        app: App,
+        store: TenantStore,
+        pin: Arc<RunPin>,
+        factory: Option<Arc<Factory>>,
+        seat: OwnedSemaphorePermit,
+    ) -> Self {
+        let models: Vec<_> = pin
+            .graph
+            .steps()
+            .iter()
+            .map(|it| match &it.executor {
+                Executor::Agent(agent) => app.models.resolve(&agent.model),
+                Executor::Function(_) => None,
+            })
+            .collect();
+        let identities =
+            models.iter().map(|it| it.as_ref().map(|model| model.identity().clone())).collect();
+        let machine = Machine::new(pin.clone(), identities);
+        Self {
+            app,
+            store,
+            pin,
+            machine,
+            models,
+            factory,
+            speaker: Speaker::new(),
+            pending: Vec::new(),
+            next_sequence: 0,
+            _seat: seat,
+        }
+    }
+
+    /// Takes up a run where its journal ends.
+    pub(crate) fn resume(mut self, journal: &[JournalEntry]) -> Self {
+        journal.iter().for_each(|it| self.machine.apply(it));
+        self.next_sequence = journal.last().map_or(0, |it| it.sequence + 1);
+        self.note(RunEvent::RunResumed);
+        self
+    }
+
+    /// Hears everything that is noted from here on.
+    pub(crate) fn listener(&self) -> Receiver<Batch> {
+        self.speaker.listener()
+    }
+
+    /// What is to be written together with the run itself, at the time it was accepted.
+    pub(crate) fn begin(&mut self) -> Vec<JournalEntry> {
+        self.decide();
+        let mut first = std::mem::take(&mut self.pending);
+        first.iter_mut().for_each(|it| it.at = self.pin.created_at);
+        first
+    }
+
+    /// Until the run ends, or the host has to stop. Stopping leaves the run as the journal has
+    /// it: what was under way is asked again by whoever takes it up.
+    pub(crate) async fn drive(mut self, stop: CancellationToken) {
+        let run = self.pin.id;
+        while let Some(action) = self.decide() {
+            let done = async {
+                self.write().await?;
+                self.act(action).await
+            };
+            let outcome = tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    return tracing::info!(run.id = %run, "run {run} waits for the next start");
+                }
+                outcome = done => outcome,
+            };
+            match outcome {
+                Ok(event) => self.note(event),
+                Err(fault) => return self.abandon(&fault),
+            }
+        }
+        match self.write().await {
+            Ok(()) => {
+                tracing::info!(run.id = %run, "run {run} ended: {:?}", self.machine.record().status())
+            }
+            Err(fault) => self.abandon(&fault),
+        }
+    }
+
+    fn abandon(&self, fault: &StoreError) {
+        let run = self.pin.id;
+        tracing::error!(run.id = %run, %fault, "run {run} cannot be noted and waits for the next start");
+    }
+
+    /// Follows the machine up to the next thing that has to happen outside.
+    fn decide(&mut self) -> Option<Action> {
+        loop {
+            match self.machine.next() {
+                Next::Note(event) => self.note(event),
+                Next::Do(action) => return Some(action),
+                Next::Finished => return None,
+            }
+        }
+    }
+
+    fn note(&mut self, event: RunEvent) {
+        let entry = JournalEntry { sequence: self.next_sequence, at: now(), event };
+        self.next_sequence += 1;
+        self.machine.apply(&entry);
+        self.pending.push(entry);
+    }
+
+    /// Writes what is pending, then tells it.
+    async fn write(&mut self) -> Result<(), StoreError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut tries = 0;
+        loop {
+            match self.store.journal_append(self.pin.id, &self.pending).await {
+                Ok(()) => break,
+                // Nobody else writes this journal: an earlier try got through unheard.
+                Err(StoreError::SequenceTaken) if 0 < tries => break,
+                Err(StoreError::TimedOut { .. } | StoreError::Database { .. })
+                    if tries < NOTE_TRIES =>
+                {
+                    tokio::time::sleep(Duration::from_millis(NOTE_PAUSE_MS << tries)).await;
+                    tries += 1;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.speaker.tell(&self.pending);
+        self.pending.clear();
+        Ok(())
+    }
+
+    async fn act(&mut self, action: Action) -> Result<RunEvent, StoreError> {
+        match action {
+            Action::AskModel(step, request) => self.ask(step, &request).await,
+            Action::CallFunction(step, input) => Ok(self.call(step, &input).await),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        step: StepIndex,
+        request: &ModelRequest,
+    ) -> Result<RunEvent, StoreError> {
+        let Some(model) = self.models.get(step.at()).cloned().flatten() else {
+            return Ok(RunEvent::StepFailed { step, failure: StepFailure::ModelUnknown });
+        };
+        let answer = match self.pin.telling {
+            Telling::Quiet => model.answer(request).await,
+            Telling::Streamed => self.listen(step, model.as_ref(), request).await?,
+        };
+        Ok(match answer {
+            Ok(answer) => RunEvent::ModelAnswered { step, answer },
+            Err(failure) => {
+                let run = self.pin.id;
+                tracing::warn!(run.id = %run, step = step.0, %failure, "a model call of run {run} failed");
+                RunEvent::StepFailed { step, failure: failure.step_failure() }
+            }
+        })
+    }
+
+    /// Notes and tells pieces as they arrive. Pieces that arrive while others are being written
+    /// are written together.
+    async fn listen(
+        &mut self,
+        step: StepIndex,
+        model: &dyn ChatModel,
+        request: &ModelRequest,
+    ) -> Result<Result<stepmill_core::agent::ModelAnswer, ModelFailure>, StoreError> {
+        let mut pieces = model.stream(request);
+        let mut piece = pieces.next().await;
+        loop {
+            match piece {
+                Some(Ok(Piece::Delta(text))) => self.note(RunEvent::ModelDelta { step, text }),
+                Some(Ok(Piece::Done(answer))) => return Ok(Ok(answer)),
+                Some(Err(failure)) => return Ok(Err(failure)),
+                None => return Ok(Err(ModelFailure::BrokeOff)),
+            }
+            piece = match pieces.next().now_or_never() {
+                Some(ready) => ready,
+                None => {
+                    self.write().await?;
+                    pieces.next().await
+                }
+            };
+        }
+    }
+
+    async fn call(&self, step: StepIndex, input: &FunctionInput) -> RunEvent {
+        let Some(factory) = &self.factory else {
+            return RunEvent::StepFailed { step, failure: StepFailure::PluginMissing };
+        };
+        let context = &self.pin.context;
+        let site = self.app.call_site(&context.tenant, &self.pin.workflow, &factory.plugin);
+        let failure = match factory.plugin.run_function(site, context, input).await {
+            Ok(output) => return RunEvent::FunctionAnswered { step, output },
+            Err(failure) => failure,
+        };
+        let run = self.pin.id;
+        let failure = match failure {
+            FunctionFailure::Reported(text) => {
+                tracing::warn!(run.id = %run, step = step.0, "a function of run {run} reported an error");
+                tracing::debug!(run.id = %run, step = step.0, text, "what the function reported");
+                StepFailure::FunctionFailed
+            }
+            FunctionFailure::Call(failure) => {
+                tracing::warn!(run.id = %run, step = step.0, %failure, "a function of run {run} stopped");
+                failure.step_failure()
+            }
+        };
+        RunEvent::StepFailed { step, failure }
+    }
+}

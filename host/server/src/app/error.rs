@@ -1,0 +1,104 @@
+//! What can go wrong in a use case, in the words of the house.
+
+use stepmill_core::blame::Blame;
+use stepmill_core::event::StepFailure;
+use stepmill_core::graph::GraphFault;
+use stepmill_core::ids::{IdFault, WorkflowId};
+use stepmill_sandbox::{CallFailure, LoadFailure};
+use stepmill_store::StoreError;
+
+use super::input::InputFault;
+use super::schema::SchemaFault;
+
+/// Why a use case gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Unknown, or another tenant's: the same to the caller.
+    #[error("there is no such workflow")]
+    UnknownWorkflow,
+    /// Unknown, of another workflow, or not the caller's.
+    #[error("there is no such session")]
+    UnknownSession,
+    /// Unknown, of another session or workflow, or not the caller's.
+    #[error("there is no such run")]
+    UnknownRun,
+    /// There is no such plugin in the caller's tenant.
+    #[error("there is no such plugin")]
+    UnknownPlugin,
+    /// The caller's scopes do not cover this.
+    #[error("the scope `{0}` is required")]
+    ScopeMissing(&'static str),
+    /// An id the caller chose cannot be one.
+    #[error("{field} {fault}")]
+    BadId {
+        /// The field it came in.
+        field: &'static str,
+        /// What is wrong with it.
+        fault: IdFault,
+    },
+    /// `factory_input` cannot be used.
+    #[error(transparent)]
+    Input(#[from] InputFault),
+    /// The factory refused the caller. The text is for the caller.
+    #[error("the factory refused the caller")]
+    FactoryRefused(String),
+    /// The factory refused the input. The text is for the caller.
+    #[error("the factory refused the input")]
+    FactoryInvalid(String),
+    /// The factory failed in its own words. They are for the log.
+    #[error("the factory reported an error")]
+    FactoryFailed(String),
+    /// The plugin stopped before it answered.
+    #[error("the plugin stopped before it answered")]
+    PluginStopped(#[source] CallFailure),
+    /// The plugin's code is not there or does not load any more.
+    #[error("the code of plugin `{0}` is not available")]
+    PluginMissing(WorkflowId),
+    /// The plugin drew a graph that cannot run.
+    #[error("the plugin drew a graph that cannot run")]
+    BadGraph(Vec<GraphFault>),
+    /// An uploaded component is not a plugin.
+    #[error("the component is not a plugin")]
+    NotAPlugin(#[source] LoadFailure),
+    /// An uploaded plugin's input schema cannot be used.
+    #[error("the plugin's input schema cannot be used")]
+    BadSchema(#[from] SchemaFault),
+    /// The id belongs to a workflow that is declared in a file or shared by the operator.
+    #[error("the id `{0}` is taken by a workflow of the operator")]
+    IdTaken(WorkflowId),
+    /// As many runs are under way as the host takes on.
+    #[error("the host is busy")]
+    Busy,
+    /// The host is going down.
+    #[error("the host is shutting down")]
+    Stopping,
+    /// The run ended without a result.
+    #[error("the run failed: {0}")]
+    RunFailed(StepFailure),
+    /// The database.
+    #[error("the host's database did not do its work")]
+    Store(#[from] StoreError),
+}
+
+impl AppError {
+    /// Whose doing it is.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::UnknownWorkflow
+            | Self::UnknownSession
+            | Self::UnknownRun
+            | Self::UnknownPlugin
+            | Self::ScopeMissing(_)
+            | Self::BadId { .. }
+            | Self::Input(_)
+            | Self::FactoryRefused(_)
+            | Self::FactoryInvalid(_)
+            | Self::NotAPlugin(_)
+            | Self::BadSchema(_)
+            | Self::IdTaken(_) => Blame::Caller,
+            Self::FactoryFailed(_) | Self::PluginStopped(_) | Self::BadGraph(_) => Blame::Plugin,
+            Self::RunFailed(failure) => failure.blame(),
+            Self::PluginMissing(_) | Self::Busy | Self::Stopping | Self::Store(_) => Blame::Host,
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! Runs: start one, follow it, read it back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::event::JournalEntry;
+use stepmill_core::graph::StepGraph;
+use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::principal::{Principal, Standing};
+use stepmill_core::run::{Origin, RunPin, Telling};
+use stepmill_engine::RunRecord;
+use stepmill_sandbox::BuildFailure;
+use stepmill_store::{SessionEntry, StoreError, StoredRun, TenantStore};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
+
+use super::catalog::{Entry, Factory, Source};
+use super::clock::now;
+use super::driver::Driver;
+use super::error::AppError;
+use super::input;
+use super::telling::Batch;
+use super::wiring::App;
+
+/// Journal entries read at once.
+const PAGE: u32 = 1_000;
+
+/// What a client asks for. Every text is still as the client wrote it.
+pub struct StartRun {
+    /// Which workflow.
+    pub workflow: String,
+    /// The message.
+    pub message: String,
+    /// The conversation; `None` starts a new one.
+    pub session: Option<String>,
+    /// Who the client says it is. Believed only by a host without authentication.
+    pub user: Option<String>,
+    /// JSON text.
+    pub factory_input: Option<String>,
+    /// Whether pieces of answers are told.
+    pub telling: Telling,
+    /// The request.
+    pub request: RequestFacts,
+}
+
+/// What a client wants to read.
+pub struct ReadRuns {
+    /// Of which workflow.
+    pub workflow: String,
+    /// Of which conversation.
+    pub session: String,
+    /// JSON text; drives the factory's rebuild.
+    pub factory_input: Option<String>,
+    /// The request.
+    pub request: RequestFacts,
+}
+
+/// A graph for one request, and who drew it.
+struct Drawn {
+    graph: Arc<StepGraph>,
+    origin: Origin,
+    factory: Option<Arc<Factory>>,
+}
+
+impl App {
+    /// All workflows the caller's tenant sees.
+    pub fn workflow_list(&self, who: &Principal) -> Vec<Entry> {
+        self.catalog.list(&who.tenant)
+    }
+
+    /// One workflow.
+    ///
+    /// # Errors
+    /// There is none of this id, or it is another tenant's.
+    pub fn workflow_fetch(&self, who: &Principal, id: &str) -> Result<Entry, AppError> {
+        // What cannot be an id names nothing.
+        let id = WorkflowId::new(id).map_err(|_| AppError::UnknownWorkflow)?;
+        self.catalog.find(&who.tenant, &id).ok_or(AppError::UnknownWorkflow)
+    }
+
+    /// From "somebody asked" to "a run exists". Every line hands the next one something
+    /// stronger; once the run is stored, its failure is an event.
+    ///
+    /// # Errors
+    /// Whatever keeps the run from existing; nothing is left behind then.
+    pub async fn run_start(&self, who: &Principal, ask: StartRun) -> Result<Started, AppError> {
+        let entry = self.workflow_fetch(who, &ask.workflow)?;
+        let session = ask.session.map(SessionId::new).transpose();
+        let session = session.map_err(|fault| AppError::BadId { field: "session_id", fault })?;
+        let user = effective_user(who, ask.user)?;
+        let seat = self.seats.clone().try_acquire_owned().map_err(|_| AppError::Busy)?;
+        let (context, drawn) = self
+            .draw(
+                who,
+                &entry,
+                user.clone(),
+                session.clone(),
+                ask.factory_input.as_deref(),
+                ask.request,
+            )
+            .await?;
+        let pin = Arc::new(RunPin {
+            id: RunId::from_uuid(Uuid::new_v4()),
+            workflow: entry.id,
+            session: session.unwrap_or_else(new_session),
+            user,
+            input: ask.message,
+            telling: ask.telling,
+            origin: drawn.origin,
+            context,
+            graph: drawn.graph,
+            created_at: now(),
+        });
+        let store = self.store.tenant(&who.tenant);
+        let mut driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
+        let listener = driver.listener();
+        let first = driver.begin();
+        let entry_rule = match who.standing {
+            Standing::Admin => SessionEntry::Any,
+            Standing::Open | Standing::Member => SessionEntry::Owner,
+        };
+        let events: Vec<_> = first.iter().map(|it| it.event.clone()).collect();
+        store.run_open(&pin, &events, entry_rule).await.map_err(|fault| match fault {
+            StoreError::SessionForeign => AppError::UnknownSession,
+            fault => fault.into(),
+        })?;
+        self.spawn(driver)?;
+        let follow = Follow::new(store, pin.id, listener, first);
+        Ok(Started { pin, follow })
+    }
+
+    /// One run, read back. The factory is asked again, so what it refuses cannot be read either.
+    ///
+    /// # Errors
+    /// The factory's refusal, or there is no such run for this caller.
+    pub async fn run_fetch(
+        &self,
+        who: &Principal,
+        ask: ReadRuns,
+        run: &str,
+    ) -> Result<(StoredRun, Vec<JournalEntry>), AppError> {
+        let (workflow, session) = self.admit(who, ask).await?;
+        let session = session.ok_or(AppError::UnknownRun)?;
+        let run = RunId::parse(run).map_err(|_| AppError::UnknownRun)?;
+        let store = self.store.tenant(&who.tenant);
+        let found = store.run_find(who.sees(), &workflow, &session, run).await?;
+        let found = found.ok_or(AppError::UnknownRun)?;
+        let journal = match found.pin.telling {
+            Telling::Streamed => journal_whole(&store, run).await?,
+            Telling::Quiet => facts(&store, &[run]).await?.pop().unwrap_or_default(),
+        };
+        Ok((found, journal))
+    }
+
+    /// The runs of one session, oldest first. The factory is asked again.
+    ///
+    /// # Errors
+    /// The factory's refusal, or there is no such session for this caller.
+    pub async fn run_list(
+        &self,
+        who: &Principal,
+        ask: ReadRuns,
+    ) -> Result<Vec<(StoredRun, Vec<JournalEntry>)>, AppError> {
+        let (workflow, session) = self.admit(who, ask).await?;
+        let session = session.ok_or(AppError::UnknownSession)?;
+        let store = self.store.tenant(&who.tenant);
+        let found = store.run_list(who.sees(), &workflow, &session, self.run_settings.list).await?;
+        let found = found.ok_or(AppError::UnknownSession)?;
+        let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
+        let journals = facts(&store, &ids).await?;
+        let mut runs = Vec::with_capacity(found.len());
+        for (run, quiet) in found.into_iter().zip(journals) {
+            let journal = match run.pin.telling {
+                Telling::Streamed => journal_whole(&store, run.pin.id).await?,
+                Telling::Quiet => quiet,
+            };
+            runs.push((run, journal));
+        }
+        Ok(runs)
+    }
+
+    /// Lets a reader in as the factory would let a run in. A session that cannot be one is `None`.
+    async fn admit(
+        &self,
+        who: &Principal,
+        ask: ReadRuns,
+    ) -> Result<(WorkflowId, Option<SessionId>), AppError> {
+        let entry = self.workflow_fetch(who, &ask.workflow)?;
+        let session = SessionId::new(ask.session).ok();
+        let user = effective_user(who, None)?;
+        self.draw(who, &entry, user, session.clone(), ask.factory_input.as_deref(), ask.request)
+            .await?;
+        Ok((entry.id, session))
+    }
+
+    /// Asks the factory for a graph and checks it. A declared workflow has its graph already.
+    async fn draw(
+        &self,
+        who: &Principal,
+        entry: &Entry,
+        user: Option<UserId>,
+        session: Option<SessionId>,
+        factory_input: Option<&str>,
+        request: RequestFacts,
+    ) -> Result<(Arc<RequestContext>, Drawn), AppError> {
+        let mut context = RequestContext {
+            user,
+            session,
+            input: None,
+            request,
+            tenant: who.tenant.clone(),
+            trusted: who.trusted.clone(),
+        };
+        let slot = match &entry.source {
+            Source::Factory(slot) => slot,
+            Source::Declared(declared) => {
+                let graph = declared.graph.clone();
+                return Ok((
+                    Arc::new(context),
+                    Drawn { graph, origin: Origin::Declared, factory: None },
+                ));
+            }
+        };
+        let factory = self.catalog.factory(slot).await?;
+        context.input = input::read(factory_input, factory.schema.as_ref())?;
+        let site = self.call_site(&who.tenant, &entry.id, &factory.plugin);
+        let draft = factory.plugin.build(site, &context).await.map_err(build_failure)?;
+        let graph = draft.check(&self.graph_limits).map_err(AppError::BadGraph)?;
+        let origin = Origin::Plugin(factory.plugin.digest());
+        Ok((Arc::new(context), Drawn { graph: Arc::new(graph), origin, factory: Some(factory) }))
+    }
+}
+
+fn build_failure(failure: BuildFailure) -> AppError {
+    match failure {
+        BuildFailure::Permission(text) => AppError::FactoryRefused(text),
+        BuildFailure::Validation(text) => AppError::FactoryInvalid(text),
+        BuildFailure::Other(text) => AppError::FactoryFailed(text),
+        BuildFailure::Call(failure) => AppError::PluginStopped(failure),
+    }
+}
+
+/// Who the run belongs to: the token's subject; on an open host whoever the client says.
+fn effective_user(who: &Principal, said: Option<String>) -> Result<Option<UserId>, AppError> {
+    match who.standing {
+        Standing::Member | Standing::Admin => Ok(who.user.clone()),
+        Standing::Open => {
+            let user = said.map(UserId::new).transpose();
+            user.map_err(|fault| AppError::BadId { field: "user_id", fault })
+        }
+    }
+}
+
+fn new_session() -> SessionId {
+    SessionId::new(Uuid::new_v4().to_string()).expect("a UUID is a session id")
+}
+
+/// The journals of these runs without pieces of answers, in the order of the ids.
+async fn facts(store: &TenantStore, runs: &[RunId]) -> Result<Vec<Vec<JournalEntry>>, AppError> {
+    let mut found: std::collections::HashMap<_, _> =
+        store.journal_facts(runs).await?.into_iter().collect();
+    Ok(runs.iter().map(|it| found.remove(it).unwrap_or_default()).collect())
+}
+
+/// One whole journal, page by page.
+pub(crate) async fn journal_whole(
+    store: &TenantStore,
+    run: RunId,
+) -> Result<Vec<JournalEntry>, AppError> {
+    let mut journal: Vec<JournalEntry> = Vec::new();
+    loop {
+        let from = journal.last().map_or(0, |it| it.sequence + 1);
+        let page = store.journal_read(run, from, PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        journal.extend(page);
+        if is_last {
+            return Ok(journal);
+        }
+    }
+}
+
+/// A run that exists, and its journal as it grows.
+pub struct Started {
+    /// What was pinned.
+    pub pin: Arc<RunPin>,
+    /// The journal, from its first entry.
+    pub follow: Follow,
+}
+
+impl Started {
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// The host goes down first, or cannot read its journal. The run itself is not lost.
+    pub async fn finished(mut self) -> Result<(Arc<RunPin>, RunRecord), AppError> {
+        let mut record = RunRecord::default();
+        while let Some(entry) = self.follow.next().await? {
+            record.apply(&entry);
+        }
+        Ok((self.pin, record))
+    }
+}
+
+/// A reader of a journal that may still grow. It ends after the run's last event.
+pub struct Follow {
+    store: TenantStore,
+    run: RunId,
+    listener: Receiver<Batch>,
+    ready: VecDeque<JournalEntry>,
+    next: u64,
+    reading: Reading,
+}
+
+/// Where the next entries come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// From whoever drives the run.
+    Told,
+    /// From the journal, because telling went too fast.
+    Behind,
+    /// From the journal, because nobody drives the run any more.
+    Left,
+    /// From nowhere: the last entry was read.
+    Ended,
+}
+
+impl Follow {
+    fn new(
+        store: TenantStore,
+        run: RunId,
+        listener: Receiver<Batch>,
+        first: Vec<JournalEntry>,
+    ) -> Self {
+        Self { store, run, listener, ready: first.into(), next: 0, reading: Reading::Told }
+    }
+
+    /// The next entry; `None` after the last one. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// The host goes down, or cannot read its journal.
+    pub async fn next(&mut self) -> Result<Option<JournalEntry>, AppError> {
+        loop {
+            while let Some(entry) = self.ready.pop_front() {
+                if entry.sequence < self.next {
+                    continue;
+                }
+                self.next = entry.sequence + 1;
+                if entry.event.is_last() {
+                    self.reading = Reading::Ended;
+                }
+                return Ok(Some(entry));
+            }
+            match self.reading {
+                Reading::Ended => return Ok(None),
+                Reading::Told => match self.listener.recv().await {
+                    Ok(batch) => self.ready.extend(batch.iter().cloned()),
+                    Err(RecvError::Lagged(_)) => self.reading = Reading::Behind,
+                    Err(RecvError::Closed) => self.reading = Reading::Left,
+                },
+                Reading::Behind | Reading::Left => {
+                    let page = self.store.journal_read(self.run, self.next, PAGE).await?;
+                    if page.is_empty() && self.reading == Reading::Left {
+                        return Err(AppError::Stopping);
+                    }
+                    if page.len() < PAGE as usize && self.reading == Reading::Behind {
+                        self.reading = Reading::Told;
+                    }
+                    self.ready.extend(page);
+                }
+            }
+        }
+    }
+}

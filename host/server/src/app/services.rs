@@ -1,0 +1,71 @@
+//! What the host does for a plugin while it is being called: its key-value data, and requests.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stepmill_core::capability::Grants;
+use stepmill_core::ids::{TenantId, WorkflowId};
+use stepmill_sandbox::{
+    CallSite, KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Services,
+};
+use stepmill_store::{StoreError, TenantStore};
+
+use super::outbound::Outbound;
+use super::wiring::App;
+
+/// One plugin's services, for one tenant.
+struct PluginServices {
+    store: TenantStore,
+    plugin: WorkflowId,
+    outbound: Outbound,
+}
+
+impl PluginServices {
+    fn unavailable(&self, fault: &StoreError) -> KeyValueDown {
+        tracing::error!(plugin = %self.plugin, %fault, "key-value data of {} is unavailable", self.plugin);
+        KeyValueDown
+    }
+}
+
+#[async_trait]
+impl Services for PluginServices {
+    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+        self.store.kv_get(&self.plugin, key).await.map_err(|it| self.unavailable(&it))
+    }
+
+    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown> {
+        self.store.kv_set(&self.plugin, key, &value).await.map_err(|it| self.unavailable(&it))
+    }
+
+    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
+        self.store.kv_delete(&self.plugin, key).await.map_err(|it| self.unavailable(&it))
+    }
+
+    async fn http_fetch(
+        &self,
+        request: OutboundRequest,
+    ) -> Result<OutboundResponse, OutboundFailure> {
+        self.outbound.fetch(request).await
+    }
+}
+
+impl App {
+    /// Everything a call of a plugin may reach: of this tenant, and of this plugin.
+    pub(crate) fn call_site(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        plugin: &Plugin,
+    ) -> CallSite {
+        CallSite {
+            grants: Grants::of(&plugin.description().capabilities, self.policy.allowed(id)),
+            config: self.policy.config(id),
+            services: Arc::new(PluginServices {
+                store: self.store.tenant(tenant),
+                plugin: id.clone(),
+                outbound: self.outbound.clone(),
+            }),
+            label: format!("{tenant}/{id}").into(),
+        }
+    }
+}

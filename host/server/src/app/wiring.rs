@@ -1,0 +1,165 @@
+//! The one place that knows all rooms: builds the application, and takes it down.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use stepmill_core::graph::GraphLimits;
+use stepmill_models::Models;
+use stepmill_sandbox::Sandbox;
+use stepmill_store::{Store, StoreError, StoreSettings};
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::catalog::Catalog;
+use super::declared::{self, DeclaredFault};
+use super::driver::Driver;
+use super::error::AppError;
+use super::outbound::Outbound;
+use crate::settings::{PluginPolicy, RunSettings, Settings};
+
+/// The application. A handle: clones share everything.
+#[derive(Clone)]
+pub struct App(Arc<Rooms>);
+
+/// What use cases reach through [`App`].
+pub struct Rooms {
+    pub(crate) store: Store,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) models: Models,
+    pub(crate) catalog: Catalog,
+    pub(crate) outbound: Outbound,
+    pub(crate) policy: PluginPolicy,
+    pub(crate) graph_limits: GraphLimits,
+    pub(crate) run_settings: RunSettings,
+    pub(crate) seats: Arc<Semaphore>,
+    pub(crate) uploads: Mutex<()>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Deref for App {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.0
+    }
+}
+
+/// Why the host does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data folder.
+    #[error("the data folder {folder} cannot be used")]
+    DataFolder {
+        /// Which.
+        folder: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database.
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+    /// The sandbox.
+    #[error("the sandbox cannot be set up")]
+    Sandbox(#[from] stepmill_sandbox::OpenError),
+    /// The models.
+    #[error("the models cannot be used")]
+    Models(#[from] stepmill_models::SettingsFault),
+    /// The client for plugins' requests.
+    #[error("the client for outbound requests cannot be set up")]
+    Outbound(#[from] reqwest::Error),
+    /// A file that declares no workflow.
+    #[error("a declared workflow cannot be used")]
+    Declared(#[from] DeclaredFault),
+    /// The catalog.
+    #[error("the stored plugins cannot be read")]
+    Catalog(#[source] AppError),
+}
+
+impl App {
+    /// Opens every room. Used by the binary and by tests alike.
+    ///
+    /// # Errors
+    /// The first room that cannot be used.
+    pub async fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let folder = &settings.data_dir;
+        std::fs::create_dir_all(folder).map_err(|source| OpenError::DataFolder {
+            folder: folder.display().to_string(),
+            source,
+        })?;
+        let mut declared = declared::read_folder(&folder.join("workflows"), &settings.graph)?;
+        for built_in in &settings.declared {
+            declared.entry(built_in.id.clone()).or_insert_with(|| built_in.clone());
+        }
+        let sandbox = Sandbox::open(settings.sandbox.clone())?;
+        let models = Models::open(settings.models.clone())?;
+        let outbound = Outbound::open(settings.outbound.clone())?;
+        let store =
+            Store::open(settings.database_url.expose_secret(), StoreSettings::default()).await?;
+        let catalog = Catalog::open(store.clone(), sandbox.clone(), declared).await;
+        Ok(Self(Arc::new(Rooms {
+            catalog: catalog.map_err(OpenError::Catalog)?,
+            store,
+            sandbox,
+            models,
+            outbound,
+            policy: settings.plugins.clone(),
+            graph_limits: settings.graph,
+            run_settings: settings.runs.clone(),
+            seats: Arc::new(Semaphore::new(settings.runs.concurrent)),
+            uploads: Mutex::new(()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })))
+    }
+
+    /// Which kind of database it is, for a banner.
+    pub fn database(&self) -> &'static str {
+        self.store.kind()
+    }
+
+    /// How many workflows of each kind there are, for a banner.
+    pub fn counts(&self) -> String {
+        self.catalog.counts()
+    }
+
+    /// Which providers answer, for a banner.
+    pub fn providers(&self) -> String {
+        let lines: Vec<_> =
+            self.models.providers().map(|it| format!("{} ({})", it.name, it.api)).collect();
+        if lines.is_empty() { "none".into() } else { lines.join(", ") }
+    }
+
+    /// Whether the database answers.
+    pub async fn is_well(&self) -> bool {
+        self.store.ping().await.is_ok()
+    }
+
+    /// Drives a run in a task of its own. Shutdown waits for it.
+    pub(crate) fn spawn(&self, driver: Driver) -> Result<(), AppError> {
+        if self.tasks.is_closed() {
+            return Err(AppError::Stopping);
+        }
+        self.tasks.spawn(driver.drive(self.stop.clone()));
+        Ok(())
+    }
+
+    /// Lets runs under way finish for a while and leaves the rest to the next start. No new run
+    /// begins any more. Answers whether all finished.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        self.tasks.close();
+        let drained = tokio::time::timeout(patience, self.tasks.wait()).await.is_ok();
+        self.stop.cancel();
+        self.tasks.wait().await;
+        drained
+    }
+
+    /// Closes the store. Nothing works after this.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,85 @@
+//! `stepmill demo`: the example plugins, ready to be tried.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use stepmill_core::ids::WorkflowId;
+
+use super::serve::serve;
+use super::{DemoArgs, Failure};
+use crate::app::{App, Declared};
+use crate::settings::{Environment, Overrides, PluginRule, demo_models, read};
+
+/// The examples, built with the binary.
+const PLUGINS: [(&str, &[u8]); 6] = [
+    ("content-pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/content-pipeline.wasm"))),
+    ("article-pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/article-pipeline.wasm"))),
+    ("async-pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/async-pipeline.wasm"))),
+    ("pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/pipeline.wasm"))),
+    ("guarded-pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/guarded-pipeline.wasm"))),
+    ("echo", include_bytes!(concat!(env!("OUT_DIR"), "/echo.wasm"))),
+];
+
+/// A workflow without code.
+const PROTOTYPE: &str = include_str!("prototype.toml");
+
+/// What `async-pipeline` fetches before it builds.
+const ASYNC_STEPS: &str = r#"[
+    {"name": "outline", "instructions": "Outline it."},
+    {"name": "write", "instructions": "Write it."}
+]"#;
+
+pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<(), Failure> {
+    let overrides =
+        Overrides { listen: Some(args.listen), data_dir: Some(args.data_dir), database_url: None };
+    let mut settings = read(None, overrides, environment).map_err(Failure::usage)?;
+    settings.models = demo_models(environment);
+    let is_real = settings.models.default_provider.as_deref() != Some("demo");
+    let prototype = Declared::built_in("prototype", PROTOTYPE)
+        .ok_or_else(|| Failure::work(anyhow!("the built-in prototype is no workflow")))?;
+    settings.declared = vec![Arc::new(prototype)];
+    let config = BTreeMap::from([("steps".to_owned(), ASYNC_STEPS.to_owned())]);
+    let rule = PluginRule { allow: None, config: Arc::new(config) };
+    settings.plugins.of.insert(id("async-pipeline")?, rule);
+    serve(settings, |app, address| async move {
+        share(&app).await?;
+        invite(address, is_real);
+        Ok(())
+    })
+    .await
+}
+
+fn id(text: &str) -> Result<WorkflowId, Failure> {
+    WorkflowId::new(text).map_err(Failure::work)
+}
+
+async fn share(app: &App) -> Result<(), Failure> {
+    for (name, component) in PLUGINS {
+        let shared = app.plugin_share(id(name)?, component.into()).await;
+        shared
+            .with_context(|| format!("the example {name} could not be loaded"))
+            .map_err(Failure::Work)?;
+    }
+    Ok(())
+}
+
+fn invite(address: SocketAddr, is_real: bool) {
+    let models = match is_real {
+        true => "Models: real ones, through OPENAI_API_KEY.",
+        false => "Models: a built-in demo model, because OPENAI_API_KEY is not set.",
+    };
+    let port = address.port();
+    let text = format!(
+        "\n{models} Workflows: content-pipeline, article-pipeline, async-pipeline, pipeline,\n\
+         guarded-pipeline, echo, prototype. Try one:\n\n\
+         curl -X POST http://localhost:{port}/workflows/content-pipeline/runs \\\n    \
+         -F 'message=Write a blog post about sustainable energy' \\\n    \
+         -F 'user_id=tenant_42' \\\n    \
+         -F 'stream=false'\n\nReady. Ctrl-C stops."
+    );
+    // Nobody reading is no reason not to serve.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

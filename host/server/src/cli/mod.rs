@@ -1,0 +1,161 @@
+//! The commands of the binary.
+
+#[cfg(feature = "demo")]
+mod demo;
+mod push;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
+
+use crate::settings::{Environment, Overrides};
+
+/// A WebAssembly plugin host for workflow factories.
+///
+/// Tenants upload factories as sandboxed WebAssembly components. For each request a factory draws
+/// a step graph; the host checks it, runs its steps and keeps a journal of everything.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or stopped when asked to
+  1  failed: the database, the address, the server, or a refused upload
+  2  used wrongly: flags, settings, a file that declares no workflow
+
+Logging goes to standard error; STEPMILL_LOG sets what is logged, such as `info` or
+`stepmill=debug`.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve, with everything an operator can set.
+    ///
+    /// Settings come from the file, then from the environment, then from flags. Without
+    /// authentication in the settings only loopback addresses are served. SIGTERM or Ctrl-C stops
+    /// taking requests, lets runs finish for a while, and leaves the rest to the next start.
+    Serve(ServeArgs),
+    /// Serve the example plugins on this machine: no keys, no database server, no setup.
+    ///
+    /// With OPENAI_API_KEY set (OPENAI_BASE_URL is honoured), models are real ones through OpenAI
+    /// Responses. Without it a built-in demo model answers, and says that it is one.
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Upload a plugin to a running host. It is in effect from the next request on.
+    Push(PushArgs),
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// Address to listen on [default: 127.0.0.1:7777]
+    #[arg(long, env = "STEPMILL_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Folder for the database, compiled plugins and workflows/*.toml|json [default: stepmill-data]
+    #[arg(long, env = "STEPMILL_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// sqlite://PATH or postgres://… [default: stepmill.sqlite in the data folder]
+    #[arg(long, env = "STEPMILL_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<SecretString>,
+    /// Settings file (TOML)
+    #[arg(long, env = "STEPMILL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ServeArgs {
+    fn overrides(self) -> (Option<PathBuf>, Overrides) {
+        let Self { listen, data_dir, database_url, config } = self;
+        (config, Overrides { listen, data_dir, database_url })
+    }
+}
+
+#[derive(Args)]
+#[cfg(feature = "demo")]
+struct DemoArgs {
+    /// Address to listen on; a loopback address, because the demo knows no callers
+    #[arg(long, env = "STEPMILL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7777")]
+    listen: SocketAddr,
+    /// Folder for the database and compiled plugins; made if it is not there
+    #[arg(long, env = "STEPMILL_DATA_DIR", value_name = "DIR", default_value = "stepmill-data")]
+    data_dir: PathBuf,
+}
+
+#[derive(Args)]
+struct PushArgs {
+    /// The component: a .wasm file
+    file: PathBuf,
+    /// Id of the workflow it makes [default: the file's name without its ending, `_` as `-`]
+    #[arg(long)]
+    id: Option<String>,
+    /// The host
+    #[arg(long, env = "STEPMILL_URL", default_value = "http://127.0.0.1:7777")]
+    url: String,
+    /// Token for a host with authentication; it needs the scope plugins:write
+    #[arg(long, env = "STEPMILL_TOKEN", hide_env_values = true)]
+    token: Option<SecretString>,
+}
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+enum Failure {
+    /// The command was used wrongly.
+    Usage(anyhow::Error),
+    /// Something outside failed.
+    Work(anyhow::Error),
+}
+
+impl Failure {
+    fn usage(fault: impl Into<anyhow::Error>) -> Self {
+        Self::Usage(fault.into())
+    }
+
+    fn work(fault: impl Into<anyhow::Error>) -> Self {
+        Self::Work(fault.into())
+    }
+}
+
+/// Runs the command the arguments ask for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::of_process();
+    log(&environment);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli.command, &environment)),
+        Err(fault) => Err(Failure::work(fault)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(fault)) => complain(&fault, 2),
+        Err(Failure::Work(fault)) => complain(&fault, 1),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is where a command says why it failed")]
+fn complain(fault: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("stepmill: {fault:#}");
+    ExitCode::from(code)
+}
+
+async fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args, environment).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args, environment).await,
+        Command::Push(args) => push::run(args).await,
+    }
+}
+
+fn log(environment: &Environment) {
+    use tracing_subscriber::EnvFilter;
+
+    let words = environment.text("STEPMILL_LOG").unwrap_or("info");
+    let filter = EnvFilter::try_new(words).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

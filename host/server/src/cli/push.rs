@@ -1,0 +1,68 @@
+//! `stepmill push`: upload a plugin to a running host.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use stepmill_core::ids::WorkflowId;
+
+use super::{Failure, PushArgs};
+
+/// Longer than a host takes to compile the largest component it accepts.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+pub(super) async fn run(args: PushArgs) -> Result<(), Failure> {
+    let id = match &args.id {
+        Some(id) => id.clone(),
+        None => {
+            let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
+            stem.replace('_', "-").to_lowercase()
+        }
+    };
+    let id = WorkflowId::new(&id)
+        .map_err(|fault| Failure::usage(anyhow!("the id `{id}` {fault}; give --id")))?;
+    let component = std::fs::read(&args.file);
+    let component = component
+        .with_context(|| format!("cannot read {}", args.file.display()))
+        .map_err(Failure::Usage)?;
+    upload(&args, &id, component).await.map_err(Failure::Work)
+}
+
+async fn upload(args: &PushArgs, id: &WorkflowId, component: Vec<u8>) -> anyhow::Result<()> {
+    let base = args.url.trim_end_matches('/');
+    let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+    let mut call =
+        client.put(format!("{base}/plugins/{id}")).header("content-type", "application/wasm");
+    if let Some(token) = &args.token {
+        call = call.bearer_auth(token.expose_secret());
+    }
+    let answer =
+        call.body(component).send().await.with_context(|| format!("cannot reach {base}"))?;
+    let status = answer.status();
+    let text = answer.text().await.context("the host's answer broke off")?;
+    let body: Value = serde_json::from_str(&text).unwrap_or_default();
+    if !status.is_success() {
+        bail!(
+            "the host refused `{id}` ({}): {}",
+            status.as_u16(),
+            body["detail"].as_str().unwrap_or(&text)
+        );
+    }
+    let word = if status == reqwest::StatusCode::CREATED { "is new" } else { "is up to date" };
+    let digest = body["digest"].as_str().unwrap_or_default();
+    let mut out = std::io::stdout();
+    writeln!(out, "`{id}` {word} and in effect: {digest}")?;
+    let asked = body["capabilities"].as_array().map_or(0, Vec::len);
+    let granted = body["granted"].as_array().map_or(0, Vec::len);
+    if granted < asked {
+        writeln!(
+            out,
+            "It asks for {asked} capabilities and was granted {granted}: {}",
+            body["granted"]
+        )?;
+    }
+    writeln!(out, "Run it: curl {base}/workflows/{id}/runs -F 'message=hello' -F 'stream=false'")?;
+    Ok(())
+}

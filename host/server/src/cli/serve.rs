@@ -1,0 +1,139 @@
+//! `stepmill serve`: open, listen, serve, drain.
+
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow};
+use stepmill_core::time::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::{Failure, ServeArgs};
+use crate::app::{App, OpenError};
+use crate::http::{Door, router};
+use crate::settings::{Environment, Settings, read};
+
+/// How long open connections may take to close after all runs have ended.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
+    let (config, overrides) = args.overrides();
+    let settings = read(config.as_deref(), overrides, environment).map_err(Failure::usage)?;
+    serve(settings, |_, _| async { Ok(()) }).await
+}
+
+/// Serves until asked to stop. `prepare` may add to the application before the first request, and
+/// is told where the host listens.
+pub(super) async fn serve<F>(
+    settings: Settings,
+    prepare: impl FnOnce(App, SocketAddr) -> F,
+) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    if settings.auth.is_none() && !settings.listen.ip().is_loopback() {
+        let text = "without authentication only loopback addresses are served; set [auth.jwt], or listen on 127.0.0.1";
+        return Err(Failure::usage(anyhow!("{text}")));
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+    let app = App::open(&settings).await.map_err(open_failure)?;
+    let bytes = settings.sandbox.load.component_bytes;
+    let drain = Duration::from_millis(settings.http.drain_timeout_ms);
+    let door = Door::new(app.clone(), settings.auth.as_ref(), settings.http.clone(), bytes, since);
+    let door = door.map_err(Failure::usage)?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener
+        .with_context(|| format!("cannot listen on {}", settings.listen))
+        .map_err(Failure::Work)?;
+    let address = listener.local_addr().map_err(Failure::work)?;
+    banner(&app, &settings, address);
+    prepare(app.clone(), address).await?;
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let graceful = async { drop(stopped.await) };
+    let server = axum::serve(listener, router(door)).with_graceful_shutdown(graceful).into_future();
+    let mut server = std::pin::pin!(server);
+    let recovery = recover(&app);
+    let mut recovery = std::pin::pin!(recovery);
+    let mut recovered = false;
+    let mut asked = std::pin::pin!(asked_to_stop());
+    loop {
+        tokio::select! {
+            ended = &mut server => return ended.context("the server failed").map_err(Failure::Work),
+            () = &mut recovery, if !recovered => recovered = true,
+            () = &mut asked => break,
+        }
+    }
+    tracing::info!(
+        "stopping: no new requests; runs under way have {} s to finish",
+        drain.as_secs()
+    );
+    drop(stop);
+    let drained = async {
+        if !app.drain(drain).await {
+            tracing::info!("some runs wait for the next start");
+        }
+    };
+    // Connections are served while runs end: their streams end with them.
+    tokio::pin!(drained);
+    tokio::select! {
+        _ = &mut server => drained.await,
+        () = &mut drained => {
+            if tokio::time::timeout(CLOSE_TIMEOUT, &mut server).await.is_err() {
+                tracing::warn!("some connections did not close in time");
+            }
+        }
+    }
+    app.close().await;
+    Ok(())
+}
+
+fn open_failure(fault: OpenError) -> Failure {
+    match fault {
+        OpenError::Declared(_) | OpenError::Models(_) => Failure::usage(fault),
+        fault => Failure::work(fault),
+    }
+}
+
+async fn recover(app: &App) {
+    match app.recover().await {
+        Ok(0) => {}
+        Ok(runs) => tracing::info!("{runs} unfinished runs are taken up again"),
+        Err(fault) => tracing::error!(%fault, "unfinished runs could not be looked for"),
+    }
+}
+
+/// Ctrl-C, or SIGTERM.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(interrupt.await),
+    }
+}
+
+/// What an operator wants to see first. The first line is for programs too.
+fn banner(app: &App, settings: &Settings, address: SocketAddr) {
+    let auth = match &settings.auth {
+        Some(jwt) => format!("JWT, {:?}", jwt.algorithm),
+        None => "none: this machine only".to_owned(),
+    };
+    let lines = [
+        format!("Stepmill {} listens on http://{address}", env!("CARGO_PKG_VERSION")),
+        format!("  database   {}", app.database()),
+        format!("  data       {}", settings.data_dir.display()),
+        format!("  auth       {auth}"),
+        format!("  workflows  {}", app.counts()),
+        format!("  models     {}", app.providers()),
+    ];
+    // Nobody reading is no reason not to serve.
+    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
+}

@@ -1,0 +1,86 @@
+//! The whole API as one list, and what every request passes through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::{Router, ServiceExt};
+use stepmill_core::time::Timestamp;
+use tower::Layer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::normalize_path::NormalizePathLayer;
+
+use super::auth::{self, Auth, AuthFault};
+use super::error::detail;
+use super::{health, plugins, runs, workflows};
+use crate::app::App;
+use crate::settings::{HttpSettings, JwtSettings};
+
+/// What handlers know.
+#[derive(Clone)]
+pub struct Door {
+    pub(super) app: App,
+    pub(super) auth: Arc<Auth>,
+    pub(super) settings: Arc<HttpSettings>,
+    /// The largest component taken in.
+    pub(super) component_bytes: usize,
+    /// When the host started.
+    pub(super) since: Timestamp,
+}
+
+impl Door {
+    /// A door to an application.
+    ///
+    /// # Errors
+    /// The verification key cannot be used.
+    pub fn new(
+        app: App,
+        jwt: Option<&JwtSettings>,
+        settings: HttpSettings,
+        component_bytes: usize,
+        since: Timestamp,
+    ) -> Result<Self, AuthFault> {
+        let auth = Arc::new(Auth::of(jwt)?);
+        Ok(Self { app, auth, settings: Arc::new(settings), component_bytes, since })
+    }
+
+    /// How long a client may take to send a body.
+    pub(super) fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.settings.body_timeout_ms)
+    }
+}
+
+/// Everything the host answers to.
+pub fn router(
+    door: Door,
+) -> axum::routing::IntoMakeService<tower_http::normalize_path::NormalizePath<Router>> {
+    let routes = Router::new()
+        .merge(health::routes())
+        .merge(workflows::routes())
+        .merge(runs::routes())
+        .merge(plugins::routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(door.clone(), auth::guard))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .with_state(door);
+    // Outside of the routes: `/workflows/` is `/workflows` before a route is looked for.
+    let app = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    ServiceExt::<Request>::into_make_service(app)
+}
+
+async fn unknown(_: Uri) -> Response {
+    detail(StatusCode::NOT_FOUND, "Not Found")
+}
+
+async fn not_allowed(_: Method) -> Response {
+    detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+}
+
+/// The panic itself is in the log, written by the panic hook.
+fn panicked() -> Response {
+    detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error").into_response()
+}

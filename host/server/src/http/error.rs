@@ -1,0 +1,225 @@
+//! The one place that turns failures into statuses and bodies.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use stepmill_sandbox::{CallFailure, LoadFailure};
+use stepmill_store::StoreError;
+
+use crate::app::AppError;
+
+/// A failure as a client reads it.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// A use case failed.
+    App(AppError),
+    /// Fields of a request are missing or malformed; all of them at once.
+    Fields(Vec<FieldFault>),
+    /// The body cannot be used, whatever is in it.
+    Body(StatusCode, String),
+    /// Something this host does not do.
+    Unsupported(&'static str),
+    /// An answer could not be written as JSON.
+    Render(serde_json::Error),
+}
+
+/// One field that is missing or malformed, as Agno's clients know it.
+#[derive(Debug)]
+pub(super) struct FieldFault {
+    /// `missing`, `bool_parsing`, …
+    pub kind: &'static str,
+    /// `body` or `query`.
+    pub part: &'static str,
+    /// The field.
+    pub field: &'static str,
+    /// The rule.
+    pub message: &'static str,
+    /// What was given.
+    pub input: Option<String>,
+}
+
+impl FieldFault {
+    /// A required field that is not there.
+    pub(super) fn missing(part: &'static str, field: &'static str) -> Self {
+        Self { kind: "missing", part, field, message: "Field required", input: None }
+    }
+}
+
+impl From<AppError> for ApiError {
+    fn from(fault: AppError) -> Self {
+        Self::App(fault)
+    }
+}
+
+impl From<serde_json::Error> for ApiError {
+    fn from(fault: serde_json::Error) -> Self {
+        Self::Render(fault)
+    }
+}
+
+/// `{"detail": …}` and nothing else.
+pub(super) fn detail(status: StatusCode, text: impl Into<String>) -> Response {
+    (status, Json(json!({ "detail": text.into() }))).into_response()
+}
+
+/// The same, with a stable word for programs.
+fn coded(status: StatusCode, text: impl Into<String>, code: &str) -> Response {
+    (status, Json(json!({ "detail": text.into(), "error_id": code }))).into_response()
+}
+
+/// As [`coded`], and when to come back.
+fn later(status: StatusCode, text: &str, code: &str) -> Response {
+    let mut response = coded(status, text, code);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::App(fault) => app(fault),
+            Self::Fields(faults) => fields(faults),
+            Self::Body(status, text) => detail(status, text),
+            Self::Unsupported(text) => coded(StatusCode::BAD_REQUEST, text, "unsupported"),
+            Self::Render(fault) => {
+                tracing::error!(%fault, "an answer could not be written");
+                detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+            }
+        }
+    }
+}
+
+fn fields(faults: Vec<FieldFault>) -> Response {
+    let faults = faults.into_iter().map(|it| {
+        let mut fault = Map::new();
+        fault.insert("type".into(), it.kind.into());
+        fault.insert("loc".into(), json!([it.part, it.field]));
+        fault.insert("msg".into(), it.message.into());
+        fault.insert("input".into(), it.input.into());
+        Value::Object(fault)
+    });
+    let body = json!({ "detail": faults.collect::<Vec<_>>() });
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
+}
+
+fn app(fault: AppError) -> Response {
+    match fault {
+        AppError::UnknownWorkflow => detail(StatusCode::NOT_FOUND, "Workflow not found"),
+        AppError::UnknownSession => detail(StatusCode::NOT_FOUND, "Session not found"),
+        AppError::UnknownRun => detail(StatusCode::NOT_FOUND, "Run not found"),
+        AppError::UnknownPlugin => detail(StatusCode::NOT_FOUND, "Plugin not found"),
+        AppError::ScopeMissing(scope) => {
+            let text = format!("Insufficient permissions. Required scope(s): {scope}");
+            detail(StatusCode::FORBIDDEN, text)
+        }
+        AppError::BadId { .. } | AppError::Input(_) => {
+            detail(StatusCode::BAD_REQUEST, fault.to_string())
+        }
+        AppError::FactoryRefused(text) => detail(StatusCode::FORBIDDEN, text),
+        AppError::FactoryInvalid(text) => detail(StatusCode::BAD_REQUEST, text),
+        AppError::FactoryFailed(_)
+        | AppError::PluginStopped(_)
+        | AppError::BadGraph(_)
+        | AppError::PluginMissing(_) => factory(fault),
+        AppError::NotAPlugin(failure) => component(&failure),
+        AppError::BadSchema(fault) => {
+            coded(StatusCode::UNPROCESSABLE_ENTITY, format!("input schema: {fault}"), "bad_schema")
+        }
+        AppError::IdTaken(_) => coded(StatusCode::CONFLICT, fault.to_string(), "id_taken"),
+        AppError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy"),
+        AppError::Stopping => {
+            later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
+        }
+        AppError::RunFailed(failure) => {
+            coded(StatusCode::INTERNAL_SERVER_ERROR, fault.to_string(), failure.code())
+        }
+        AppError::Store(StoreError::Unstorable { what }) => coded(
+            StatusCode::BAD_REQUEST,
+            format!("The request cannot be stored: {what}"),
+            "unstorable",
+        ),
+        AppError::Store(fault) => {
+            tracing::error!(
+                fault = &fault as &dyn std::error::Error,
+                "the database did not do its work"
+            );
+            detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+        }
+    }
+}
+
+/// A factory's failure: what it said goes to the log, what kind it is to the caller.
+fn factory(fault: AppError) -> Response {
+    const TEXT: &str = "Workflow factory error";
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    match fault {
+        AppError::FactoryFailed(text) => {
+            tracing::warn!("a factory reported an error");
+            tracing::debug!(text, "what the factory reported");
+            detail(status, TEXT)
+        }
+        AppError::PluginStopped(CallFailure::Busy) => {
+            later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy")
+        }
+        AppError::PluginStopped(failure) => {
+            tracing::warn!(%failure, "a factory stopped before it answered");
+            coded(status, TEXT, call_code(&failure))
+        }
+        AppError::BadGraph(faults) => {
+            let faults: Vec<_> = faults.iter().take(20).map(ToString::to_string).collect();
+            tracing::warn!(?faults, "a factory drew a graph that cannot run");
+            coded(status, TEXT, "graph_invalid")
+        }
+        fault => {
+            tracing::error!(%fault, "a plugin is not available");
+            coded(status, TEXT, "plugin_missing")
+        }
+    }
+}
+
+/// A component that is no plugin: its author reads why.
+fn component(failure: &LoadFailure) -> Response {
+    let mut text = failure.to_string();
+    let mut cause = std::error::Error::source(failure);
+    while let Some(it) = cause {
+        text.push_str(": ");
+        text.push_str(&it.to_string());
+        cause = it.source();
+    }
+    let (status, code) = match failure {
+        LoadFailure::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        LoadFailure::NotAComponent => (StatusCode::UNPROCESSABLE_ENTITY, "not_a_component"),
+        LoadFailure::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_component"),
+        LoadFailure::TooComplex { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_complex"),
+        LoadFailure::UnknownImport { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_import"),
+        LoadFailure::MissingExport { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "missing_export"),
+        LoadFailure::WrongImportType(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_import_type"),
+        LoadFailure::WrongExportType(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_export_type"),
+        LoadFailure::CompileTimedOut => (StatusCode::UNPROCESSABLE_ENTITY, "compile_timed_out"),
+        LoadFailure::Describe(failure) => (StatusCode::UNPROCESSABLE_ENTITY, call_code(failure)),
+        LoadFailure::BadDescription { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_description"),
+        LoadFailure::Busy | LoadFailure::Aborted => {
+            return later(StatusCode::SERVICE_UNAVAILABLE, &text, "busy");
+        }
+    };
+    coded(status, text, code)
+}
+
+/// A stable word for how a call of a plugin ended.
+fn call_code(failure: &CallFailure) -> &'static str {
+    match failure {
+        CallFailure::Trapped { .. } => "plugin_trapped",
+        CallFailure::CpuExhausted => "plugin_cpu_exhausted",
+        CallFailure::DeadlinePassed => "plugin_deadline_passed",
+        CallFailure::MemoryExhausted => "plugin_memory_exhausted",
+        CallFailure::TableExhausted => "plugin_table_exhausted",
+        CallFailure::StackOverflow => "plugin_stack_overflow",
+        CallFailure::AnswerTooLarge => "plugin_answer_too_large",
+        CallFailure::HostCallsExhausted => "plugin_host_calls_exhausted",
+        CallFailure::Exited => "plugin_exited",
+        CallFailure::BadAnswer(_) => "plugin_bad_answer",
+        CallFailure::Busy => "busy",
+        CallFailure::Host(_) => "host_failed",
+    }
+}

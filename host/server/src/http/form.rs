@@ -1,0 +1,172 @@
+//! Forms: what `POST …/runs` takes, in both encodings a browser or a script may send.
+
+use std::collections::HashMap;
+
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::{StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+
+use super::door::Door;
+use super::error::{ApiError, FieldFault};
+
+/// The most fields of a form. Agno's client sends about ten.
+const MAX_FIELDS: usize = 256;
+
+/// The most bytes of a field's name.
+const MAX_NAME_BYTES: usize = 256;
+
+/// Text fields by name. Of a repeated field the last counts.
+#[derive(Default)]
+pub(super) struct Form(HashMap<String, String>);
+
+impl Form {
+    /// Reads a request's body. A body that is no form is a form without fields.
+    ///
+    /// # Errors
+    /// Malformed, too large, or too slow.
+    pub(super) async fn read(door: &Door, request: Request) -> Result<Self, ApiError> {
+        let reading = Self::read_any(door, request);
+        match tokio::time::timeout(door.body_timeout(), reading).await {
+            Ok(form) => form,
+            Err(_) => Err(ApiError::Body(
+                StatusCode::REQUEST_TIMEOUT,
+                "The body did not arrive in time".into(),
+            )),
+        }
+    }
+
+    async fn read_any(door: &Door, request: Request) -> Result<Self, ApiError> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let kind = kind.unwrap_or_default().trim_start().to_ascii_lowercase();
+        if kind.starts_with("multipart/form-data") {
+            return Self::read_multipart(door, request).await;
+        }
+        let body = body(request, door.settings.form_bytes).await?;
+        if kind.starts_with("application/x-www-form-urlencoded") {
+            return Self::read_urlencoded(door, &body);
+        }
+        Ok(Self::default())
+    }
+
+    async fn read_multipart(door: &Door, request: Request) -> Result<Self, ApiError> {
+        let malformed =
+            || ApiError::Body(StatusCode::BAD_REQUEST, "Invalid multipart data.".into());
+        let mut parts = Multipart::from_request(request, &()).await.map_err(|_| malformed())?;
+        let mut form = Self::default();
+        let mut rest = door.settings.form_bytes;
+        while let Some(mut part) = parts.next_field().await.map_err(|_| malformed())? {
+            let name = part.name().unwrap_or_default().to_owned();
+            let is_file = part.file_name().is_some();
+            let mut value = BytesMut::new();
+            while let Some(chunk) = part.chunk().await.map_err(|_| malformed())? {
+                rest = rest.checked_sub(chunk.len()).ok_or_else(too_large)?;
+                if is_file {
+                    continue;
+                }
+                if door.settings.field_bytes < value.len() + chunk.len() {
+                    return Err(oversized("Part", door.settings.field_bytes));
+                }
+                value.extend_from_slice(&chunk);
+            }
+            if !is_file {
+                form.insert(name, String::from_utf8_lossy(&value).into_owned())?;
+            }
+        }
+        Ok(form)
+    }
+
+    fn read_urlencoded(door: &Door, body: &[u8]) -> Result<Self, ApiError> {
+        let mut form = Self::default();
+        for (name, value) in form_urlencoded::parse(body) {
+            if door.settings.field_bytes < value.len() {
+                return Err(oversized("Field", door.settings.field_bytes));
+            }
+            form.insert(name.into_owned(), value.into_owned())?;
+        }
+        Ok(form)
+    }
+
+    fn insert(&mut self, name: String, value: String) -> Result<(), ApiError> {
+        if MAX_NAME_BYTES < name.len() {
+            let text = format!("A field's name must not be longer than {MAX_NAME_BYTES} bytes.");
+            return Err(ApiError::Body(StatusCode::BAD_REQUEST, text));
+        }
+        self.0.insert(name, value);
+        if MAX_FIELDS < self.0.len() {
+            let text = format!("Too many fields. Maximum number of fields is {MAX_FIELDS}.");
+            return Err(ApiError::Body(StatusCode::BAD_REQUEST, text));
+        }
+        Ok(())
+    }
+
+    /// A field with something in it.
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name).filter(|it| !it.is_empty())
+    }
+
+    /// A yes-or-no field. Present and empty counts as the default.
+    pub(super) fn take_bool(
+        &mut self,
+        field: &'static str,
+        default: bool,
+        faults: &mut Vec<FieldFault>,
+    ) -> bool {
+        let Some(input) = self.take(field) else { return default };
+        match input.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" | "t" | "y" => true,
+            "false" | "0" | "no" | "off" | "f" | "n" => false,
+            _ => {
+                let message = "Input should be a valid boolean, unable to interpret input";
+                faults.push(FieldFault {
+                    kind: "bool_parsing",
+                    part: "body",
+                    field,
+                    message,
+                    input: Some(input),
+                });
+                default
+            }
+        }
+    }
+
+    /// A whole number that is checked and not used.
+    pub(super) fn check_integer(&mut self, field: &'static str, faults: &mut Vec<FieldFault>) {
+        if let Some(input) = self.take(field)
+            && input.trim().parse::<i64>().is_err()
+        {
+            let message = "Input should be a valid integer, unable to parse string as an integer";
+            faults.push(FieldFault {
+                kind: "int_parsing",
+                part: "body",
+                field,
+                message,
+                input: Some(input),
+            });
+        }
+    }
+}
+
+/// A whole body within a limit.
+pub(super) async fn body(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    let mut chunks = request.into_body().into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let broken = |_| ApiError::Body(StatusCode::BAD_REQUEST, "The body broke off.".into());
+        let chunk = chunk.map_err(broken)?;
+        if limit < body.len() + chunk.len() {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn too_large() -> ApiError {
+    ApiError::Body(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.".into())
+}
+
+fn oversized(what: &str, limit: usize) -> ApiError {
+    let text = format!("{what} exceeded maximum size of {}KB.", limit / 1024);
+    ApiError::Body(StatusCode::BAD_REQUEST, text)
+}

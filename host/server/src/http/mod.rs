@@ -1,0 +1,16 @@
+//! The door: HTTP in, JSON or events out. Only here are status codes, headers and tokens known.
+
+mod auth;
+mod door;
+mod error;
+mod form;
+mod health;
+mod plugins;
+mod query;
+mod runs;
+mod stream;
+mod view;
+mod workflows;
+
+pub use auth::AuthFault;
+pub use door::{Door, router};

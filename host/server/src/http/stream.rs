@@ -1,0 +1,92 @@
+//! A run as server-sent events: a reader of its journal, frame by frame.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::Stream;
+use serde_json::json;
+
+use super::door::Door;
+use super::view::{EventView, Renderer};
+use crate::app::{AppError, Follow, Started};
+
+/// A comment that keeps proxies and clients from giving up on a silent stream.
+const KEEP_ALIVE: &[u8] = b": keepalive\n\n";
+
+/// The answer that tells a run while it goes on. The run does not depend on the listener: it
+/// goes on when nobody listens any more.
+pub(super) fn events(door: &Door, started: Started) -> Response {
+    let keep_alive = Duration::from_millis(door.settings.keep_alive_ms);
+    let telling =
+        Telling { renderer: Renderer::new(started.pin), follow: started.follow, keep_alive };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        // Proxies that buffer answers would hold deltas back.
+        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    (headers, Body::from_stream(telling.frames())).into_response()
+}
+
+struct Telling {
+    renderer: Renderer,
+    follow: Follow,
+    keep_alive: Duration,
+}
+
+impl Telling {
+    fn frames(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+        futures::stream::unfold(Some(self), |state| async {
+            let mut telling = state?;
+            match telling.next().await {
+                Ok(Some(frame)) => Some((Ok(frame), Some(telling))),
+                Ok(None) => None,
+                Err(fault) => Some((Ok(farewell(&fault)), None)),
+            }
+        })
+    }
+
+    /// The next bytes with something in them; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, AppError> {
+        loop {
+            let Ok(entry) = tokio::time::timeout(self.keep_alive, self.follow.next()).await else {
+                return Ok(Some(Bytes::from_static(KEEP_ALIVE)));
+            };
+            let Some(entry) = entry? else { return Ok(None) };
+            let mut frames = Vec::new();
+            match self.renderer.render(&entry) {
+                Ok(views) => views.iter().for_each(|it| frame(&mut frames, it)),
+                Err(fault) => tracing::error!(%fault, "an event could not be written"),
+            }
+            if !frames.is_empty() {
+                return Ok(Some(frames.into()));
+            }
+        }
+    }
+}
+
+/// JSON has no raw line breaks, so one event is one `data:` line.
+fn frame(to: &mut Vec<u8>, view: &EventView) {
+    to.extend_from_slice(format!("event: {}\ndata: {}\n\n", view.name, view.data).as_bytes());
+}
+
+/// The stream breaks off although the run has not ended.
+fn farewell(fault: &AppError) -> Bytes {
+    let (error, code) = match fault {
+        AppError::Stopping => {
+            ("The host is shutting down; the run goes on at its next start", "stopping")
+        }
+        _ => ("The host cannot read its journal", "host_failed"),
+    };
+    if !matches!(fault, AppError::Stopping) {
+        tracing::error!(%fault, "a stream broke off");
+    }
+    let data =
+        json!({ "event": "WorkflowError", "nested_depth": 0, "error": error, "error_id": code });
+    let mut frames = Vec::new();
+    frame(&mut frames, &EventView { name: "WorkflowError", data });
+    frames.into()
+}

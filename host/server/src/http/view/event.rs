@@ -1,0 +1,396 @@
+//! Server-sent events: what Agno's clients hear of a run while it goes on.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+use stepmill_core::agent::{Agent, ModelAnswer};
+use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex, StepOutput};
+use stepmill_core::run::RunPin;
+use stepmill_core::time::Timestamp;
+use stepmill_engine::{Ending, ModelCall, RunRecord, StepRecord, StepState};
+use uuid::Uuid;
+
+use super::run::content;
+use super::shapes::{
+    AgentMetrics, AgentRun, Empty, ProviderData, RunMetrics, StepResult, Tokens, agent,
+    failure_text, first_token, step, step_id,
+};
+
+/// One event as clients read it.
+#[derive(Debug, Clone)]
+pub(crate) struct EventView {
+    /// The name, as in `data.event`.
+    pub name: &'static str,
+    /// The fields.
+    pub data: Value,
+}
+
+/// Turns a journal, entry by entry, into what clients hear.
+pub(crate) struct Renderer {
+    pin: Arc<RunPin>,
+    record: RunRecord,
+}
+
+impl Renderer {
+    /// At the beginning of a journal.
+    pub(crate) fn new(pin: Arc<RunPin>) -> Self {
+        Self { pin, record: RunRecord::default() }
+    }
+
+    /// Everything a whole journal says. Pieces of a call that another life of the host broke
+    /// off are left out: the call was made again.
+    pub(crate) fn all(
+        pin: &Arc<RunPin>,
+        journal: &[JournalEntry],
+    ) -> serde_json::Result<Vec<EventView>> {
+        let mut renderer = Renderer::new(pin.clone());
+        let mut views: Vec<EventView> = Vec::new();
+        for entry in journal {
+            if entry.event == RunEvent::RunResumed {
+                while views.last().is_some_and(|it| it.name == "RunContent") {
+                    views.pop();
+                }
+            }
+            views.extend(renderer.render(entry)?);
+        }
+        Ok(views)
+    }
+
+    /// What clients hear of one entry: nothing, or one or more events.
+    pub(crate) fn render(&mut self, entry: &JournalEntry) -> serde_json::Result<Vec<EventView>> {
+        self.record.apply(entry);
+        let say = Say { pin: &self.pin, record: &self.record, at: entry.at };
+        match &entry.event {
+            RunEvent::RunStarted => Ok(vec![say.workflow("WorkflowStarted", Empty {})?]),
+            RunEvent::RunResumed | RunEvent::FunctionCalled { .. } => Ok(vec![]),
+            RunEvent::StepStarted { step } => Ok(vec![say.step("StepStarted", *step, Empty {})?]),
+            RunEvent::ModelCalled { step, .. } => say.model_called(*step),
+            RunEvent::ModelDelta { step, text } => say.model_delta(*step, text),
+            RunEvent::ModelAnswered { step, .. } => say.model_answered(*step),
+            RunEvent::FunctionAnswered { step, output } => say.function_answered(*step, output),
+            RunEvent::StepCompleted { step, output } => say.step_completed(*step, output),
+            RunEvent::StepFailed { step, failure } => say.step_failed(*step, *failure),
+            RunEvent::RunCompleted => Ok(vec![say.run_completed()?]),
+            RunEvent::RunFailed { .. } => Ok(vec![say.run_failed()?]),
+        }
+    }
+}
+
+/// Why a failed run has no content: its failed step and the closed list's sentence.
+pub(crate) fn failure(pin: &RunPin, record: &RunRecord) -> Option<String> {
+    let Some(Ending::Failed(_, failure)) = record.ending() else { return None };
+    let step = record.steps().iter().find(|it| matches!(it.state, StepState::Failed(..)));
+    Some(step.map_or_else(|| failure.to_string(), |it| failure_text(pin, it.index, failure)))
+}
+
+#[derive(Serialize)]
+struct WorkflowEvent<'a, T> {
+    created_at: i64,
+    event: &'static str,
+    workflow_id: &'a str,
+    workflow_name: &'a str,
+    session_id: &'a str,
+    run_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_id: Option<Uuid>,
+    nested_depth: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_index: Option<u32>,
+    #[serde(flatten)]
+    more: T,
+}
+
+#[derive(Serialize)]
+struct AgentEvent<'a, T> {
+    created_at: i64,
+    event: &'static str,
+    agent_id: String,
+    agent_name: &'a str,
+    run_id: Uuid,
+    session_id: &'a str,
+    workflow_id: &'a str,
+    workflow_run_id: Uuid,
+    step_id: Uuid,
+    step_name: &'a str,
+    step_index: u32,
+    nested_depth: u32,
+    #[serde(flatten)]
+    more: T,
+}
+
+#[derive(Serialize)]
+struct Model<'a> {
+    model: &'a str,
+    model_provider: &'a str,
+}
+
+#[derive(Serialize)]
+struct Delta<'a> {
+    content: &'a str,
+    workflow_agent: bool,
+    content_type: &'static str,
+    reasoning_content: &'static str,
+}
+
+#[derive(Serialize)]
+struct ModelDone<'a> {
+    #[serde(flatten)]
+    model: Model<'a>,
+    #[serde(flatten)]
+    tokens: Tokens,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_to_first_token: Option<f64>,
+    reasoning_tokens: u64,
+    cache_read_tokens: u64,
+    cache_write_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct SessionState<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_user_id: Option<&'a str>,
+    current_session_id: &'a str,
+    current_run_id: Uuid,
+}
+
+#[derive(Serialize)]
+struct AgentDone<'a> {
+    content: &'a str,
+    content_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_provider_data: Option<ProviderData<'a>>,
+    session_state: SessionState<'a>,
+    metadata: Empty,
+    metrics: AgentMetrics<'a>,
+}
+
+#[derive(Serialize)]
+struct AgentFailed {
+    content: String,
+    error_type: &'static str,
+}
+
+#[derive(Serialize)]
+struct StepDone<'a> {
+    content: &'a str,
+    content_type: &'static str,
+    step_response: Option<StepResult<'a>>,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    step_output: Option<StepResult<'a>>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    error: String,
+}
+
+#[derive(Serialize)]
+struct RunDone<'a> {
+    content: Option<String>,
+    content_type: &'static str,
+    metadata: Empty,
+    metrics: RunMetrics<'a>,
+    step_results: Vec<StepResult<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    step_executor_runs: Vec<AgentRun<'a>>,
+}
+
+#[derive(Serialize)]
+struct RunFailure {
+    error: String,
+    error_id: &'static str,
+}
+
+/// Says one entry of one run.
+struct Say<'a> {
+    pin: &'a RunPin,
+    record: &'a RunRecord,
+    at: Timestamp,
+}
+
+type Said = serde_json::Result<Vec<EventView>>;
+
+impl<'a> Say<'a> {
+    fn workflow(&self, name: &'static str, more: impl Serialize) -> serde_json::Result<EventView> {
+        self.about(name, None, true, more)
+    }
+
+    fn step(
+        &self,
+        name: &'static str,
+        step: StepIndex,
+        more: impl Serialize,
+    ) -> serde_json::Result<EventView> {
+        self.about(name, Some(step), true, more)
+    }
+
+    fn about(
+        &self,
+        name: &'static str,
+        index: Option<StepIndex>,
+        with_id: bool,
+        more: impl Serialize,
+    ) -> serde_json::Result<EventView> {
+        let data = serde_json::to_value(WorkflowEvent {
+            created_at: self.at.seconds(),
+            event: name,
+            workflow_id: self.pin.workflow.as_str(),
+            workflow_name: self.pin.graph.name(),
+            session_id: self.pin.session.as_str(),
+            run_id: self.pin.id.uuid(),
+            step_id: index.filter(|_| with_id).map(|it| step_id(self.pin, it)),
+            nested_depth: 0,
+            step_name: index.and_then(|it| step(self.pin, it)).map(|it| it.name.as_str()),
+            step_index: index.map(|it| it.0),
+            more,
+        })?;
+        Ok(EventView { name, data })
+    }
+
+    fn agent(
+        &self,
+        name: &'static str,
+        index: StepIndex,
+        who: &Agent,
+        call: &ModelCall,
+        more: impl Serialize,
+    ) -> serde_json::Result<EventView> {
+        let data = serde_json::to_value(AgentEvent {
+            created_at: self.at.seconds(),
+            event: name,
+            agent_id: who.id(),
+            agent_name: &who.name,
+            run_id: call.id,
+            session_id: self.pin.session.as_str(),
+            workflow_id: self.pin.workflow.as_str(),
+            workflow_run_id: self.pin.id.uuid(),
+            step_id: step_id(self.pin, index),
+            step_name: step(self.pin, index).map_or("", |it| it.name.as_str()),
+            step_index: index.0,
+            nested_depth: 0,
+            more,
+        })?;
+        Ok(EventView { name, data })
+    }
+
+    fn record_of(&self, index: StepIndex) -> Option<&'a StepRecord> {
+        self.record.steps().iter().rev().find(|it| it.index == index)
+    }
+
+    /// The agent of a step and the call that is, or was, under way.
+    fn call(
+        &self,
+        index: StepIndex,
+    ) -> Option<(&'a Agent, &'a ModelCall, Option<&'a ModelAnswer>)> {
+        let who = agent(self.pin, index)?;
+        match &self.record_of(index)?.state {
+            StepState::AskingModel(call) | StepState::Failed(Some(call), _) => {
+                Some((who, call, None))
+            }
+            StepState::ModelAnswered(call, answer)
+            | StepState::CompletedByModel(call, answer, _) => Some((who, call, Some(answer))),
+            _ => None,
+        }
+    }
+
+    fn model_called(&self, index: StepIndex) -> Said {
+        let Some((who, call, _)) = self.call(index) else { return Ok(vec![]) };
+        let model = || Model { model: &call.model.model, model_provider: &call.model.vendor };
+        Ok(vec![
+            self.agent("RunStarted", index, who, call, model())?,
+            self.agent("ModelRequestStarted", index, who, call, model())?,
+        ])
+    }
+
+    fn model_delta(&self, index: StepIndex, text: &str) -> Said {
+        let Some((who, call, _)) = self.call(index) else { return Ok(vec![]) };
+        let delta = Delta {
+            content: text,
+            workflow_agent: false,
+            content_type: "str",
+            reasoning_content: "",
+        };
+        Ok(vec![self.agent("RunContent", index, who, call, delta)?])
+    }
+
+    fn model_answered(&self, index: StepIndex) -> Said {
+        let Some((who, call, Some(answer))) = self.call(index) else { return Ok(vec![]) };
+        let request = ModelDone {
+            model: Model { model: &call.model.model, model_provider: &call.model.vendor },
+            tokens: Tokens::of(answer),
+            time_to_first_token: first_token(answer),
+            reasoning_tokens: answer.usage.reasoning_tokens,
+            cache_read_tokens: answer.usage.cache_read_tokens,
+            cache_write_tokens: answer.usage.cache_write_tokens,
+        };
+        let done = AgentDone {
+            content: &answer.content,
+            content_type: "str",
+            model_provider_data: ProviderData::of(answer),
+            session_state: SessionState {
+                current_user_id: self.pin.user.as_ref().map(|it| it.as_str()),
+                current_session_id: self.pin.session.as_str(),
+                current_run_id: self.pin.id.uuid(),
+            },
+            metadata: Empty {},
+            metrics: AgentMetrics::of(call, answer),
+        };
+        Ok(vec![
+            self.agent("ModelRequestCompleted", index, who, call, request)?,
+            self.agent("RunContentCompleted", index, who, call, Empty {})?,
+            self.agent("RunCompleted", index, who, call, done)?,
+        ])
+    }
+
+    fn function_answered(&self, index: StepIndex, output: &StepOutput) -> Said {
+        // Told as the step's result although the step is noted as done only next.
+        let state = StepState::CompletedByFunction(output.clone());
+        let done = StepRecord { index, started_at: self.at, state };
+        let step_output = StepResult::of(self.pin, &done);
+        Ok(vec![self.about("StepOutput", Some(index), false, Output { step_output })?])
+    }
+
+    fn step_completed(&self, index: StepIndex, output: &StepOutput) -> Said {
+        let step_response = self.record_of(index).and_then(|it| StepResult::of(self.pin, it));
+        let done = StepDone { content: &output.content, content_type: "str", step_response };
+        Ok(vec![self.step("StepCompleted", index, done)?])
+    }
+
+    fn step_failed(&self, index: StepIndex, failure: StepFailure) -> Said {
+        let mut said = Vec::with_capacity(2);
+        if let Some((who, call, _)) = self.call(index) {
+            let failed = AgentFailed { content: failure.to_string(), error_type: failure.code() };
+            said.push(self.agent("RunError", index, who, call, failed)?);
+        }
+        let error = failure_text(self.pin, index, failure);
+        said.push(self.step("StepError", index, Failure { error })?);
+        Ok(said)
+    }
+
+    fn run_completed(&self) -> serde_json::Result<EventView> {
+        let done = RunDone {
+            content: content(self.pin, self.record),
+            content_type: "str",
+            metadata: Empty {},
+            metrics: RunMetrics::of(self.pin, self.record),
+            step_results: StepResult::all(self.pin, self.record),
+            step_executor_runs: AgentRun::all(self.pin, self.record),
+        };
+        self.workflow("WorkflowCompleted", done)
+    }
+
+    fn run_failed(&self) -> serde_json::Result<EventView> {
+        let code = match self.record.ending() {
+            Some(Ending::Failed(_, failure)) => failure.code(),
+            _ => StepFailure::HostFailed.code(),
+        };
+        let error = failure(self.pin, self.record).unwrap_or_default();
+        self.workflow("WorkflowError", RunFailure { error, error_id: code })
+    }
+}

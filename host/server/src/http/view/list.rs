@@ -1,0 +1,119 @@
+//! The run summary: one run in a list. Here nulls are shown.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::Value;
+use stepmill_core::run::RunPin;
+use stepmill_core::time::Timestamp;
+use stepmill_engine::RunRecord;
+use uuid::Uuid;
+
+use super::event::EventView;
+use super::run::{content, status_word};
+use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    run_id: Uuid,
+    run_input: &'a str,
+    events: Vec<&'a Value>,
+    workflow_id: &'a str,
+    user_id: Option<&'a str>,
+    content: Option<String>,
+    content_type: &'static str,
+    status: &'static str,
+    cancellation_stage: Option<Empty>,
+    step_results: Vec<StepResult<'a>>,
+    step_executor_runs: Vec<AgentRun<'a>>,
+    step_requirements: Option<Empty>,
+    pause_kind: Option<Empty>,
+    paused_step_name: Option<Empty>,
+    paused_step_index: Option<Empty>,
+    metrics: RunMetrics<'a>,
+    created_at: String,
+    reasoning_content: &'static str,
+    reasoning_steps: [Empty; 0],
+    references: [Empty; 0],
+    citations: Option<Empty>,
+    reasoning_messages: [Empty; 0],
+    images: [Empty; 0],
+    videos: [Empty; 0],
+    audio: [Empty; 0],
+    files: [Empty; 0],
+    response_audio: Option<Empty>,
+}
+
+/// A run of a list, added up, with its stored events.
+pub(crate) struct Listed {
+    /// What was pinned.
+    pub pin: Arc<RunPin>,
+    /// What the journal adds up to.
+    pub record: RunRecord,
+    /// Only of runs that were streamed.
+    pub events: Vec<EventView>,
+}
+
+impl Listed {
+    /// Agno's word for where the run stands.
+    pub(crate) fn status(&self) -> &'static str {
+        status_word(self.record.status())
+    }
+}
+
+/// A list of runs as JSON text.
+pub(crate) fn summaries(runs: &[Listed]) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&runs.iter().map(summary).collect::<Vec<_>>())
+}
+
+fn summary(run: &Listed) -> Summary<'_> {
+    let Listed { pin, record, events } = run;
+    Summary {
+        run_id: pin.id.uuid(),
+        run_input: &pin.input,
+        events: events.iter().map(|it| &it.data).collect(),
+        workflow_id: pin.workflow.as_str(),
+        user_id: pin.user.as_ref().map(|it| it.as_str()),
+        content: content(pin, record),
+        content_type: "str",
+        status: status_word(record.status()),
+        cancellation_stage: None,
+        step_results: StepResult::all(pin, record),
+        step_executor_runs: AgentRun::all(pin, record),
+        step_requirements: None,
+        pause_kind: None,
+        paused_step_name: None,
+        paused_step_index: None,
+        metrics: RunMetrics::of(pin, record),
+        created_at: iso(pin.created_at),
+        reasoning_content: "",
+        reasoning_steps: [],
+        references: [],
+        citations: None,
+        reasoning_messages: [],
+        images: [],
+        videos: [],
+        audio: [],
+        files: [],
+        response_audio: None,
+    }
+}
+
+/// `2026-11-23T04:07:17Z`.
+pub(in crate::http) fn iso(at: Timestamp) -> String {
+    let since = Duration::from_micros(at.micros().max(0).unsigned_abs());
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_iso_form() {
+        let told = |seconds: i64| iso(Timestamp::from_micros(seconds * 1_000_000));
+        assert_eq!(told(0), "1970-01-01T00:00:00Z");
+        assert_eq!(told(1_795_406_837), "2026-11-23T04:07:17Z");
+    }
+}

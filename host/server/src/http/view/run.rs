@@ -1,0 +1,95 @@
+//! The run object: one run, whole.
+
+use serde::Serialize;
+use stepmill_core::run::{RunPin, RunStatus};
+use stepmill_engine::RunRecord;
+use uuid::Uuid;
+
+use super::event::EventView;
+use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
+
+/// Why the run is shown.
+pub(crate) enum Detail {
+    /// It was just run.
+    Fresh,
+    /// It was read back, with its stored events.
+    Stored(Vec<EventView>),
+}
+
+#[derive(Serialize)]
+struct RunView<'a> {
+    input: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    content_type: &'static str,
+    workflow_id: &'a str,
+    workflow_name: &'a str,
+    run_id: Uuid,
+    session_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    created_at: i64,
+    status: &'static str,
+    metadata: Empty,
+    #[serde(flatten)]
+    media: Option<Media>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    step_results: Vec<StepResult<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    step_executor_runs: Vec<AgentRun<'a>>,
+    metrics: RunMetrics<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<serde_json::Value>>,
+}
+
+#[derive(Serialize, Default)]
+struct Media {
+    images: [Empty; 0],
+    videos: [Empty; 0],
+    audio: [Empty; 0],
+    files: [Empty; 0],
+}
+
+/// The run object as JSON text.
+pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_json::Result<Vec<u8>> {
+    let (media, events) = match detail {
+        Detail::Fresh => (Some(Media::default()), None),
+        Detail::Stored(events) => (None, Some(events.into_iter().map(|it| it.data).collect())),
+    };
+    serde_json::to_vec(&RunView {
+        input: &pin.input,
+        content: content(pin, record),
+        content_type: "str",
+        workflow_id: pin.workflow.as_str(),
+        workflow_name: pin.graph.name(),
+        run_id: pin.id.uuid(),
+        session_id: pin.session.as_str(),
+        user_id: pin.user.as_ref().map(|it| it.as_str()),
+        created_at: pin.created_at.seconds(),
+        status: status_word(record.status()),
+        metadata: Empty {},
+        media,
+        step_results: StepResult::all(pin, record),
+        step_executor_runs: AgentRun::all(pin, record),
+        metrics: RunMetrics::of(pin, record),
+        events,
+    })
+}
+
+/// A run's content: of its last finished step, or why there is none.
+pub(super) fn content(pin: &RunPin, record: &RunRecord) -> Option<String> {
+    match record.status() {
+        RunStatus::Running => record.content().map(str::to_owned),
+        RunStatus::Completed => Some(record.content().unwrap_or("No steps executed").to_owned()),
+        RunStatus::Failed => super::event::failure(pin, record),
+    }
+}
+
+/// Agno's word for where a run stands.
+pub(super) fn status_word(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Running => "RUNNING",
+        RunStatus::Completed => "COMPLETED",
+        RunStatus::Failed => "ERROR",
+    }
+}

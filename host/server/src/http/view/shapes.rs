@@ -1,0 +1,352 @@
+//! Pieces that several answers share: metrics, step results, the runs of agents.
+
+use serde::Serialize;
+use stepmill_core::agent::{Agent, ModelAnswer};
+use stepmill_core::event::{StepFailure, StepIndex};
+use stepmill_core::graph::{Executor, Step};
+use stepmill_core::run::RunPin;
+use stepmill_engine::{ModelCall, RunRecord, StepRecord, StepState};
+use uuid::Uuid;
+
+/// An empty JSON object.
+#[derive(Serialize, Clone, Copy)]
+pub(super) struct Empty {}
+
+/// What one model used.
+#[derive(Serialize, Clone, Copy)]
+pub(super) struct Tokens {
+    input_tokens: u64,
+    output_tokens: u64,
+    total_tokens: u64,
+}
+
+impl Tokens {
+    pub(super) fn of(answer: &ModelAnswer) -> Self {
+        let usage = answer.usage;
+        Self {
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            total_tokens: usage.input_tokens + usage.output_tokens,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ModelMetrics<'a> {
+    #[serde(flatten)]
+    tokens: Tokens,
+    id: &'a str,
+    provider: &'a str,
+}
+
+#[derive(Serialize)]
+struct ModelList<'a> {
+    model: [ModelMetrics<'a>; 1],
+}
+
+/// What an agent used; times in seconds.
+#[derive(Serialize)]
+pub(super) struct AgentMetrics<'a> {
+    #[serde(flatten)]
+    tokens: Tokens,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_to_first_token: Option<f64>,
+    duration: f64,
+    details: ModelList<'a>,
+}
+
+impl<'a> AgentMetrics<'a> {
+    pub(super) fn of(call: &'a ModelCall, answer: &ModelAnswer) -> Self {
+        let tokens = Tokens::of(answer);
+        let model = ModelMetrics { tokens, id: &call.model.model, provider: &call.model.api };
+        Self {
+            tokens,
+            time_to_first_token: first_token(answer),
+            duration: answer.duration_micros as f64 / 1e6,
+            details: ModelList { model: [model] },
+        }
+    }
+}
+
+/// Seconds to the first piece of an answer.
+pub(super) fn first_token(answer: &ModelAnswer) -> Option<f64> {
+    answer.first_token_micros.map(|it| it as f64 / 1e6)
+}
+
+/// The id of a step: the same in every answer about a run.
+pub(super) fn step_id(pin: &RunPin, step: StepIndex) -> Uuid {
+    pin.id.part(&format!("step/{}", step.0))
+}
+
+/// One step as it is in the pinned graph.
+pub(super) fn step(pin: &RunPin, index: StepIndex) -> Option<&Step> {
+    pin.graph.steps().get(index.at())
+}
+
+/// The agent of a step that has one.
+pub(super) fn agent(pin: &RunPin, index: StepIndex) -> Option<&Agent> {
+    match &step(pin, index)?.executor {
+        Executor::Agent(agent) => Some(agent),
+        Executor::Function(_) => None,
+    }
+}
+
+/// What is told of a failed step: its name, and the closed list's sentence.
+pub(super) fn failure_text(pin: &RunPin, index: StepIndex, failure: StepFailure) -> String {
+    let name = step(pin, index).map_or("?", |it| it.name.as_str());
+    format!("Step '{name}' failed: {failure}")
+}
+
+/// What one step came to.
+#[derive(Serialize)]
+pub(super) struct StepResult<'a> {
+    content: &'a str,
+    step_name: &'a str,
+    step_id: Uuid,
+    step_type: &'static str,
+    executor_type: &'static str,
+    executor_name: &'a str,
+    step_run_id: Option<Uuid>,
+    images: Option<Empty>,
+    videos: Option<Empty>,
+    audio: Option<Empty>,
+    files: Option<Empty>,
+    metrics: Option<AgentMetrics<'a>>,
+    success: bool,
+    error: Option<String>,
+    stop: bool,
+    is_paused: bool,
+}
+
+impl<'a> StepResult<'a> {
+    /// The result of a step that ended; `None` while it is under way.
+    pub(super) fn of(pin: &'a RunPin, record: &'a StepRecord) -> Option<Self> {
+        let step = step(pin, record.index)?;
+        let (content, call, stop, failure) = match &record.state {
+            StepState::CompletedByModel(call, answer, output) => {
+                (output.content.as_str(), Some((call, Some(answer))), output.stop, None)
+            }
+            StepState::CompletedByFunction(output) => {
+                (output.content.as_str(), None, output.stop, None)
+            }
+            StepState::Failed(call, failure) => {
+                ("", call.as_ref().map(|it| (it, None)), false, Some(*failure))
+            }
+            _ => return None,
+        };
+        let (executor_type, executor_name) = match &step.executor {
+            Executor::Agent(agent) => ("agent", agent.name.as_str()),
+            Executor::Function(function) => ("function", function.name.as_str()),
+        };
+        Some(Self {
+            content,
+            step_name: &step.name,
+            step_id: step_id(pin, record.index),
+            step_type: "Step",
+            executor_type,
+            executor_name,
+            step_run_id: call.map(|(call, _)| call.id),
+            images: None,
+            videos: None,
+            audio: None,
+            files: None,
+            metrics: call.and_then(|(call, answer)| Some(AgentMetrics::of(call, answer?))),
+            success: failure.is_none(),
+            error: failure.map(|it| failure_text(pin, record.index, it)),
+            stop,
+            is_paused: false,
+        })
+    }
+
+    /// The results of all steps that ended.
+    pub(super) fn all(pin: &'a RunPin, record: &'a RunRecord) -> Vec<Self> {
+        record.steps().iter().filter_map(|it| Self::of(pin, it)).collect()
+    }
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    id: Uuid,
+    content: &'a str,
+    from_history: bool,
+    stop_after_tool_call: bool,
+    role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_data: Option<ProviderData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<MessageMetrics>,
+    created_at: i64,
+}
+
+#[derive(Serialize)]
+struct MessageMetrics {
+    #[serde(flatten)]
+    tokens: Tokens,
+    duration: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_to_first_token: Option<f64>,
+}
+
+/// What the provider calls its answer.
+#[derive(Serialize)]
+pub(super) struct ProviderData<'a> {
+    response_id: &'a str,
+}
+
+impl<'a> ProviderData<'a> {
+    pub(super) fn of(answer: &'a ModelAnswer) -> Option<Self> {
+        answer.response_id.as_deref().map(|response_id| Self { response_id })
+    }
+}
+
+#[derive(Serialize)]
+struct AgentInput<'a> {
+    input_content: &'a str,
+}
+
+/// The run of one agent inside a step.
+#[derive(Serialize)]
+pub(super) struct AgentRun<'a> {
+    run_id: Uuid,
+    agent_id: String,
+    agent_name: &'a str,
+    session_id: &'a str,
+    parent_run_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    content: &'a str,
+    content_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_provider_data: Option<ProviderData<'a>>,
+    model: &'a str,
+    model_provider: &'a str,
+    session_state: Empty,
+    created_at: i64,
+    status: &'static str,
+    workflow_step_id: Uuid,
+    metrics: AgentMetrics<'a>,
+    messages: Vec<Message<'a>>,
+    metadata: Empty,
+    tools: [Empty; 0],
+    input: AgentInput<'a>,
+}
+
+impl<'a> AgentRun<'a> {
+    /// Every agent's run that ended with an answer.
+    pub(super) fn all(pin: &'a RunPin, record: &'a RunRecord) -> Vec<Self> {
+        let mut input = pin.input.as_str();
+        let mut runs = Vec::new();
+        for step in record.steps() {
+            if let StepState::CompletedByModel(call, answer, _) = &step.state
+                && let Some(agent) = agent(pin, step.index)
+            {
+                runs.push(Self::of(pin, step, agent, input, call, answer));
+            }
+            input = step.output().map_or(input, |it| &it.content);
+        }
+        runs
+    }
+
+    fn of(
+        pin: &'a RunPin,
+        step: &'a StepRecord,
+        agent: &'a Agent,
+        input: &'a str,
+        call: &'a ModelCall,
+        answer: &'a ModelAnswer,
+    ) -> Self {
+        let created_at = step.started_at.seconds();
+        let message = |role: &'static str, content: &'a str| Message {
+            id: pin.id.part(&format!("step/{}/message/{role}", step.index.0)),
+            content,
+            from_history: false,
+            stop_after_tool_call: false,
+            role,
+            provider_data: None,
+            metrics: None,
+            created_at,
+        };
+        let mut messages = Vec::with_capacity(3);
+        if !agent.instructions.is_empty() {
+            messages.push(message("system", &agent.instructions));
+        }
+        messages.push(message("user", input));
+        messages.push(Message {
+            provider_data: ProviderData::of(answer),
+            metrics: Some(MessageMetrics {
+                tokens: Tokens::of(answer),
+                duration: answer.duration_micros as f64 / 1e6,
+                time_to_first_token: first_token(answer),
+            }),
+            ..message("assistant", &answer.content)
+        });
+        Self {
+            run_id: call.id,
+            agent_id: agent.id(),
+            agent_name: &agent.name,
+            session_id: pin.session.as_str(),
+            parent_run_id: pin.id.uuid(),
+            user_id: pin.user.as_ref().map(|it| it.as_str()),
+            content: &answer.content,
+            content_type: "str",
+            model_provider_data: ProviderData::of(answer),
+            model: &call.model.model,
+            model_provider: &call.model.vendor,
+            session_state: Empty {},
+            created_at,
+            status: "COMPLETED",
+            workflow_step_id: step_id(pin, step.index),
+            metrics: AgentMetrics::of(call, answer),
+            messages,
+            metadata: Empty {},
+            tools: [],
+            input: AgentInput { input_content: input },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StepMetrics<'a> {
+    step_name: &'a str,
+    executor_type: &'static str,
+    executor_name: &'a str,
+    metrics: AgentMetrics<'a>,
+}
+
+/// What a run used, by step; seconds.
+#[derive(Serialize)]
+pub(super) struct RunMetrics<'a> {
+    #[serde(serialize_with = "as_map")]
+    steps: Vec<(&'a str, StepMetrics<'a>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<f64>,
+}
+
+fn as_map<S: serde::Serializer>(
+    steps: &[(&str, StepMetrics<'_>)],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_map(steps.iter().map(|(name, metrics)| (name, metrics)))
+}
+
+impl<'a> RunMetrics<'a> {
+    pub(super) fn of(pin: &'a RunPin, record: &'a RunRecord) -> Self {
+        let steps = record.steps().iter().filter_map(|it| {
+            let StepState::CompletedByModel(call, answer, _) = &it.state else { return None };
+            let step_name = step(pin, it.index)?.name.as_str();
+            let metrics = StepMetrics {
+                step_name,
+                executor_type: "agent",
+                executor_name: &agent(pin, it.index)?.name,
+                metrics: AgentMetrics::of(call, answer),
+            };
+            Some((step_name, metrics))
+        });
+        let ended_at = record.ending().map(|it| match it {
+            stepmill_engine::Ending::Completed(at) | stepmill_engine::Ending::Failed(at, _) => at,
+        });
+        let duration =
+            ended_at.zip(record.started_at()).map(|(end, start)| end.seconds_since(start));
+        Self { steps: steps.collect(), duration }
+    }
+}

@@ -1,0 +1,495 @@
+//! The settings file: TOML, every key optional, unknown keys refused.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use stepmill_core::capability::{Capability, HostPattern};
+use stepmill_core::graph::GraphLimits;
+use stepmill_core::ids::WorkflowId;
+use stepmill_models::{ModelSettings, ProviderSettings, Route, Wire};
+use stepmill_sandbox::SandboxSettings;
+
+use super::environment::Environment;
+use super::models::models_of_environment;
+use super::{
+    HttpSettings, JwtAlgorithm, JwtSettings, OutboundSettings, PluginPolicy, PluginRule,
+    RunSettings, Settings,
+};
+
+/// What is wrong with the settings. No text repeats a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsFault {
+    /// The file is not there or not readable.
+    #[error("{} cannot be read: {source}", file.display())]
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what this host understands.
+    #[error("{}: {message}", file.display())]
+    Malformed {
+        /// Which.
+        file: PathBuf,
+        /// Line, column and rule.
+        message: String,
+    },
+    /// A value that has the right type and is wrong all the same.
+    #[error("{place}: {rule}")]
+    Value {
+        /// The key.
+        place: String,
+        /// What it has to be.
+        rule: String,
+    },
+}
+
+fn value(place: impl Into<String>, rule: impl Into<String>) -> SettingsFault {
+    SettingsFault::Value { place: place.into(), rule: rule.into() }
+}
+
+/// Declares a section whose keys, when present, replace fields of a settings struct.
+macro_rules! overlay {
+    ($(#[$doc:meta])* $name:ident over $target:ty { $($key:ident: $type:ty => $($field:ident).+),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Deserialize, Default)]
+        #[serde(default, deny_unknown_fields)]
+        struct $name { $($key: Option<$type>),* }
+
+        impl $name {
+            fn lay_over(self, target: &mut $target) {
+                $(if let Some(it) = self.$key { target.$($field).+ = it; })*
+            }
+        }
+    };
+}
+
+overlay! {
+    /// `[limits]`: bounds of plugins.
+    LimitsFile over SandboxSettings {
+        component_bytes: usize => load.component_bytes,
+        compile_timeout_ms: u64 => load.compile_timeout_ms,
+        cpu_ms: u64 => call.cpu_ms,
+        deadline_ms: u64 => call.deadline_ms,
+        queue_ms: u64 => call.queue_ms,
+        memory_bytes: usize => call.memory_bytes,
+        table_elements: usize => call.table_elements,
+        stack_bytes: usize => call.stack_bytes,
+        answer_bytes: usize => call.answer_bytes,
+        nodes: usize => call.nodes,
+        host_calls: u64 => call.host_calls,
+        log_lines: u64 => call.log_lines,
+        log_line_bytes: usize => call.log_line_bytes,
+        kv_key_bytes: usize => call.kv_key_bytes,
+        kv_value_bytes: usize => call.kv_value_bytes,
+        http_requests: u64 => call.http_requests,
+        http_body_bytes: usize => call.http_body_bytes,
+        concurrent_calls: u32 => pool.concurrent_calls,
+        kept_memory_bytes: usize => pool.kept_memory_bytes,
+    }
+}
+
+overlay! {
+    /// `[graph]`: bounds of graphs.
+    GraphFile over GraphLimits {
+        nodes: usize => nodes,
+        depth: usize => depth,
+        name_bytes: usize => name_bytes,
+        description_bytes: usize => description_bytes,
+        text_bytes: usize => text_bytes,
+    }
+}
+
+overlay! {
+    /// `[http]`: the door.
+    HttpFile over HttpSettings {
+        form_bytes: usize => form_bytes,
+        field_bytes: usize => field_bytes,
+        body_timeout_ms: u64 => body_timeout_ms,
+        plugin_headers: Vec<String> => plugin_headers,
+        keep_alive_ms: u64 => keep_alive_ms,
+        drain_timeout_ms: u64 => drain_timeout_ms,
+    }
+}
+
+overlay! {
+    /// `[outbound]`: requests of plugins.
+    OutboundFile over OutboundSettings {
+        allow_http: bool => allow_http,
+        allow_private: bool => allow_private,
+        timeout_ms: u64 => timeout_ms,
+        body_bytes: usize => body_bytes,
+    }
+}
+
+overlay! {
+    /// `[runs]`.
+    RunsFile over RunSettings {
+        concurrent: usize => concurrent,
+        list: u32 => list,
+    }
+}
+
+overlay! {
+    /// Bounds of one provider's calls.
+    CallLimitsFile over ProviderSettings {
+        connect_timeout_ms: u64 => limits.connect_timeout_ms,
+        idle_timeout_ms: u64 => limits.idle_timeout_ms,
+        total_timeout_ms: u64 => limits.total_timeout_ms,
+        body_bytes: usize => limits.body_bytes,
+        retries: u32 => limits.retries,
+        default_output_tokens: u32 => limits.default_output_tokens,
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    listen: Option<SocketAddr>,
+    data_dir: Option<PathBuf>,
+    database_url: Option<SecretString>,
+    auth: AuthFile,
+    models: Option<ModelsFile>,
+    plugins: PluginsFile,
+    limits: LimitsFile,
+    graph: GraphFile,
+    http: HttpFile,
+    outbound: OutboundFile,
+    runs: RunsFile,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct AuthFile {
+    jwt: Option<JwtFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JwtFile {
+    algorithm: String,
+    key_file: Option<PathBuf>,
+    key_env: Option<String>,
+    #[serde(default)]
+    audience: Vec<String>,
+    issuer: Option<String>,
+    user_claim: Option<String>,
+    tenant_claim: Option<String>,
+    scopes_claim: Option<String>,
+    admin_scope: Option<String>,
+    leeway_seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelsFile {
+    default_provider: Option<String>,
+    #[serde(default)]
+    routes: Vec<RouteFile>,
+    #[serde(default)]
+    providers: BTreeMap<String, ProviderFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteFile {
+    pattern: String,
+    provider: String,
+    model: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProviderFile {
+    wire: String,
+    base_url: Option<String>,
+    key_file: Option<PathBuf>,
+    key_env: Option<String>,
+    vendor: Option<String>,
+    #[serde(default)]
+    limits: CallLimitsFile,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct PluginsFile {
+    allow: Option<Vec<String>>,
+    of: BTreeMap<String, PluginFile>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct PluginFile {
+    allow: Option<Vec<String>>,
+    config: BTreeMap<String, String>,
+}
+
+/// What flags and environment variables say; it outweighs the file.
+#[derive(Default)]
+pub struct Overrides {
+    /// `--listen`
+    pub listen: Option<SocketAddr>,
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+    /// `--database-url`
+    pub database_url: Option<SecretString>,
+}
+
+/// Reads a settings file and lays flags over it. Without a file, the defaults count.
+///
+/// # Errors
+/// The file is unreadable, malformed, or says something that cannot be.
+pub fn read(
+    path: Option<&Path>,
+    overrides: Overrides,
+    environment: &Environment,
+) -> Result<Settings, SettingsFault> {
+    let file = match path {
+        None => File::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| SettingsFault::Unreadable { file: path.to_owned(), source })?;
+            toml::from_str(&text).map_err(|fault| malformed(path, &text, &fault))?
+        }
+    };
+    settings(file, overrides, environment)
+}
+
+/// Names line, column and rule. The line itself may hold a secret, so it is not repeated.
+fn malformed(path: &Path, text: &str, fault: &toml::de::Error) -> SettingsFault {
+    let before = fault.span().and_then(|it| text.get(..it.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
+    let message = format!("line {line}, column {column}: {}", fault.message());
+    SettingsFault::Malformed { file: path.to_owned(), message }
+}
+
+fn settings(
+    file: File,
+    over: Overrides,
+    environment: &Environment,
+) -> Result<Settings, SettingsFault> {
+    let data_dir = over.data_dir.or(file.data_dir).unwrap_or_else(|| "stepmill-data".into());
+    let default_url = || format!("sqlite://{}", data_dir.join("stepmill.sqlite").display()).into();
+    let mut settings = Settings {
+        listen: over.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7777))),
+        database_url: over.database_url.or(file.database_url).unwrap_or_else(default_url),
+        auth: file.auth.jwt.map(|it| jwt(it, environment)).transpose()?,
+        models: match file.models {
+            Some(models) => self::models(models, environment)?,
+            None => models_of_environment(environment),
+        },
+        sandbox: SandboxSettings {
+            cache_dir: Some(data_dir.join("compiled")),
+            ..Default::default()
+        },
+        data_dir,
+        graph: GraphLimits::default(),
+        plugins: plugins(file.plugins)?,
+        http: HttpSettings::default(),
+        outbound: OutboundSettings::default(),
+        runs: RunSettings::default(),
+        declared: Vec::new(),
+    };
+    file.limits.lay_over(&mut settings.sandbox);
+    file.graph.lay_over(&mut settings.graph);
+    file.http.lay_over(&mut settings.http);
+    file.outbound.lay_over(&mut settings.outbound);
+    file.runs.lay_over(&mut settings.runs);
+    settings.http.plugin_headers.iter_mut().for_each(|it| it.make_ascii_lowercase());
+    for secret in ["authorization", "cookie", "proxy-authorization"] {
+        if settings.http.plugin_headers.iter().any(|it| it == secret) {
+            return Err(value("http.plugin_headers", format!("`{secret}` is not for plugins")));
+        }
+    }
+    Ok(settings)
+}
+
+fn secret(
+    place: &str,
+    key_file: Option<PathBuf>,
+    key_env: Option<String>,
+    environment: &Environment,
+) -> Result<Option<SecretString>, SettingsFault> {
+    match (key_file, key_env) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(value(place, "give `key_file` or `key_env`, not both")),
+        (Some(path), None) => {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| SettingsFault::Unreadable { file: path.clone(), source })?;
+            Ok(Some(text.trim().into()))
+        }
+        (None, Some(name)) => match environment.get(&name) {
+            Some(key) => Ok(Some(key.clone())),
+            None => {
+                Err(value(format!("{place}.key_env"), format!("the variable `{name}` is not set")))
+            }
+        },
+    }
+}
+
+fn jwt(file: JwtFile, environment: &Environment) -> Result<JwtSettings, SettingsFault> {
+    let algorithm = match file.algorithm.as_str() {
+        "HS256" => JwtAlgorithm::Hs256,
+        "RS256" => JwtAlgorithm::Rs256,
+        "ES256" => JwtAlgorithm::Es256,
+        "EdDSA" => JwtAlgorithm::EdDsa,
+        _ => return Err(value("auth.jwt.algorithm", "one of HS256, RS256, ES256, EdDSA")),
+    };
+    let key_env = match (&file.key_file, file.key_env) {
+        (None, None) => Some("JWT_VERIFICATION_KEY".into()),
+        (_, key_env) => key_env,
+    };
+    let key = secret("auth.jwt", file.key_file, key_env, environment)?
+        .ok_or_else(|| value("auth.jwt", "`key_file` or `key_env` is required"))?;
+    // RFC 7518, 3.2: a key of at least the size of the hash's output.
+    if algorithm == JwtAlgorithm::Hs256 && key.expose_secret().len() < 32 {
+        return Err(value("auth.jwt", "an HS256 key has at least 32 bytes"));
+    }
+    Ok(JwtSettings {
+        algorithm,
+        key,
+        audience: file.audience,
+        issuer: file.issuer,
+        user_claim: file.user_claim.unwrap_or_else(|| "sub".into()),
+        tenant_claim: file.tenant_claim.unwrap_or_else(|| "tenant".into()),
+        scopes_claim: file.scopes_claim.unwrap_or_else(|| "scopes".into()),
+        admin_scope: file.admin_scope.unwrap_or_else(|| "agent_os:admin".into()),
+        leeway_seconds: file.leeway_seconds.unwrap_or(5),
+    })
+}
+
+fn models(file: ModelsFile, environment: &Environment) -> Result<ModelSettings, SettingsFault> {
+    let mut providers = BTreeMap::new();
+    for (name, file) in file.providers {
+        let place = format!("models.providers.{name}");
+        let wire = match file.wire.as_str() {
+            "openai-responses" => Wire::OpenAiResponses,
+            "openai-chat" => Wire::OpenAiChat,
+            "anthropic" => Wire::Anthropic,
+            "gemini" => Wire::Gemini,
+            "ollama" => Wire::Ollama,
+            "demo" => Wire::Demo,
+            _ => {
+                let rule = "one of openai-responses, openai-chat, anthropic, gemini, ollama, demo";
+                return Err(value(format!("{place}.wire"), rule));
+            }
+        };
+        let mut provider = ProviderSettings::new(wire);
+        provider.base_url = file.base_url;
+        provider.key = secret(&place, file.key_file, file.key_env, environment)?;
+        provider.vendor = file.vendor;
+        file.limits.lay_over(&mut provider);
+        providers.insert(name, provider);
+    }
+    let route =
+        |it: RouteFile| Route { pattern: it.pattern, provider: it.provider, model: it.model };
+    let routes = file.routes.into_iter().map(route).collect();
+    Ok(ModelSettings { providers, routes, default_provider: file.default_provider })
+}
+
+fn plugins(file: PluginsFile) -> Result<PluginPolicy, SettingsFault> {
+    // A plugin's own configuration and data harm nobody. Time, chance and the network are given.
+    let allow = file.allow.unwrap_or_else(|| vec!["config".into(), "kv".into()]);
+    let mut of = BTreeMap::new();
+    for (id, rule) in file.of {
+        let place = format!("plugins.of.{id}");
+        let id = WorkflowId::new(id).map_err(|fault| value(&place, fault.to_string()))?;
+        let allow =
+            rule.allow.map(|it| capabilities(&format!("{place}.allow"), &it)).transpose()?;
+        of.insert(id, PluginRule { allow, config: Arc::new(rule.config) });
+    }
+    Ok(PluginPolicy { allow: capabilities("plugins.allow", &allow)?, of })
+}
+
+fn capabilities(place: &str, words: &[String]) -> Result<Vec<Capability>, SettingsFault> {
+    let capability = |word: &String| match word.as_str() {
+        "clock" => Ok(Capability::Clock),
+        "randomness" => Ok(Capability::Randomness),
+        "config" => Ok(Capability::Config),
+        "kv" => Ok(Capability::KeyValue),
+        other => match other.strip_prefix("http:") {
+            Some(host) => HostPattern::new(host)
+                .map(Capability::Http)
+                .map_err(|fault| value(place, fault.to_string())),
+            None => Err(value(place, "each is one of clock, randomness, config, kv, http:HOST")),
+        },
+    };
+    words.iter().map(capability).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str, vars: &[(&str, &str)]) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        std::fs::write(&path, text).unwrap();
+        let vars = vars.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        read(Some(&path), Overrides::default(), &Environment::of(vars))
+            .map_err(|it| it.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    }
+
+    fn fault(text: &str) -> String {
+        read_text(text, &[]).err().expect("the settings are bad")
+    }
+
+    #[test]
+    fn without_a_file_the_host_is_local_and_keeps_its_database_in_its_folder() {
+        let settings = read(None, Overrides::default(), &Environment::default()).unwrap();
+        assert!(settings.listen.ip().is_loopback());
+        assert_eq!(settings.database_url.expose_secret(), "sqlite://stepmill-data/stepmill.sqlite");
+        assert!(settings.auth.is_none());
+    }
+
+    #[test]
+    fn the_example_in_the_guide_is_understood() {
+        let example = include_str!("../../stepmill.example.toml");
+        let key = "k".repeat(32);
+        let settings =
+            read_text(example, &[("JWT_VERIFICATION_KEY", &key), ("OPENAI_API_KEY", "k")]);
+        assert!(settings.is_ok(), "{:?}", settings.err());
+    }
+
+    #[test]
+    fn flags_outweigh_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\n[limits]\ncpu_ms = 7").unwrap();
+        let over =
+            Overrides { listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))), ..Default::default() };
+        let settings = read(Some(&path), over, &Environment::default()).unwrap();
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.sandbox.call.cpu_ms, 7);
+    }
+
+    #[test]
+    fn a_fault_names_its_place_and_no_secret() {
+        assert_eq!(
+            fault("listen = \"127.0.0.1:1\"\ndatabase_url = 5 # hunter2"),
+            "s.toml: line 2, column 16: invalid type: integer `5`, expected a string"
+        );
+        assert!(fault("[limits]\ncpu = 1").contains("unknown field `cpu`"));
+        assert_eq!(
+            fault("[auth.jwt]\nalgorithm = \"none\""),
+            "auth.jwt.algorithm: one of HS256, RS256, ES256, EdDSA"
+        );
+        assert_eq!(
+            fault("[auth.jwt]\nalgorithm = \"HS256\""),
+            "auth.jwt.key_env: the variable `JWT_VERIFICATION_KEY` is not set"
+        );
+        let short =
+            read_text("[auth.jwt]\nalgorithm = \"HS256\"", &[("JWT_VERIFICATION_KEY", "hunter2")]);
+        assert_eq!(short.err().unwrap(), "auth.jwt: an HS256 key has at least 32 bytes");
+        assert!(fault("[plugins]\nallow = [\"all\"]").starts_with("plugins.allow: each is one of"));
+        assert!(
+            fault("[http]\nplugin_headers = [\"Cookie\"]").contains("`cookie` is not for plugins")
+        );
+    }
+}

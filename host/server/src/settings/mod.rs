@@ -1,0 +1,184 @@
+//! What an operator can set: a file, the environment and flags, in rising order of weight.
+//!
+//! This is the only place that reads the environment.
+
+mod environment;
+mod file;
+mod models;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use stepmill_core::capability::Capability;
+use stepmill_core::graph::GraphLimits;
+use stepmill_core::ids::WorkflowId;
+use stepmill_models::ModelSettings;
+use stepmill_sandbox::SandboxSettings;
+
+use crate::app::Declared;
+
+pub use environment::Environment;
+pub use file::{Overrides, SettingsFault, read};
+pub use models::{demo_models, models_of_environment};
+
+/// Everything the host needs to know before it opens.
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the host keeps its files: the SQLite database, compiled plugins, declared workflows.
+    pub data_dir: PathBuf,
+    /// `sqlite:…` or `postgres://…`.
+    pub database_url: SecretString,
+    /// Who may come in; `None` serves everybody, on loopback only.
+    pub auth: Option<JwtSettings>,
+    /// Which providers there are, and what they answer for.
+    pub models: ModelSettings,
+    /// Bounds of plugins.
+    pub sandbox: SandboxSettings,
+    /// Bounds of graphs.
+    pub graph: GraphLimits,
+    /// What plugins may do, and their configuration.
+    pub plugins: PluginPolicy,
+    /// Bounds and times of the HTTP door.
+    pub http: HttpSettings,
+    /// Bounds of requests that plugins make.
+    pub outbound: OutboundSettings,
+    /// Bounds of runs.
+    pub runs: RunSettings,
+    /// Workflows that come with the binary; a file of the same id takes their place.
+    pub declared: Vec<Arc<Declared>>,
+}
+
+/// How tokens are verified. One key; every check is on.
+pub struct JwtSettings {
+    /// `HS256`, `RS256`, `ES256` or `EdDSA`.
+    pub algorithm: JwtAlgorithm,
+    /// The shared secret, or the public key as PEM.
+    pub key: SecretString,
+    /// Accepted audiences; a token must name one of them. Empty: not checked.
+    pub audience: Vec<String>,
+    /// The accepted issuer. `None`: not checked.
+    pub issuer: Option<String>,
+    /// The claim that names the user.
+    pub user_claim: String,
+    /// The claim that names the tenant. A token without it belongs to the tenant `default`.
+    pub tenant_claim: String,
+    /// The claim with the scopes: a list, or one scope as text.
+    pub scopes_claim: String,
+    /// The scope that may do everything inside its tenant.
+    pub admin_scope: String,
+    /// How far the clocks of issuer and host may differ.
+    pub leeway_seconds: u64,
+}
+
+/// A signature algorithm the host accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// RSA PKCS#1 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+/// What plugins may do: a rule for all, and rules for single ones.
+#[derive(Debug, Clone, Default)]
+pub struct PluginPolicy {
+    /// What every plugin may do if it asks.
+    pub allow: Vec<Capability>,
+    /// By plugin.
+    pub of: BTreeMap<WorkflowId, PluginRule>,
+}
+
+/// The rule for one plugin.
+#[derive(Debug, Clone, Default)]
+pub struct PluginRule {
+    /// What it may do if it asks; replaces the rule for all.
+    pub allow: Option<Vec<Capability>>,
+    /// What its `config.get` answers.
+    pub config: Arc<BTreeMap<String, String>>,
+}
+
+impl PluginPolicy {
+    /// What a plugin may do if it asks.
+    pub fn allowed(&self, plugin: &WorkflowId) -> &[Capability] {
+        self.of.get(plugin).and_then(|it| it.allow.as_deref()).unwrap_or(&self.allow)
+    }
+
+    /// What a plugin's `config.get` answers.
+    pub fn config(&self, plugin: &WorkflowId) -> Arc<BTreeMap<String, String>> {
+        self.of.get(plugin).map(|it| it.config.clone()).unwrap_or_default()
+    }
+}
+
+/// Bounds and times of the HTTP door.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// The largest body of a run's form. Agno allows 1 MiB a field; this allows a few such fields.
+    pub form_bytes: usize,
+    /// The largest single field of a form, as Agno's.
+    pub field_bytes: usize,
+    /// How long a client may take to send its form or its component.
+    pub body_timeout_ms: u64,
+    /// Request headers that plugins may see, in lower case.
+    pub plugin_headers: Vec<String>,
+    /// How long a stream stays silent before a comment is sent to keep it open.
+    pub keep_alive_ms: u64,
+    /// How long running work may take to finish after the host was told to stop.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            form_bytes: 8 * 1024 * 1024,
+            field_bytes: 1024 * 1024,
+            body_timeout_ms: 60_000,
+            plugin_headers: ["accept-language", "user-agent", "x-request-id"]
+                .map(String::from)
+                .into(),
+            keep_alive_ms: 15_000,
+            drain_timeout_ms: 20_000,
+        }
+    }
+}
+
+/// Bounds of requests that plugins make.
+#[derive(Debug, Clone)]
+pub struct OutboundSettings {
+    /// Whether `http://` is allowed beside `https://`.
+    pub allow_http: bool,
+    /// Whether loopback, private and link-local addresses are allowed.
+    pub allow_private: bool,
+    /// From the request to the end of the answer.
+    pub timeout_ms: u64,
+    /// The largest answer.
+    pub body_bytes: usize,
+}
+
+impl Default for OutboundSettings {
+    fn default() -> Self {
+        Self { allow_http: false, allow_private: false, timeout_ms: 5_000, body_bytes: 1024 * 1024 }
+    }
+}
+
+/// Bounds of runs.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// Runs under way at once, over all tenants. More are refused with 503.
+    pub concurrent: usize,
+    /// Runs in one answer of the list; the newest are given.
+    pub list: u32,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self { concurrent: 1_000, list: 1_000 }
+    }
+}

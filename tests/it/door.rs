@@ -1,0 +1,144 @@
+//! The door's manners: forms, statuses, sessions, both databases.
+
+use serde_json::{Value, json};
+
+use crate::house::{House, Reply, postgres_database};
+
+fn missing(part: &str, field: &str) -> Value {
+    json!({ "detail": [{ "type": "missing", "loc": [part, field], "msg": "Field required", "input": null }] })
+}
+
+async fn post(house: &House, kind: &str, body: impl Into<reqwest::Body>) -> Reply {
+    let request = house.ask(reqwest::Method::POST, "/workflows/echo/runs");
+    Reply::of(request.header("content-type", kind).body(body)).await
+}
+
+#[tokio::test]
+async fn forms_are_read_as_clients_send_them() {
+    let house = House::demo().open().await;
+    let form = "application/x-www-form-urlencoded";
+
+    for body in ["stream=false", "message=&stream=false"] {
+        let reply = post(&house, form, body).await;
+        assert_eq!((reply.status, reply.json()), (422, missing("body", "message")));
+    }
+    let reply = post(&house, "application/json", r#"{"message":"hi","stream":false}"#).await;
+    assert_eq!((reply.status, reply.json()), (422, missing("body", "message")));
+    let reply = post(&house, form, "message=hi&stream=perhaps&version=abc").await;
+    let fields: Vec<_> =
+        reply.json()["detail"].as_array().unwrap().iter().map(|it| it["loc"][1].clone()).collect();
+    assert_eq!((reply.status, fields), (422, vec![json!("stream"), json!("version")]));
+    let reply = post(&house, "multipart/form-data; boundary=x", "nonsense").await;
+    assert_eq!(reply.refusal(), (400, "Invalid multipart data.".into()));
+    let reply = post(&house, form, "message=a&message=b&stream=FALSE&whatever=x").await;
+    assert_eq!(reply.good()["content"], "b");
+    let reply = post(&house, form, "message=a&stream=no&background=true").await;
+    assert_eq!(reply.json()["error_id"], "unsupported");
+    let reply = post(&house, form, "message=a&stream=no&session_id=a%0Ab").await;
+    assert_eq!(reply.refusal(), (400, "session_id must not contain '\\n'".into()));
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_and_hurts_nobody() {
+    let house = House::demo().open().await;
+    let form = "application/x-www-form-urlencoded";
+    let reply =
+        post(&house, form, format!("stream=false&message={}", "x".repeat(1024 * 1024 + 1))).await;
+    assert_eq!(reply.refusal(), (400, "Field exceeded maximum size of 1024KB.".into()));
+    let part = reqwest::multipart::Form::new().text("message", "x".repeat(1024 * 1024 + 1));
+    let request = house.ask(reqwest::Method::POST, "/workflows/echo/runs").multipart(part);
+    assert_eq!(
+        Reply::of(request).await.refusal(),
+        (400, "Part exceeded maximum size of 1024KB.".into())
+    );
+    let reply = post(&house, form, "x".repeat(9 * 1024 * 1024)).await;
+    assert_eq!(reply.status, 413);
+    let reply =
+        post(&house, form, (0..400).map(|it| format!("f{it}=1&")).collect::<String>()).await;
+    assert_eq!(reply.status, 400);
+    let large = "y".repeat(1024 * 1024);
+    assert_eq!(
+        post(&house, form, format!("stream=false&message={large}")).await.good()["content"],
+        large.as_str()
+    );
+}
+
+#[tokio::test]
+async fn paths_and_methods_answer_as_agnos() {
+    let house = House::demo().open().await;
+    assert_eq!(house.get("/health").await.good()["status"], "ok");
+    assert_eq!(house.get("/workflows/").await.good(), house.get("/workflows").await.good());
+    assert_eq!(house.get("/nope").await.refusal(), (404, "Not Found".into()));
+    let put = Reply::of(house.ask(reqwest::Method::PUT, "/workflows")).await;
+    assert_eq!(put.refusal(), (405, "Method Not Allowed".into()));
+    assert!(put.headers.contains_key("allow"));
+    let reply = house.get("/workflows/echo/runs").await;
+    assert_eq!((reply.status, reply.json()), (422, missing("query", "session_id")));
+}
+
+/// Sessions and reads, on whichever database.
+async fn sessions(house: &House) {
+    let ada = [("message", "one"), ("session_id", "s"), ("user_id", "ada")];
+    let first = house.run("echo", &ada).await.good();
+    house
+        .run("echo", &[("message", "zwei 🌍"), ("session_id", "s"), ("user_id", "ada")])
+        .await
+        .good();
+
+    // Somebody else's session looks absent; so does one without a user's name.
+    for user in ["bob", ""] {
+        let fields = [("message", "x"), ("session_id", "s"), ("user_id", user)];
+        assert_eq!(house.run("echo", &fields).await.refusal(), (404, "Session not found".into()));
+    }
+    let list = house.get("/workflows/echo/runs?session_id=s").await.good();
+    let contents: Vec<_> =
+        list.as_array().unwrap().iter().map(|it| it["content"].as_str().unwrap()).collect();
+    assert_eq!(contents, ["one", "zwei 🌍"]);
+
+    let id = first["run_id"].as_str().unwrap();
+    for path in [
+        format!("/workflows/echo/runs/{id}?session_id=other"),
+        format!("/workflows/prototype/runs/{id}?session_id=s"),
+        "/workflows/echo/runs/nope?session_id=s".to_owned(),
+        "/workflows/echo/runs/00000000-0000-0000-0000-000000000000?session_id=s".to_owned(),
+    ] {
+        assert_eq!(house.get(&path).await.refusal(), (404, "Run not found".into()), "{path}");
+    }
+    let unknown = house.get("/workflows/echo/runs?session_id=unknown").await;
+    assert_eq!(unknown.refusal(), (404, "Session not found".into()));
+
+    let streamed =
+        house.stream("echo", &[("message", "drei"), ("session_id", "s"), ("user_id", "ada")]).await;
+    let last = streamed.rest().await.pop().unwrap();
+    let path =
+        format!("/workflows/echo/runs/{}?session_id=s", last.data["run_id"].as_str().unwrap());
+    let events = house.get(&path).await.good()["events"].clone();
+    assert_eq!(*events.as_array().unwrap().last().unwrap(), last.data);
+}
+
+#[tokio::test]
+async fn sessions_on_sqlite() {
+    sessions(&House::demo().open().await).await;
+}
+
+#[tokio::test]
+async fn sessions_on_postgres() {
+    let url = postgres_database("sessions").await;
+    let house = House::serve().demo_models().database(url).open().await;
+    assert!(house.said.contains("postgres"), "{}", house.said);
+    house.push_example("echo").await;
+    let prototype = "name = \"P\"\n[[steps]]\nname = \"a\"\nagent = { name = \"A\", model = \"m\", instructions = \"\" }";
+    std::fs::create_dir_all(house.data().join("workflows")).unwrap();
+    std::fs::write(house.data().join("workflows/prototype.toml"), prototype).unwrap();
+    let mut house = house;
+    assert_eq!(house.stop().await, Some(0));
+    house.start().await;
+    sessions(&house).await;
+}
+
+#[tokio::test]
+async fn a_text_that_one_database_cannot_keep_is_refused_on_both() {
+    let house = House::demo().open().await;
+    let reply = house.run("echo", &[("message", "a\0b")]).await;
+    assert_eq!((reply.status, reply.json()["error_id"].clone()), (400, json!("unstorable")));
+}

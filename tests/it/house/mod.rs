@@ -1,0 +1,13 @@
+//! The furniture: a host in a process of its own, and a client at its door.
+
+mod needs;
+mod process;
+mod reply;
+mod token;
+
+pub(crate) use needs::{
+    component, example, hostile, hostile_core, model_script, postgres_database, repository,
+};
+pub(crate) use process::{House, command};
+pub(crate) use reply::{Event, Events, Reply};
+pub(crate) use token::{KEY, Token};

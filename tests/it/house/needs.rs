@@ -1,0 +1,81 @@
+//! What tests need from outside, made by `tests/run`. What is missing fails its test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use sqlx::{Connection, Executor, PgConnection};
+
+/// The root of the repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The folder cargo builds into.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// A component that `tests/run` built.
+fn built(path: PathBuf) -> Vec<u8> {
+    std::fs::read(&path)
+        .unwrap_or_else(|_| panic!("{} is not there: `tests/run` builds it", path.display()))
+}
+
+/// An example in Rust, as the host itself carries it.
+pub(crate) fn example(id: &str) -> Vec<u8> {
+    let file = format!("{}.wasm", id.replace('-', "_"));
+    built(target().join("plugins-build/wasm32-wasip2/plugin").join(file))
+}
+
+/// An example in another language.
+pub(crate) fn component(id: &str) -> Vec<u8> {
+    built(target().join("plugins").join(format!("{id}.wasm")))
+}
+
+/// The guest that does what the session id (`build`) or the message (function) tells it.
+pub(crate) fn hostile() -> Vec<u8> {
+    static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let guests = repository().join("host/sandbox/tests/guests");
+        let target = target().join("hostile-guests");
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2"])
+            .current_dir(guests)
+            .env("CARGO_TARGET_DIR", &target)
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .status();
+        assert!(status.unwrap().success(), "the hostile guests must build");
+        built(target.join("wasm32-wasip2/release/stepmill_hostile_guests.wasm"))
+    });
+    HOSTILE.clone()
+}
+
+/// A plugin around the fields of a core module, which must define `$build`.
+pub(crate) fn hostile_core(fields: &str) -> Vec<u8> {
+    let path = repository().join("host/sandbox/tests/guests/wat/factory.wat");
+    let text = std::fs::read_to_string(path).unwrap().replace("CORE", fields);
+    wat::parse_str(text).unwrap()
+}
+
+/// An empty database of its own on the PostgreSQL server that `tests/run` starts.
+pub(crate) async fn postgres_database(name: &str) -> String {
+    let server = std::env::var("STEPMILL_TEST_POSTGRES_URL")
+        .expect("STEPMILL_TEST_POSTGRES_URL is not set: `tests/run` starts a server and sets it");
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    let name = format!("house_{name}_{}", std::process::id());
+    let statements = format!("drop database if exists {name} with (force)");
+    connection.execute(sqlx::AssertSqlSafe(statements)).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+    let (start, query) =
+        server.split_once('?').map_or((server.as_str(), None), |(a, b)| (a, Some(b)));
+    let slash = start.rfind('/').unwrap();
+    let query = query.map(|it| format!("?{it}")).unwrap_or_default();
+    format!("{}/{name}{query}", &start[..slash])
+}
+
+/// The script that serves a real small model.
+pub(crate) fn model_script() -> PathBuf {
+    repository().join("tests/real-model/serve")
+}

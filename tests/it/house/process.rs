@@ -1,0 +1,291 @@
+//! A host in a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::reply::{Events, Reply};
+use super::token::{KEY, Token};
+
+/// Nothing here takes as long; what does has gone wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The built binary.
+pub(crate) fn stepmill() -> PathBuf {
+    if let Some(path) = std::env::var_os("STEPMILL_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(Path::parent).unwrap().join("stepmill");
+    assert!(binary.exists(), "{} is not there: `tests/run` builds it first", binary.display());
+    binary
+}
+
+/// How to open a house.
+pub(crate) struct Builder {
+    command: &'static str,
+    settings: String,
+    vars: Vec<(String, String)>,
+    database: Option<String>,
+    token: Option<String>,
+}
+
+impl Builder {
+    /// Adds to the settings file.
+    pub(crate) fn settings(mut self, toml: &str) -> Self {
+        self.settings.push_str(toml);
+        self.settings.push('\n');
+        self
+    }
+
+    /// Sets a variable of the host's environment.
+    pub(crate) fn var(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.vars.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Uses this database instead of a file in the data folder.
+    pub(crate) fn database(mut self, url: impl Into<String>) -> Self {
+        self.database = Some(url.into());
+        self
+    }
+
+    /// Lets in only who has a token; the house's own calls carry an admin's of the tenant `acme`.
+    pub(crate) fn guarded(mut self) -> Self {
+        self.token = Some(Token::admin("acme").sign());
+        self.settings("[auth.jwt]\nalgorithm = \"HS256\"\nkey_env = \"JWT_VERIFICATION_KEY\"")
+            .var("JWT_VERIFICATION_KEY", KEY)
+    }
+
+    /// Sends every model to one address, in OpenAI's Responses protocol, without retries.
+    pub(crate) fn models_at(self, base_url: &str) -> Self {
+        self.settings(&format!(
+            "[models]\ndefault_provider = \"there\"\n[models.providers.there]\n\
+             wire = \"openai-responses\"\nbase_url = \"{base_url}/v1\"\nkey_env = \"TEST_KEY\"\n\
+             limits = {{ retries = 0 }}"
+        ))
+        .var("TEST_KEY", "sk-test")
+    }
+
+    /// Every model is the demo model.
+    pub(crate) fn demo_models(self) -> Self {
+        self.settings(
+            "[models]\ndefault_provider = \"demo\"\n[models.providers.demo]\nwire = \"demo\"",
+        )
+    }
+
+    pub(crate) async fn open(self) -> House {
+        let folder = TempDir::new().unwrap();
+        let mut house = House {
+            builder: self,
+            folder,
+            child: None,
+            address: String::new(),
+            client: Client::builder().no_proxy().build().unwrap(),
+            said: String::new(),
+        };
+        house.start().await;
+        house
+    }
+}
+
+/// A running host, its data folder, and a client.
+pub(crate) struct House {
+    builder: Builder,
+    folder: TempDir,
+    child: Option<Child>,
+    address: String,
+    client: Client,
+    /// What it printed before it was ready.
+    pub(crate) said: String,
+}
+
+impl House {
+    /// `stepmill serve`.
+    pub(crate) fn serve() -> Builder {
+        Builder {
+            command: "serve",
+            settings: String::new(),
+            vars: vec![],
+            database: None,
+            token: None,
+        }
+    }
+
+    /// `stepmill demo`.
+    pub(crate) fn demo() -> Builder {
+        Builder { command: "demo", ..Self::serve() }
+    }
+
+    /// Starts the host again in the same folder, on another port.
+    pub(crate) async fn start(&mut self) {
+        let mut command = Command::new(stepmill());
+        command
+            .arg(self.builder.command)
+            .args(["--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(self.folder.path().join("data"))
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME"))
+            .env("STEPMILL_LOG", "info")
+            .envs(self.builder.vars.iter().cloned())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(self.log_file()))
+            .kill_on_drop(true);
+        if self.builder.command == "serve" {
+            let settings = self.folder.path().join("settings.toml");
+            std::fs::write(&settings, &self.builder.settings).unwrap();
+            command.arg("--config").arg(settings);
+        }
+        if let Some(url) = &self.builder.database {
+            command.args(["--database-url", url]);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let last = if self.builder.command == "demo" { "Ready." } else { "  models" };
+        self.said.clear();
+        loop {
+            let line = timeout(PATIENCE, lines.next_line())
+                .await
+                .expect("the host starts in time")
+                .unwrap();
+            let Some(line) = line else { panic!("the host did not start:\n{}", self.log()) };
+            if let Some((_, address)) = line.split_once(" listens on ") {
+                self.address = address.to_owned();
+            }
+            self.said.push_str(&line);
+            self.said.push('\n');
+            if line.starts_with(last) {
+                break;
+            }
+        }
+        self.child = Some(child);
+    }
+
+    fn log_file(&self) -> std::fs::File {
+        let path = self.folder.path().join("log");
+        std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap()
+    }
+
+    /// Everything it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Where it listens: `http://127.0.0.1:…`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(&mut self) {
+        self.child.take().unwrap().kill().await.unwrap();
+    }
+
+    /// SIGTERM; the exit code.
+    pub(crate) async fn stop(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        let id = child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        timeout(PATIENCE, child.wait()).await.expect("the host stops in time").unwrap().code()
+    }
+
+    /// The host's resident memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let id = self.child.as_ref().and_then(Child::id).unwrap();
+        let text = std::fs::read_to_string(format!("/proc/{id}/statm")).unwrap();
+        text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+    }
+
+    /// A request with the house's own token.
+    pub(crate) fn ask(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.address));
+        match &self.builder.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.ask(Method::GET, path)).await
+    }
+
+    pub(crate) async fn get_as(&self, token: &Token, path: &str) -> Reply {
+        let request = self.client.get(format!("{}{path}", self.address)).bearer_auth(token.sign());
+        Reply::of(request).await
+    }
+
+    /// Runs a workflow and waits for its end: a urlencoded form with `stream=false`.
+    pub(crate) async fn run(&self, workflow: &str, fields: &[(&str, &str)]) -> Reply {
+        Reply::of(self.run_request(workflow, fields)).await
+    }
+
+    pub(crate) async fn run_as(
+        &self,
+        token: &Token,
+        workflow: &str,
+        fields: &[(&str, &str)],
+    ) -> Reply {
+        let path = format!("{}/workflows/{workflow}/runs", self.address);
+        let request = self.client.post(path).bearer_auth(token.sign()).form(&quiet(fields));
+        Reply::of(request).await
+    }
+
+    /// The request [`House::run`] sends.
+    pub(crate) fn run_request(
+        &self,
+        workflow: &str,
+        fields: &[(&str, &str)],
+    ) -> reqwest::RequestBuilder {
+        self.ask(Method::POST, &format!("/workflows/{workflow}/runs")).form(&quiet(fields))
+    }
+
+    /// Runs a workflow and listens.
+    pub(crate) async fn stream(&self, workflow: &str, fields: &[(&str, &str)]) -> Events {
+        let request = self.ask(Method::POST, &format!("/workflows/{workflow}/runs")).form(fields);
+        Events::of(request.send().await.unwrap())
+    }
+
+    /// Uploads a plugin.
+    pub(crate) async fn push(&self, id: &str, component: Vec<u8>) -> Reply {
+        Reply::of(self.ask(Method::PUT, &format!("/plugins/{id}")).body(component)).await
+    }
+
+    /// Uploads an example of `plugins/`.
+    pub(crate) async fn push_example(&self, id: &str) {
+        let reply = self.push(id, super::example(id)).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+    }
+}
+
+fn quiet<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    fields.iter().copied().chain([("stream", "false")]).collect()
+}
+
+/// What a command of the binary printed and how it ended.
+pub(crate) async fn command(args: &[&str], vars: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = Command::new(stepmill());
+    command.args(args).env_clear().envs(vars.iter().copied()).stdin(Stdio::null());
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut text = String::new();
+    let mut out = child.stdout.take().unwrap();
+    let mut err = child.stderr.take().unwrap();
+    let reading = async {
+        out.read_to_string(&mut text).await.unwrap();
+        err.read_to_string(&mut text).await.unwrap();
+        child.wait().await.unwrap().code()
+    };
+    let code = timeout(PATIENCE, reading).await.expect("the command ends in time");
+    (code, text)
+}

@@ -1,0 +1,18 @@
+//! The whole house from outside: the built binary, real HTTP, real databases, real components in
+//! several languages. `tests/run` builds and starts what these tests need; one that misses
+//! something fails and says what.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod auth;
+mod cli;
+mod door;
+mod hostile;
+mod house;
+mod languages;
+mod page;
+mod plugins;
+mod real_model;
+mod recovery;
+mod streaming;
+mod tidy;

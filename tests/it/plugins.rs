@@ -1,0 +1,117 @@
+//! Plugins come and go while the host runs.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::house::{House, Reply, Token, command, example};
+
+#[tokio::test]
+async fn a_plugin_is_in_effect_with_the_next_request_and_after_a_restart() {
+    let mut house = House::serve().demo_models().open().await;
+    assert_eq!(house.run("mine", &[("message", "x")]).await.status, 404);
+
+    assert_eq!(house.push("mine", example("echo")).await.status, 201);
+    assert_eq!(house.run("mine", &[("message", "x")]).await.good()["workflow_name"], "Echo");
+    assert_eq!(house.push("mine", example("echo")).await.status, 200);
+    assert_eq!(house.push("mine", example("pipeline")).await.status, 200);
+    assert_eq!(house.run("mine", &[("message", "x")]).await.good()["workflow_name"], "Pipeline");
+
+    house.kill().await;
+    house.start().await;
+    assert_eq!(house.run("mine", &[("message", "x")]).await.good()["workflow_name"], "Pipeline");
+    let plugin = house.get("/plugins/mine").await.good();
+    assert!(plugin["digest"].as_str().unwrap().starts_with("sha256:"));
+    assert_eq!(plugin["bytes"], example("pipeline").len());
+    assert_eq!(house.get("/plugins").await.good().as_array().unwrap().len(), 1);
+
+    let gone = Reply::of(house.ask(Method::DELETE, "/plugins/mine")).await;
+    assert_eq!(gone.status, 204);
+    assert_eq!(house.run("mine", &[("message", "x")]).await.status, 404);
+    assert_eq!(Reply::of(house.ask(Method::DELETE, "/plugins/mine")).await.status, 404);
+    house.kill().await;
+    house.start().await;
+    assert_eq!(house.get("/plugins").await.good(), json!([]));
+}
+
+#[tokio::test]
+async fn uploads_go_on_while_runs_do() {
+    let house = House::serve().demo_models().open().await;
+    house.push_example("echo").await;
+    let uploads = async {
+        for it in 0..6 {
+            let component = if it % 2 == 0 { example("pipeline") } else { example("echo") };
+            assert_eq!(house.push("echo", component).await.status, 200);
+        }
+    };
+    let runs = async {
+        for _ in 0..60 {
+            let name = house.run("echo", &[("message", "x")]).await.good()["workflow_name"].clone();
+            assert!(name == "Echo" || name == "Pipeline", "{name}");
+        }
+    };
+    futures::future::join(uploads, runs).await;
+}
+
+#[tokio::test]
+async fn the_operators_ids_are_not_for_tenants() {
+    let house = House::demo().open().await;
+    for id in ["echo", "prototype"] {
+        assert_eq!(house.push(id, example("pipeline")).await.json()["error_id"], "id_taken");
+    }
+    assert_eq!(Reply::of(house.ask(Method::DELETE, "/plugins/echo")).await.status, 409);
+    assert_eq!(house.push("Not an id", example("echo")).await.status, 400);
+}
+
+#[tokio::test]
+async fn plugins_need_scopes_and_stay_in_their_tenant() {
+    let house = House::serve().guarded().demo_models().open().await;
+    house.push_example("echo").await;
+    let ada = Token::of("acme", "ada");
+    let reply = house.get_as(&ada, "/plugins").await;
+    assert_eq!(
+        reply.refusal(),
+        (403, "Insufficient permissions. Required scope(s): plugins:read".into())
+    );
+    let reader = ada.clone().scope("plugins:read");
+    assert_eq!(house.get_as(&reader, "/plugins").await.good().as_array().unwrap().len(), 1);
+
+    // Of another tenant's plugins nothing is there, not even for that tenant's admin.
+    let eve = Token::admin("evil");
+    assert_eq!(house.get_as(&eve, "/plugins").await.good(), json!([]));
+    assert_eq!(
+        house.get_as(&eve, "/plugins/echo").await.refusal(),
+        (404, "Plugin not found".into())
+    );
+    assert_eq!(house.get_as(&eve, "/workflows").await.good(), json!([]));
+    let run = house.run_as(&eve, "echo", &[("message", "x")]).await;
+    assert_eq!(run.refusal(), (404, "Workflow not found".into()));
+    house.run_as(&ada, "echo", &[("message", "x")]).await.good();
+}
+
+#[tokio::test]
+async fn push_says_what_became_of_the_upload() {
+    let house = House::serve().guarded().demo_models().open().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my_echo.wasm");
+    std::fs::write(&file, example("echo")).unwrap();
+    let file = file.to_str().unwrap();
+    let token = Token::of("acme", "author").scope("plugins:write").sign();
+
+    let (code, said) =
+        command(&["push", file, "--url", house.address()], &[("STEPMILL_TOKEN", &token)]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("`my-echo` is new and in effect: sha256:"), "{said}");
+    house.run("my-echo", &[("message", "x")]).await.good();
+
+    let (code, said) = command(&["push", file, "--url", house.address()], &[]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("refused `my-echo` (401): Authorization header missing"), "{said}");
+    let garbage = folder.path().join("garbage.wasm");
+    std::fs::write(&garbage, "garbage").unwrap();
+    let args = ["push", garbage.to_str().unwrap(), "--url", house.address()];
+    let (code, said) = command(&args, &[("STEPMILL_TOKEN", &token)]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("not a WebAssembly component"), "{said}");
+    let (code, said) = command(&["push", "no-such-file.wasm"], &[]).await;
+    assert_eq!(code, Some(2), "{said}");
+}
