@@ -1,6 +1,5 @@
 //! The demo model: no key, no network, the same answer each time, and it says what it is.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -43,38 +42,78 @@ impl ChatModel for DemoModel {
     }
 
     async fn answer(&self, request: &ModelRequest) -> Result<ModelAnswer, ModelFailure> {
-        let began = Instant::now();
-        let mut content = String::new();
-        for piece in text(request).split_inclusive(' ') {
-            pause(self.pause).await;
-            content.push_str(piece);
-        }
-        Ok(answer_of(request, content, began, None))
+        let mut telling = Telling::of(request, self.pause);
+        while telling.next().await.is_some() {}
+        Ok(ModelAnswer { first_token_micros: None, ..telling.done() })
     }
 
     fn stream(&self, request: &ModelRequest) -> BoxStream<'static, Result<Piece, ModelFailure>> {
-        let text: Arc<str> = text(request).into();
-        let words: Vec<String> = text.split_inclusive(' ').map(str::to_owned).collect();
-        let (wait, request) = (self.pause, request.clone());
-        let state = (words.into_iter(), None::<Instant>, None::<u64>, false);
-        futures::stream::unfold(state, move |(mut words, began, mut first, over)| {
-            let (text, request) = (text.clone(), request.clone());
-            async move {
-                if over {
-                    return None;
-                }
-                let began = began.unwrap_or_else(Instant::now);
-                let Some(word) = words.next() else {
-                    let answer = answer_of(&request, text.to_string(), began, first);
-                    return Some((Ok(Piece::Done(answer)), (words, Some(began), first, true)));
-                };
-                pause(wait).await;
-                first.get_or_insert_with(|| micros_since(began));
-                Some((Ok(Piece::Delta(word)), (words, Some(began), first, false)))
+        let telling = Telling::of(request, self.pause);
+        futures::stream::unfold(Some(telling), |telling| async {
+            let mut telling = telling?;
+            match telling.next().await {
+                Some(word) => Some((Ok(Piece::Delta(word)), Some(telling))),
+                None => Some((Ok(Piece::Done(telling.done())), None)),
             }
         })
         .boxed()
     }
+}
+
+/// One answer while it is told.
+struct Telling {
+    text: String,
+    /// How much of the text was told, in bytes.
+    told: usize,
+    input_tokens: u64,
+    pause: Duration,
+    /// When the first word was asked for.
+    began: Option<Instant>,
+    first_token_micros: Option<u64>,
+}
+
+impl Telling {
+    fn of(request: &ModelRequest, pause: Duration) -> Self {
+        let input_tokens = words(&request.instructions) + words(&request.message);
+        let text = text(request);
+        Self { text, told: 0, input_tokens, pause, began: None, first_token_micros: None }
+    }
+
+    /// The next word, with the blank behind it.
+    async fn next(&mut self) -> Option<String> {
+        let began = *self.began.get_or_insert_with(Instant::now);
+        let word = self.text[self.told..].split_inclusive(' ').next()?.to_owned();
+        if !self.pause.is_zero() {
+            tokio::time::sleep(self.pause).await;
+        }
+        self.told += word.len();
+        self.first_token_micros.get_or_insert_with(|| micros_since(began));
+        Some(word)
+    }
+
+    fn done(self) -> ModelAnswer {
+        let usage = Usage {
+            input_tokens: self.input_tokens,
+            output_tokens: words(&self.text),
+            ..Usage::default()
+        };
+        ModelAnswer {
+            content: self.text,
+            usage,
+            response_id: None,
+            first_token_micros: self.first_token_micros,
+            duration_micros: self.began.map(micros_since).unwrap_or_default(),
+        }
+    }
+}
+
+/// A word is a token here.
+fn words(text: &str) -> u64 {
+    text.split_whitespace().count() as u64
+}
+
+fn micros_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What it answers.
@@ -97,32 +136,6 @@ fn shortened(text: &str, most: usize) -> String {
     match line.char_indices().nth(most) {
         None => line,
         Some((at, _)) => format!("{}…", line[..at].trim_end()),
-    }
-}
-
-fn answer_of(
-    request: &ModelRequest,
-    content: String,
-    began: Instant,
-    first_token_micros: Option<u64>,
-) -> ModelAnswer {
-    let words = |text: &str| text.split_whitespace().count() as u64;
-    let usage = Usage {
-        input_tokens: words(&request.instructions) + words(&request.message),
-        output_tokens: words(&content),
-        ..Usage::default()
-    };
-    let duration_micros = micros_since(began);
-    ModelAnswer { content, usage, response_id: None, first_token_micros, duration_micros }
-}
-
-fn micros_since(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
-}
-
-async fn pause(pause: Duration) {
-    if !pause.is_zero() {
-        tokio::time::sleep(pause).await;
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Target;
 use super::answer::{Times, answer_of};
+use super::body::Tail;
 use super::classify::FailedTry;
 use super::retry::Tries;
 use super::wire::WireStream;
@@ -28,7 +29,11 @@ pub(super) fn pieces(
         let piece = timeout_at(reading.deadline, reading.next()).await.unwrap_or(Err(timed_out));
         let state = match &piece {
             Ok(Piece::Delta(_)) => State::Reading(reading),
-            Ok(Piece::Done(_)) | Err(_) => State::Over,
+            Ok(Piece::Done(_)) => {
+                reading.tail.drain().await;
+                State::Over
+            }
+            Err(_) => State::Over,
         };
         Some((piece, state))
     })
@@ -50,6 +55,8 @@ struct Reading {
     tries: Tries,
     /// The try under way.
     stream: Option<WireStream>,
+    /// What is left of the body of an answer that is complete.
+    tail: Tail,
     /// All deltas so far. Once it holds any, there are no more tries.
     told: String,
 }
@@ -58,8 +65,8 @@ impl Reading {
     fn begin(target: Target, request: ModelRequest) -> Self {
         let deadline = Instant::now() + target.limits.total_timeout();
         let tries = Tries::begin(&target, deadline);
-        let (times, told) = (Times::begin(), String::new());
-        Self { target, request, deadline, times, tries, stream: None, told }
+        let (times, tail, told) = (Times::begin(), Tail::default(), String::new());
+        Self { target, request, deadline, times, tries, stream: None, tail, told }
     }
 
     /// The next delta, or the end.
@@ -97,7 +104,7 @@ impl Reading {
         let (response, tail) = stream.finish().await.map_err(|tried| tried.failure)?;
         let told = std::mem::take(&mut self.told);
         let answer = answer_of(&response, told, self.times)?;
-        tail.drain().await;
+        self.tail = tail;
         Ok(Piece::Done(answer))
     }
 }
