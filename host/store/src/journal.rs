@@ -8,7 +8,7 @@ use stepmill_core::ids::{RunId, TenantId};
 use stepmill_core::run::RunStatus;
 use stepmill_core::time::Timestamp;
 
-use crate::database::{Row, Statement, Survives, places};
+use crate::database::{Promise, Row, Statement, places};
 use crate::error::StoreError;
 use crate::run::status_word;
 use crate::store::TenantStore;
@@ -19,10 +19,6 @@ const CHUNK: usize = 64;
 
 impl TenantStore {
     /// Adds facts to a run's journal, all or nothing. A last one also sets the run's status.
-    ///
-    /// Pieces of a model's answer survive the death of the host but, on SQLite, perhaps not a
-    /// loss of power: a run that is taken up again voids them anyway. Every other fact survives
-    /// both.
     ///
     /// # Errors
     /// [`StoreError::SequenceTaken`] if there is an entry at one of the places;
@@ -47,9 +43,8 @@ impl TenantStore {
         if statements.is_empty() {
             return Ok(());
         }
-        let pieces = entries.iter().all(|it| matches!(it.event, RunEvent::ModelDelta { .. }));
-        let survives = if pieces { Survives::HostDeath } else { Survives::PowerLoss };
-        let written = self.database.write("append to a journal", survives, statements).await;
+        let doing = "append to a journal";
+        let written = self.database.write(doing, Promise::Progress, statements).await;
         written.map_err(|error| match error.violation() {
             Some(ErrorKind::UniqueViolation) => StoreError::SequenceTaken,
             Some(ErrorKind::ForeignKeyViolation) => StoreError::RunMissing,

@@ -18,5 +18,5 @@ pub use error::StoreError;
 pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
 pub use run::{SessionEntry, StoredRun};
-pub use settings::StoreSettings;
+pub use settings::{SqliteSync, StoreSettings};
 pub use store::{Store, TenantStore};

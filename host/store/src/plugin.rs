@@ -6,7 +6,7 @@ use stepmill_core::ids::{Digest, UserId, WorkflowId};
 use stepmill_core::plugin::Description;
 use stepmill_core::time::Timestamp;
 
-use crate::database::{Database, Row, Statement, Survives};
+use crate::database::{Database, Promise, Row, Statement};
 use crate::error::StoreError;
 use crate::store::TenantStore;
 use crate::stored;
@@ -138,7 +138,7 @@ async fn plugin_put(
     .number(row.uploaded_at.micros())
     .maybe_text(row.uploaded_by.as_ref().map(UserId::as_str))
     .number(row.created_at.micros());
-    database.write("store a plugin", Survives::PowerLoss, vec![component, plugin]).await?;
+    database.write("store a plugin", Promise::Given, vec![component, plugin]).await?;
     Ok(())
 }
 
@@ -186,7 +186,7 @@ async fn plugin_delete(
 ) -> Result<bool, StoreError> {
     let statement = Statement::new("delete from plugins where tenant_id = ? and id = ?");
     let statement = statement.text(owner).text(id.as_str());
-    let gone = database.write("delete a plugin", Survives::PowerLoss, vec![statement]).await?;
+    let gone = database.write("delete a plugin", Promise::Given, vec![statement]).await?;
     Ok(0 < gone)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepmill_core::ids::{RunId, TenantId};
 
-use crate::database::{Database, Statement, Survives};
+use crate::database::{Database, Promise, Statement};
 use crate::error::StoreError;
 use crate::plugin::{PluginRow, SharedStore};
 use crate::settings::StoreSettings;
@@ -119,13 +119,13 @@ impl TenantStore {
         &self.tenant
     }
 
-    /// A write that is on the disk when it is acknowledged.
+    /// A write that somebody is told is kept.
     pub(crate) async fn write(
         &self,
         doing: &'static str,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, StoreError> {
-        self.database.write(doing, Survives::PowerLoss, statements).await
+        self.database.write(doing, Promise::Given, statements).await
     }
 }
 

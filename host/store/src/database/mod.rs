@@ -24,13 +24,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// statement; all of them fit.
 const PREPARED_STATEMENTS: usize = 256;
 
-/// What a write must survive when this function has returned.
+/// What a write is, as far as [`crate::SqliteSync`] asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Survives {
-    /// The death of the host, and of the machine's power.
-    PowerLoss,
-    /// The death of the host. For what nobody needs after a restart of the machine.
-    HostDeath,
+pub(crate) enum Promise {
+    /// Somebody is told that it is kept.
+    Given,
+    /// A run notes how far it has come.
+    Progress,
 }
 
 /// A database of which this host is the only holder.
@@ -83,12 +83,12 @@ impl Database {
     pub(crate) async fn write(
         &self,
         doing: &'static str,
-        survives: Survives,
+        promise: Promise,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, StoreError> {
         let answer = async {
             match &self.engine {
-                Engine::Sqlite(it) => it.write(survives, statements).await,
+                Engine::Sqlite(it) => it.write(promise, statements).await,
                 Engine::Postgres(it) => it.write(statements).await,
             }
         };
@@ -109,7 +109,7 @@ impl Database {
                 Some(Statement::new(format!("lock table {tables} in share row exclusive mode")))
             }
         };
-        self.write(doing, Survives::PowerLoss, lock.into_iter().chain([statement]).collect()).await
+        self.write(doing, Promise::Given, lock.into_iter().chain([statement]).collect()).await
     }
 
     pub(crate) async fn close(&self) {

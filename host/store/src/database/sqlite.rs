@@ -1,4 +1,4 @@
-//! SQLite: one connection that writes, some that read, one file that says who holds it.
+//! SQLite: writes one at a time, reads beside them, one file that says who holds the database.
 //!
 //! Every write is one message to the connection's thread: the statements of a transaction travel
 //! as one text. A connection is taken out while it is used and put back when it is known to be
@@ -17,9 +17,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::statement::{Arg, Statement};
-use super::{PREPARED_STATEMENTS, Row, Survives, lock_file};
+use super::{PREPARED_STATEMENTS, Promise, Row, lock_file};
 use crate::error::StoreError;
-use crate::settings::StoreSettings;
+use crate::settings::{SqliteSync, StoreSettings};
 
 /// The write-ahead log is cut back to this size when it is empty again.
 const JOURNAL_BYTES: &str = "67108864";
@@ -30,9 +30,11 @@ pub(super) struct SqliteDatabase {
     /// Writes that survive the host but perhaps not the power (`synchronous = normal`).
     lazy: Lane,
     readers: Lane,
+    sync: SqliteSync,
     /// One writer at a time, in the order they came.
     writing: Semaphore,
     reading: Semaphore,
+    readers_at_once: u32,
     acquire_timeout: Duration,
     held: Mutex<Option<File>>,
 }
@@ -48,12 +50,15 @@ impl SqliteDatabase {
             .map_err(|_| StoreError::TimedOut { doing: "bring the schema up to date" })?
             .map_err(StoreError::Migrate)?;
         synced.put_back(first);
+        let readers_at_once = settings.connections.max(1);
         Ok(Self {
             synced,
             lazy: Lane::new(options.clone().synchronous(SqliteSynchronous::Normal)),
             readers: Lane::new(options.pragma("query_only", "on")),
+            sync: settings.sqlite_sync,
             writing: Semaphore::new(1),
-            reading: Semaphore::new(settings.connections.max(1) as usize),
+            reading: Semaphore::new(readers_at_once as usize),
+            readers_at_once,
             acquire_timeout: settings.acquire_timeout(),
             held: Mutex::new(Some(held)),
         })
@@ -70,13 +75,13 @@ impl SqliteDatabase {
 
     pub(super) async fn write(
         &self,
-        survives: Survives,
+        promise: Promise,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, sqlx::Error> {
         let (sql, args) = joined(&statements)?;
-        let lane = match survives {
-            Survives::PowerLoss => &self.synced,
-            Survives::HostDeath => &self.lazy,
+        let lane = match (self.sync, promise) {
+            (SqliteSync::Always, _) | (SqliteSync::Accepted, Promise::Given) => &self.synced,
+            (SqliteSync::Never, _) | (SqliteSync::Accepted, Promise::Progress) => &self.lazy,
         };
         let _permit = self.permit(&self.writing).await?;
         let mut connection = lane.connection().await?;
@@ -96,6 +101,9 @@ impl SqliteDatabase {
     }
 
     pub(super) async fn close(&self) {
+        // With every permit in hand nothing is under way. A second call finds them gone.
+        let _none_writes = self.writing.acquire().await;
+        let _none_reads = self.reading.acquire_many(self.readers_at_once).await;
         self.writing.close();
         self.reading.close();
         for lane in [&self.readers, &self.lazy, &self.synced] {

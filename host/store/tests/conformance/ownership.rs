@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use stepmill_core::event::RunEvent;
-use stepmill_store::{SessionEntry, StoreError, StoreSettings};
+use stepmill_store::{SessionEntry, SqliteSync, Store, StoreError, StoreSettings};
 
 use crate::house::{self, CONNECTIONS, House, run, step_started, tenant, workflow};
 
@@ -103,7 +103,7 @@ fn urls_that_name_no_database_are_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for url in ["", "mysql://h/d", "sqlite:", "sqlite::memory:", "sqlite:x?mode=memory", "house.db"]
     {
-        let refused = runtime.block_on(stepmill_store::Store::open(url, StoreSettings::default()));
+        let refused = runtime.block_on(Store::open(url, StoreSettings::default()));
         assert!(matches!(refused.map(|_| ()), Err(StoreError::Url(_))), "{url}");
     }
 }
@@ -171,5 +171,27 @@ fn two_names_of_one_sqlite_file_are_one_database() {
         let refused = second.try_open().await.map(|_| ());
         assert!(matches!(refused, Err(StoreError::InUse)), "{refused:?}");
         first.close().await;
+    });
+}
+
+#[test]
+fn sqlite_keeps_the_same_rows_however_it_syncs() {
+    house::on_sqlite(async |house: House| {
+        for (life, sqlite_sync) in
+            (1..).zip([SqliteSync::Never, SqliteSync::Accepted, SqliteSync::Always])
+        {
+            let settings = StoreSettings { sqlite_sync, ..StoreSettings::default() };
+            let store = Store::open(&house.url, settings).await.unwrap();
+            let acme = tenant(&store, "acme");
+            let pin = house::pin(life, "s", None);
+            acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner).await.unwrap();
+            for number in 1..=life {
+                acme.journal_append(run(number), &[step_started(life as u64)]).await.unwrap();
+            }
+            store.close().await;
+        }
+        let store = house.open().await;
+        let first = tenant(&store, "acme").journal_read(run(1), 0, 10).await.unwrap();
+        assert_eq!(first.len(), 4);
     });
 }
