@@ -43,7 +43,8 @@ pub enum CallFailure {
     /// It ended its own process.
     #[error("the plugin ended itself before it answered")]
     Exited,
-    /// What it handed over breaks the rules of the component model.
+    /// What it handed over breaks the rules of the component model, or it asked for more handles
+    /// than the host keeps for it.
     #[error("what the plugin handed over cannot be read")]
     BadAnswer(#[source] Cause),
     /// No seat became free in time.

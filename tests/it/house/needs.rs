@@ -55,7 +55,7 @@ pub(crate) fn hostile() -> Vec<u8> {
 /// A plugin around the fields of a core module, which must define `$build`.
 pub(crate) fn hostile_core(fields: &str) -> Vec<u8> {
     let path = repository().join("host/sandbox/tests/guests/wat/factory.wat");
-    let text = std::fs::read_to_string(path).unwrap().replace("CORE", fields);
+    let text = std::fs::read_to_string(path).unwrap().replace("(; FIELDS ;)", fields);
     wat::parse_str(text).unwrap()
 }
 

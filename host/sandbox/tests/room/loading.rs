@@ -42,6 +42,14 @@ async fn a_plugin_in_core_webassembly_is_a_plugin() {
 }
 
 #[tokio::test]
+async fn a_plugin_of_a_later_minor_version_is_a_plugin() {
+    let text = include_str!("../guests/wat/factory.wat")
+        .replace("(; FIELDS ;)", "(func $build (param i32) (result i32) (unreachable))")
+        .replace("@1.0.0", "@1.3.0");
+    assert!(load(wat::parse_str(text).unwrap()).await.is_ok());
+}
+
+#[tokio::test]
 async fn what_is_no_component_is_refused() {
     let module = wat::parse_str("(module)").unwrap();
     for bytes in [vec![], b"garbage".to_vec(), module] {

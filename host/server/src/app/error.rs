@@ -1,7 +1,6 @@
 //! What can go wrong in a use case, in the words of the house.
 
 use stepmill_core::blame::Blame;
-use stepmill_core::event::StepFailure;
 use stepmill_core::graph::GraphFault;
 use stepmill_core::ids::{IdFault, WorkflowId};
 use stepmill_sandbox::{CallFailure, LoadFailure};
@@ -72,9 +71,6 @@ pub enum AppError {
     /// The host is going down.
     #[error("the host is shutting down")]
     Stopping,
-    /// The run ended without a result.
-    #[error("the run failed: {0}")]
-    RunFailed(StepFailure),
     /// The database.
     #[error("the host's database did not do its work")]
     Store(#[from] StoreError),
@@ -97,7 +93,6 @@ impl AppError {
             | Self::BadSchema(_)
             | Self::IdTaken(_) => Blame::Caller,
             Self::FactoryFailed(_) | Self::PluginStopped(_) | Self::BadGraph(_) => Blame::Plugin,
-            Self::RunFailed(failure) => failure.blame(),
             Self::PluginMissing(_) | Self::Busy | Self::Stopping | Self::Store(_) => Blame::Host,
         }
     }

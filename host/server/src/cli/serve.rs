@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{Failure, ServeArgs};
 use crate::app::{App, OpenError};
-use crate::http::{Door, router};
+use crate::http::{self, Door};
 use crate::settings::{Environment, Settings, read};
 
 /// How long open connections may take to close after all runs have ended.
@@ -21,14 +22,15 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     let (config, overrides) = args.overrides();
     let settings = read(config.as_deref(), overrides, environment).map_err(Failure::usage)?;
-    serve(settings, |_, _| async { Ok(()) }).await
+    serve(settings, |_| async { Ok(()) }, |_| {}).await
 }
 
-/// Serves until asked to stop. `prepare` may add to the application before the first request, and
-/// is told where the host listens.
+/// Serves until asked to stop. `prepare` may add to the application before the first request;
+/// `invite` is told where the host listens.
 pub(super) async fn serve<F>(
     settings: Settings,
-    prepare: impl FnOnce(App, SocketAddr) -> F,
+    prepare: impl FnOnce(App) -> F,
+    invite: impl FnOnce(SocketAddr),
 ) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
@@ -49,20 +51,18 @@ where
         .with_context(|| format!("cannot listen on {}", settings.listen))
         .map_err(Failure::Work)?;
     let address = listener.local_addr().map_err(Failure::work)?;
+    prepare(app.clone()).await?;
     banner(&app, &settings, address);
-    prepare(app.clone(), address).await?;
+    invite(address);
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let graceful = async { drop(stopped.await) };
-    let server = axum::serve(listener, router(door)).with_graceful_shutdown(graceful).into_future();
-    let mut server = std::pin::pin!(server);
-    let recovery = recover(&app);
-    let mut recovery = std::pin::pin!(recovery);
+    let mut server = pin!(http::serve(listener, door, async { drop(stopped.await) }));
+    let mut recovery = pin!(recover(&app));
     let mut recovered = false;
-    let mut asked = std::pin::pin!(asked_to_stop());
+    let mut asked = pin!(asked_to_stop());
     loop {
         tokio::select! {
-            ended = &mut server => return ended.context("the server failed").map_err(Failure::Work),
+            () = &mut server => return Err(Failure::work(anyhow!("the server ended by itself"))),
             () = &mut recovery, if !recovered => recovered = true,
             () = &mut asked => break,
         }
@@ -72,20 +72,18 @@ where
         drain.as_secs()
     );
     drop(stop);
-    let drained = async {
-        if !app.drain(drain).await {
-            tracing::info!("some runs wait for the next start");
-        }
-    };
-    // Connections are served while runs end: their streams end with them.
-    tokio::pin!(drained);
-    tokio::select! {
-        _ = &mut server => drained.await,
-        () = &mut drained => {
+    // Connections are served while runs end: their answers end with them.
+    let drained = tokio::select! {
+        drained = app.drain(drain) => {
             if tokio::time::timeout(CLOSE_TIMEOUT, &mut server).await.is_err() {
                 tracing::warn!("some connections did not close in time");
             }
+            drained
         }
+        () = &mut server => app.drain(drain).await,
+    };
+    if !drained {
+        tracing::info!("some runs wait for the next start");
     }
     app.close().await;
     Ok(())

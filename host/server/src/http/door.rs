@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::{Router, ServiceExt};
 use stepmill_core::time::Timestamp;
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::normalize_path::NormalizePathLayer;
+use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
@@ -54,9 +53,7 @@ impl Door {
 }
 
 /// Everything the host answers to.
-pub fn router(
-    door: Door,
-) -> axum::routing::IntoMakeService<tower_http::normalize_path::NormalizePath<Router>> {
+pub(super) fn router(door: Door) -> NormalizePath<Router> {
     let routes = Router::new()
         .merge(health::routes())
         .merge(workflows::routes())
@@ -68,8 +65,7 @@ pub fn router(
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .with_state(door);
     // Outside of the routes: `/workflows/` is `/workflows` before a route is looked for.
-    let app = NormalizePathLayer::trim_trailing_slash().layer(routes);
-    ServiceExt::<Request>::into_make_service(app)
+    NormalizePathLayer::trim_trailing_slash().layer(routes)
 }
 
 async fn unknown(_: Uri) -> Response {

@@ -131,9 +131,6 @@ fn app(fault: AppError) -> Response {
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
         }
-        AppError::RunFailed(failure) => {
-            coded(StatusCode::INTERNAL_SERVER_ERROR, fault.to_string(), failure.code())
-        }
         AppError::Store(StoreError::Unstorable { what }) => coded(
             StatusCode::BAD_REQUEST,
             format!("The request cannot be stored: {what}"),

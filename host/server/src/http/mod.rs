@@ -8,9 +8,11 @@ mod health;
 mod plugins;
 mod query;
 mod runs;
+mod serve;
 mod stream;
 mod view;
 mod workflows;
 
 pub use auth::AuthFault;
-pub use door::{Door, router};
+pub use door::Door;
+pub use serve::serve;

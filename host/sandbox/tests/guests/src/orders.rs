@@ -23,7 +23,8 @@ pub(crate) fn follow(word: &str, argument: &str) -> Option<String> {
         // Too much of something.
         "text" => Some("x".repeat(number(argument))),
         "log" => {
-            (0..number(argument)).for_each(|it| log::write(log::Level::Info, &format!("line {it}")));
+            (0..number(argument))
+                .for_each(|it| log::write(log::Level::Info, &format!("line {it}")));
             None
         }
         "log-long" => {

@@ -1,0 +1,75 @@
+//! Connections: accepted, served and closed, each within bounds.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::door::{Door, router};
+
+/// How long a client may take to send a request's head; also how long an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long to wait before accepting again when the system has no more sockets.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`, then lets every open connection finish the answer it is giving.
+pub async fn serve(listener: TcpListener, door: Door, stop: impl Future<Output = ()>) {
+    let service =
+        router(door).map_request(|it: hyper::Request<hyper::body::Incoming>| it.map(Body::new));
+    let service = TowerToHyperService::new(service);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let stream = tokio::select! {
+            stream = accept(&listener) => stream,
+            () = &mut stop => break,
+        };
+        // Deltas are small, and are worth most when they are new.
+        let _ = stream.set_nodelay(true);
+        let connection =
+            graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        connections.spawn(async {
+            if let Err(fault) = connection.await {
+                tracing::debug!(%fault, "a connection broke off");
+            }
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+    connections.close();
+    connections.wait().await;
+}
+
+/// The next connection. A client that is gone already is no reason to stop, nor is a system that
+/// is short of sockets for a moment.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(fault) if is_the_clients(fault.kind()) => {}
+            Err(fault) => {
+                tracing::error!(%fault, "no connection could be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_the_clients(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+    )
+}

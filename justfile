@@ -1,0 +1,34 @@
+# What people type. Each recipe is one command that also works without `just`.
+
+# List the recipes.
+default:
+    @just --list
+
+# Start the demo on 127.0.0.1:7777.
+demo *arguments:
+    cargo run --release -- demo {{arguments}}
+
+# Install what tests need and run them all, or the house tests that are named.
+test *names:
+    tests/run {{names}}
+
+# The quick half of `test`: format, lints, docs, and the tests without needs from outside.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    cargo test --locked -p stepmill-core -p stepmill-engine -p stepmill-models -p stepmill-sandbox -p stepmill-sdk -p stepmill
+
+# Instantiate and build, beside bare wasmtime doing the same, in one run.
+bench *arguments:
+    cargo bench -p stepmill-sandbox --bench instantiate_build -- {{arguments}}
+
+# Build the example plugins into a folder.
+plugins folder="target/plugins":
+    plugins/build-rust.sh {{folder}}
+    plugins/python-pipeline/build.sh
+    plugins/javascript-pipeline/build.sh
+
+# Licences, sources, floors, and the RustSec advisories (needs the network).
+audit:
+    tests/deny.sh --advisories
