@@ -13,7 +13,7 @@ async fn nobody_noticed(house: &House) {
 async fn house() -> House {
     let house = House::serve()
         .demo_models()
-        .settings("[limits]\ncpu_ms = 200\ndeadline_ms = 2000")
+        .settings("[limits]\ncpu_ms = 200\ndeadline_ms = 2000\nhost_calls = 100")
         .open()
         .await;
     house.push_example("echo").await;
@@ -35,7 +35,7 @@ async fn a_build_that_misbehaves_is_named_and_stays_alone() {
         ("dive", "plugin_stack_overflow"),
         ("text 100000000", "plugin_memory_exhausted"),
         ("text 20000000", "plugin_answer_too_large"),
-        ("kv-many 1000000", "plugin_host_calls_exhausted"),
+        ("kv-many 1000", "plugin_host_calls_exhausted"),
         ("panic secret words", "plugin_trapped"),
         ("exit 3", "plugin_exited"),
         ("sleep 60000", "plugin_deadline_passed"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::house::{House, Token};
 
-fn names<'a>(run: &'a Value) -> Vec<&'a str> {
+fn names(run: &Value) -> Vec<&str> {
     run["step_results"]
         .as_array()
         .unwrap()

@@ -136,12 +136,18 @@ async fn a_host_that_is_asked_to_stop_lets_runs_finish() {
     let mut house = House::serve().models_at(&provider.url("gate")).open().await;
     house.push_example("content-pipeline").await;
     let request = house.run_request("content-pipeline", &[("message", "sea")]);
-    let running = tokio::spawn(async { crate::house::Reply::of(request).await });
-    provider.arrived(1).await;
-    let stopping = house.stop();
-    provider.release_answers(10);
-    assert_eq!(stopping.await, Some(0));
-    assert_eq!(running.await.unwrap().good()["status"], "COMPLETED");
+    let stopping = async {
+        provider.arrived(1).await;
+        // The second answer is let go only after the host was asked to stop.
+        provider.release_answers(1);
+        provider.arrived(2).await;
+        let stopped = house.stop();
+        provider.release_answers(1);
+        stopped.await
+    };
+    let (reply, code) = futures::future::join(crate::house::Reply::of(request), stopping).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(reply.good()["status"], "COMPLETED");
 }
 
 #[tokio::test]

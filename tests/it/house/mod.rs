@@ -9,5 +9,5 @@ pub(crate) use needs::{
     component, example, hostile, hostile_core, model_script, postgres_database, repository,
 };
 pub(crate) use process::{House, command};
-pub(crate) use reply::{Event, Events, Reply};
-pub(crate) use token::{KEY, Token};
+pub(crate) use reply::Reply;
+pub(crate) use token::Token;

@@ -59,10 +59,16 @@ pub(crate) fn hostile_core(fields: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
+/// The server that `tests/run` starts.
+#[expect(clippy::disallowed_methods, reason = "the tests' own needs are no settings of the host")]
+fn postgres() -> String {
+    std::env::var("STEPMILL_TEST_POSTGRES_URL")
+        .expect("STEPMILL_TEST_POSTGRES_URL is not set: `tests/run` starts a server and sets it")
+}
+
 /// An empty database of its own on the PostgreSQL server that `tests/run` starts.
 pub(crate) async fn postgres_database(name: &str) -> String {
-    let server = std::env::var("STEPMILL_TEST_POSTGRES_URL")
-        .expect("STEPMILL_TEST_POSTGRES_URL is not set: `tests/run` starts a server and sets it");
+    let server = postgres();
     let mut connection = PgConnection::connect(&server).await.unwrap();
     let name = format!("house_{name}_{}", std::process::id());
     let statements = format!("drop database if exists {name} with (force)");

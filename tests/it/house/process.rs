@@ -200,13 +200,6 @@ impl House {
         timeout(PATIENCE, child.wait()).await.expect("the host stops in time").unwrap().code()
     }
 
-    /// The host's resident memory, in bytes.
-    pub(crate) fn memory(&self) -> u64 {
-        let id = self.child.as_ref().and_then(Child::id).unwrap();
-        let text = std::fs::read_to_string(format!("/proc/{id}/statm")).unwrap();
-        text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
-    }
-
     /// A request with the house's own token.
     pub(crate) fn ask(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.address));

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use stepmill_core::graph::GraphLimits;
 use stepmill_models::Models;
 use stepmill_sandbox::Sandbox;
-use stepmill_store::{Store, StoreError, StoreSettings};
+use stepmill_store::{Store, StoreError};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -99,7 +99,7 @@ impl App {
         let models = Models::open(settings.models.clone())?;
         let outbound = Outbound::open(settings.outbound.clone())?;
         let store =
-            Store::open(settings.database_url.expose_secret(), StoreSettings::default()).await?;
+            Store::open(settings.database_url.expose_secret(), settings.store.clone()).await?;
         let catalog = Catalog::open(store.clone(), sandbox.clone(), declared).await;
         Ok(Self(Arc::new(Rooms {
             catalog: catalog.map_err(OpenError::Catalog)?,

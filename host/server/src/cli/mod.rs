@@ -145,9 +145,9 @@ fn complain(fault: &anyhow::Error, code: u8) -> ExitCode {
 
 async fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::run(args, environment).await,
+        Command::Serve(args) => Box::pin(serve::run(args, environment)).await,
         #[cfg(feature = "demo")]
-        Command::Demo(args) => demo::run(args, environment).await,
+        Command::Demo(args) => Box::pin(demo::run(args, environment)).await,
         Command::Push(args) => push::run(args).await,
     }
 }

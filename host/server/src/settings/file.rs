@@ -12,6 +12,7 @@ use stepmill_core::graph::GraphLimits;
 use stepmill_core::ids::WorkflowId;
 use stepmill_models::{ModelSettings, ProviderSettings, Route, Wire};
 use stepmill_sandbox::SandboxSettings;
+use stepmill_store::{SqliteSync, StoreSettings};
 
 use super::environment::Environment;
 use super::models::models_of_environment;
@@ -63,7 +64,7 @@ macro_rules! overlay {
 
         impl $name {
             fn lay_over(self, target: &mut $target) {
-                $(if let Some(it) = self.$key { target.$($field).+ = it; })*
+                $(if let Some(it) = self.$key { target.$($field).+ = it.into(); })*
             }
         }
     };
@@ -91,6 +92,41 @@ overlay! {
         http_body_bytes: usize => call.http_body_bytes,
         concurrent_calls: u32 => pool.concurrent_calls,
         kept_memory_bytes: usize => pool.kept_memory_bytes,
+    }
+}
+
+overlay! {
+    /// `[database]`: how it is used.
+    DatabaseFile over StoreSettings {
+        connections: u32 => connections,
+        acquire_timeout_ms: u64 => acquire_timeout_ms,
+        statement_timeout_ms: u64 => statement_timeout_ms,
+        takeover_wait_ms: u64 => takeover_wait_ms,
+        sqlite_sync: Sync => sqlite_sync,
+    }
+}
+
+/// [`SqliteSync`] as the file writes it.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Sync(SqliteSync);
+
+impl TryFrom<String> for Sync {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "never" => Ok(Self(SqliteSync::Never)),
+            "accepted" => Ok(Self(SqliteSync::Accepted)),
+            "always" => Ok(Self(SqliteSync::Always)),
+            _ => Err("one of never, accepted, always"),
+        }
+    }
+}
+
+impl From<Sync> for SqliteSync {
+    fn from(sync: Sync) -> Self {
+        sync.0
     }
 }
 
@@ -153,6 +189,7 @@ struct File {
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     database_url: Option<SecretString>,
+    database: DatabaseFile,
     auth: AuthFile,
     models: Option<ModelsFile>,
     plugins: PluginsFile,
@@ -279,6 +316,7 @@ fn settings(
     let mut settings = Settings {
         listen: over.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7777))),
         database_url: over.database_url.or(file.database_url).unwrap_or_else(default_url),
+        store: StoreSettings::default(),
         auth: file.auth.jwt.map(|it| jwt(it, environment)).transpose()?,
         models: match file.models {
             Some(models) => self::models(models, environment)?,
@@ -296,6 +334,7 @@ fn settings(
         runs: RunSettings::default(),
         declared: Vec::new(),
     };
+    file.database.lay_over(&mut settings.store);
     file.limits.lay_over(&mut settings.sandbox);
     file.graph.lay_over(&mut settings.graph);
     file.http.lay_over(&mut settings.http);

@@ -17,6 +17,7 @@ use stepmill_core::graph::GraphLimits;
 use stepmill_core::ids::WorkflowId;
 use stepmill_models::ModelSettings;
 use stepmill_sandbox::SandboxSettings;
+use stepmill_store::StoreSettings;
 
 use crate::app::Declared;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// `sqlite:…` or `postgres://…`.
     pub database_url: SecretString,
+    /// How the database is used.
+    pub store: StoreSettings,
     /// Who may come in; `None` serves everybody, on loopback only.
     pub auth: Option<JwtSettings>,
     /// Which providers there are, and what they answer for.

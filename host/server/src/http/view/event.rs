@@ -141,8 +141,7 @@ struct ModelDone<'a> {
     model: Model<'a>,
     #[serde(flatten)]
     tokens: Tokens,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time_to_first_token: Option<f64>,
+    time_to_first_token: f64,
     reasoning_tokens: u64,
     cache_read_tokens: u64,
     cache_write_tokens: u64,

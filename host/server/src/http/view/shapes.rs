@@ -49,8 +49,7 @@ struct ModelList<'a> {
 pub(super) struct AgentMetrics<'a> {
     #[serde(flatten)]
     tokens: Tokens,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time_to_first_token: Option<f64>,
+    time_to_first_token: f64,
     duration: f64,
     details: ModelList<'a>,
 }
@@ -68,9 +67,9 @@ impl<'a> AgentMetrics<'a> {
     }
 }
 
-/// Seconds to the first piece of an answer.
-pub(super) fn first_token(answer: &ModelAnswer) -> Option<f64> {
-    answer.first_token_micros.map(|it| it as f64 / 1e6)
+/// Seconds to the first piece of an answer; one that came whole came all at its end.
+pub(super) fn first_token(answer: &ModelAnswer) -> f64 {
+    answer.first_token_micros.unwrap_or(answer.duration_micros) as f64 / 1e6
 }
 
 /// The id of a step: the same in every answer about a run.
@@ -183,8 +182,7 @@ struct MessageMetrics {
     #[serde(flatten)]
     tokens: Tokens,
     duration: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time_to_first_token: Option<f64>,
+    time_to_first_token: f64,
 }
 
 /// What the provider calls its answer.
