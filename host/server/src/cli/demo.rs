@@ -44,8 +44,8 @@ pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<(),
     let config = BTreeMap::from([("steps".to_owned(), ASYNC_STEPS.to_owned())]);
     let rule = PluginRule { allow: None, config: Arc::new(config) };
     settings.plugins.of.insert(id("async-pipeline")?, rule);
-    serve(settings, |app| async move { share(&app).await }, |address| invite(address, is_real))
-        .await
+    let prepare = |app| async move { share(&app).await };
+    Box::pin(serve(settings, prepare, |address| invite(address, is_real))).await
 }
 
 fn id(text: &str) -> Result<WorkflowId, Failure> {
