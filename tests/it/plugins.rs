@@ -53,6 +53,19 @@ async fn uploads_go_on_while_runs_do() {
 }
 
 #[tokio::test]
+async fn what_the_operator_configures_reaches_its_plugin() {
+    let steps = r#"[{"name":"plan","instructions":"Plan it."},{"name":"do","instructions":"Do it."},{"name":"check","instructions":"Check it."}]"#;
+    let settings = format!("[plugins.of.async-pipeline]\nconfig = {{ steps = '{steps}' }}");
+    let house = House::serve().demo_models().settings(&settings).open().await;
+    house.push_example("async-pipeline").await;
+    let run = house.run("async-pipeline", &[("message", "x")]).await.good();
+    let names: Vec<_> =
+        run["step_results"].as_array().unwrap().iter().map(|it| it["step_name"].clone()).collect();
+    assert_eq!(names, ["plan", "do", "check"]);
+    assert_eq!(run["step_executor_runs"][0]["messages"][0]["content"], "Plan it.");
+}
+
+#[tokio::test]
 async fn the_operators_ids_are_not_for_tenants() {
     let house = House::demo().open().await;
     for id in ["echo", "prototype"] {

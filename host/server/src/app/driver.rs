@@ -10,7 +10,7 @@ use stepmill_core::graph::Executor;
 use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{Action, Machine, Next};
 use stepmill_models::{ChatModel, ModelFailure, Piece};
-use stepmill_sandbox::FunctionFailure;
+use stepmill_sandbox::{CallFailure, FunctionFailure};
 use stepmill_store::{StoreError, TenantStore};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
@@ -25,6 +25,10 @@ use super::wiring::App;
 /// seconds in all. After that the run is left as the journal has it; the next start takes it up.
 const NOTE_TRIES: u32 = 5;
 const NOTE_PAUSE_MS: u64 = 500;
+
+/// How often a function step asks for a seat in the sandbox. Each try waits in the sandbox's own
+/// queue (two seconds by default), so that a step waits for about a minute.
+const SEAT_TRIES: u32 = 30;
 
 /// One run under way.
 pub(crate) struct Driver {
@@ -236,10 +240,15 @@ impl Driver {
             return RunEvent::StepFailed { step, failure: StepFailure::PluginMissing };
         };
         let context = &self.pin.context;
-        let site = self.app.call_site(&context.tenant, &self.pin.workflow, &factory.plugin);
-        let failure = match factory.plugin.run_function(site, context, input).await {
-            Ok(output) => return RunEvent::FunctionAnswered { step, output },
-            Err(failure) => failure,
+        let mut tries = 0;
+        let failure = loop {
+            let site = self.app.call_site(&context.tenant, &self.pin.workflow, &factory.plugin);
+            match factory.plugin.run_function(site, context, input).await {
+                Ok(output) => return RunEvent::FunctionAnswered { step, output },
+                // Nothing was called: there was no seat. The run was accepted, so it waits.
+                Err(FunctionFailure::Call(CallFailure::Busy)) if tries < SEAT_TRIES => tries += 1,
+                Err(failure) => break failure,
+            }
         };
         let run = self.pin.id;
         let failure = match failure {

@@ -230,4 +230,68 @@ mod tests {
             );
         }
     }
+
+    /// A server that gives one answer to each connection, or none at all.
+    async fn server(answer: Option<String>) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio_util::task::TaskTracker::new().spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head).await;
+                match &answer {
+                    Some(answer) => drop(stream.write_all(answer.as_bytes()).await),
+                    None => held.push(stream),
+                }
+            }
+        });
+        url
+    }
+
+    fn answer(head: &str, body: &str) -> Option<String> {
+        let length = body.len();
+        Some(format!(
+            "HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        ))
+    }
+
+    fn at_home() -> Outbound {
+        let settings = OutboundSettings {
+            allow_http: true,
+            allow_private: true,
+            timeout_ms: 300,
+            ..OutboundSettings::default()
+        };
+        Outbound::open(settings).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_back_whole() {
+        let url = server(answer("201 Created\r\nx-answer: yes", "words")).await;
+        let response = at_home().fetch(request(&url)).await.unwrap();
+        assert_eq!((response.status, response.body), (201, b"words".to_vec()));
+        assert!(response.headers.contains(&("x-answer".into(), "yes".into())));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_is_not_followed() {
+        let target = server(answer("200 OK", "the other side")).await;
+        let url = server(answer(&format!("302 Found\r\nlocation: {target}"), "")).await;
+        assert_eq!(at_home().fetch(request(&url)).await.unwrap().status, 302);
+    }
+
+    #[tokio::test]
+    async fn size_and_time_are_bounded() {
+        let url = server(answer("200 OK", &"x".repeat(1025))).await;
+        assert_eq!(at_home().fetch(request(&url)).await, Err(OutboundFailure::TooLarge));
+        let url = server(None).await;
+        assert_eq!(at_home().fetch(request(&url)).await, Err(OutboundFailure::TimedOut));
+        assert_eq!(
+            at_home().fetch(request("http://127.0.0.1:1/")).await,
+            Err(OutboundFailure::Failed)
+        );
+    }
 }
