@@ -153,9 +153,12 @@ async fn run(command: Command, environment: &Environment) -> Result<(), Failure>
 }
 
 fn log(environment: &Environment) {
+    use std::io::{IsTerminal, stderr};
+
     use tracing_subscriber::EnvFilter;
 
     let words = environment.text("STEPMILL_LOG").unwrap_or("info");
     let filter = EnvFilter::try_new(words).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(stderr).init();
 }

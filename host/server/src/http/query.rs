@@ -43,3 +43,31 @@ pub(super) fn facts(parts: &Parts, allowed: &[String]) -> RequestFacts {
         headers: allowed.iter().filter_map(header).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    #[test]
+    fn a_plugin_sees_the_listed_headers_and_no_other() {
+        let request = Request::get("/workflows/echo/runs?session_id=s")
+            .header("Authorization", "Bearer secret")
+            .header("User-Agent", "curl/8")
+            .header("X-Request-Id", "y".repeat(MAX_HEADER_BYTES + 1));
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let facts = facts(&parts, &["user-agent".into(), "x-request-id".into(), "accept".into()]);
+        assert_eq!((facts.method.as_str(), facts.path.as_str()), ("GET", "/workflows/echo/runs"));
+        assert_eq!(facts.headers, [("user-agent".to_owned(), "curl/8".to_owned())]);
+    }
+
+    #[test]
+    fn of_a_repeated_parameter_the_last_counts_and_an_empty_one_is_absent() {
+        let request = Request::get("/?a=1&a=2&b=").body(()).unwrap();
+        let mut query = Query::of(&request.into_parts().0);
+        assert_eq!(query.take("a").as_deref(), Some("2"));
+        assert_eq!(query.take("b"), None);
+        assert!(query.require("c").is_err());
+    }
+}
