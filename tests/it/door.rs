@@ -51,8 +51,21 @@ async fn what_is_too_large_is_refused_and_hurts_nobody() {
         Reply::of(request).await.refusal(),
         (400, "Part exceeded maximum size of 1024KB.".into())
     );
-    let reply = post(&house, form, "x".repeat(9 * 1024 * 1024)).await;
-    assert_eq!(reply.status, 413);
+    for part in
+        [reqwest::multipart::Form::new(), reqwest::multipart::Form::new().text("stream", "false")]
+    {
+        let large = ["a", "b", "c"]
+            .into_iter()
+            .fold(part, |it, name| it.text(name, "x".repeat(1024 * 1024)));
+        let request = house
+            .ask(reqwest::Method::POST, "/workflows/echo/runs")
+            .multipart(large.text("message", "hi"));
+        assert_eq!(Reply::of(request).await.status, 200);
+    }
+    for size in [9, 60] {
+        let reply = post(&house, form, "x".repeat(size * 1024 * 1024)).await;
+        assert_eq!(reply.refusal(), (413, "The body is too large.".into()));
+    }
     let reply =
         post(&house, form, (0..400).map(|it| format!("f{it}=1&")).collect::<String>()).await;
     assert_eq!(reply.status, 400);

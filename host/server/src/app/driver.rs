@@ -11,7 +11,7 @@ use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{Action, Machine, Next};
 use stepmill_models::{ChatModel, ModelFailure, Piece};
 use stepmill_sandbox::{CallFailure, FunctionFailure};
-use stepmill_store::{StoreError, TenantStore};
+use stepmill_store::{SessionEntry, StoreError, TenantStore};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -94,12 +94,17 @@ impl Driver {
         self.speaker.listener()
     }
 
-    /// What is to be written together with the run itself, at the time it was accepted.
-    pub(crate) fn begin(&mut self) -> Vec<JournalEntry> {
+    /// Stores the run with all that can be noted before something has to happen outside.
+    pub(crate) async fn open(
+        &mut self,
+        entry: SessionEntry,
+    ) -> Result<Vec<JournalEntry>, StoreError> {
         self.decide();
         let mut first = std::mem::take(&mut self.pending);
         first.iter_mut().for_each(|it| it.at = self.pin.created_at);
-        first
+        let events: Vec<_> = first.iter().map(|it| it.event.clone()).collect();
+        self.store.run_open(&self.pin, &events, entry).await?;
+        Ok(first)
     }
 
     /// Until the run ends, or the host has to stop. Stopping leaves the run as the journal has

@@ -71,6 +71,9 @@ pub enum AppError {
     /// The host is going down.
     #[error("the host is shutting down")]
     Stopping,
+    /// A task of the host ended before its work was done.
+    #[error("the host failed")]
+    Broken,
     /// The database.
     #[error("the host's database did not do its work")]
     Store(#[from] StoreError),
@@ -93,7 +96,11 @@ impl AppError {
             | Self::BadSchema(_)
             | Self::IdTaken(_) => Blame::Caller,
             Self::FactoryFailed(_) | Self::PluginStopped(_) | Self::BadGraph(_) => Blame::Plugin,
-            Self::PluginMissing(_) | Self::Busy | Self::Stopping | Self::Store(_) => Blame::Host,
+            Self::PluginMissing(_)
+            | Self::Busy
+            | Self::Stopping
+            | Self::Broken
+            | Self::Store(_) => Blame::Host,
         }
     }
 }

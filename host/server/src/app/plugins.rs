@@ -63,7 +63,7 @@ impl App {
         let shelf = Shelf::Tenant(who.tenant.clone());
         let mut row = self.row(&shelf, id, &factory, &component);
         row.uploaded_by = who.user.clone();
-        self.shelve(shelf, row, factory, component).await
+        self.see_through(self.clone().shelve(shelf, row, factory, component)).await
     }
 
     /// Puts a component on the operator's shelf, where every tenant finds it. Does nothing if
@@ -82,7 +82,7 @@ impl App {
         }
         let factory = Factory::load(&self.sandbox, component.clone()).await?;
         let row = self.row(&Shelf::Shared, id, &factory, &component);
-        Ok(self.shelve(Shelf::Shared, row, factory, component).await?.0)
+        Ok(self.clone().shelve(Shelf::Shared, row, factory, component).await?.0)
     }
 
     fn row(&self, shelf: &Shelf, id: WorkflowId, factory: &Factory, component: &[u8]) -> PluginRow {
@@ -100,7 +100,7 @@ impl App {
     }
 
     async fn shelve(
-        &self,
+        self,
         shelf: Shelf,
         row: PluginRow,
         factory: Factory,
@@ -158,17 +158,16 @@ impl App {
     /// The scope `plugins:delete` is missing, there is no such plugin, or it is the operator's.
     pub async fn plugin_delete(&self, who: &Principal, id: &WorkflowId) -> Result<(), AppError> {
         require(who, "plugins:delete")?;
-        let shelf = Shelf::Tenant(who.tenant.clone());
+        self.see_through(self.clone().unshelve(who.tenant.clone(), id.clone())).await
+    }
+
+    async fn unshelve(self, tenant: TenantId, id: WorkflowId) -> Result<(), AppError> {
         let _turn = self.uploads.lock().await;
-        if !self.store.tenant(&who.tenant).plugin_delete(id).await? {
-            let taken = self.catalog.is_operators(id);
-            return Err(if taken {
-                AppError::IdTaken(id.clone())
-            } else {
-                AppError::UnknownPlugin
-            });
+        if !self.store.tenant(&tenant).plugin_delete(&id).await? {
+            let taken = self.catalog.is_operators(&id);
+            return Err(if taken { AppError::IdTaken(id) } else { AppError::UnknownPlugin });
         }
-        self.catalog.remove(&shelf, id);
+        self.catalog.remove(&Shelf::Tenant(tenant), &id);
         tracing::info!(plugin = %id, "plugin {id} is deleted");
         self.sweep().await;
         Ok(())

@@ -49,6 +49,7 @@ impl App {
         // Runs that were accepted once are not turned away; new ones wait for them.
         let seat = self.seats.clone().acquire_owned().await.map_err(|_| AppError::Stopping)?;
         tracing::info!(run.id = %run, "run {run} is taken up again");
-        self.spawn(Driver::new(self.clone(), store, pin, factory, seat).resume(&journal))
+        self.spawn(Driver::new(self.clone(), store, pin, factory, seat).resume(&journal));
+        Ok(())
     }
 }

@@ -27,6 +27,9 @@ use super::wiring::App;
 /// Journal entries read at once.
 const PAGE: u32 = 1_000;
 
+/// How often a run is tried while its plugin is being replaced.
+const START_TRIES: u32 = 3;
+
 /// What a client asks for. Every text is still as the client wrote it.
 pub struct StartRun {
     /// Which workflow.
@@ -80,33 +83,37 @@ impl App {
         self.catalog.find(&who.tenant, &id).ok_or(AppError::UnknownWorkflow)
     }
 
-    /// From "somebody asked" to "a run exists". Every line hands the next one something
-    /// stronger; once the run is stored, its failure is an event.
+    /// From "somebody asked" to "a run exists". Once the run is stored, its failure is an event.
     ///
     /// # Errors
     /// Whatever keeps the run from existing; nothing is left behind then.
-    pub async fn run_start(&self, who: &Principal, ask: StartRun) -> Result<Started, AppError> {
+    pub async fn run_start(&self, who: &Principal, ask: &StartRun) -> Result<Started, AppError> {
+        for _ in 1..START_TRIES {
+            match self.run_try(who, ask).await {
+                // The plugin was replaced after it drew and took its code along: ask the new one.
+                Err(AppError::Store(StoreError::ComponentMissing)) => {}
+                done => return done,
+            }
+        }
+        self.run_try(who, ask).await
+    }
+
+    /// Every line hands the next one something stronger; nothing flows back.
+    async fn run_try(&self, who: &Principal, ask: &StartRun) -> Result<Started, AppError> {
         let entry = self.workflow_fetch(who, &ask.workflow)?;
-        let session = ask.session.map(SessionId::new).transpose();
+        let session = ask.session.clone().map(SessionId::new).transpose();
         let session = session.map_err(|fault| AppError::BadId { field: "session_id", fault })?;
-        let user = effective_user(who, ask.user)?;
-        let seat = self.seats.clone().try_acquire_owned().map_err(|_| AppError::Busy)?;
-        let (context, drawn) = self
-            .draw(
-                who,
-                &entry,
-                user.clone(),
-                session.clone(),
-                ask.factory_input.as_deref(),
-                ask.request,
-            )
-            .await?;
+        let user = effective_user(who, ask.user.clone())?;
+        let seat = self.seat()?;
+        let (input, request) = (ask.factory_input.as_deref(), ask.request.clone());
+        let (context, drawn) =
+            self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         let pin = Arc::new(RunPin {
             id: RunId::from_uuid(Uuid::new_v4()),
             workflow: entry.id,
             session: session.unwrap_or_else(new_session),
             user,
-            input: ask.message,
+            input: ask.message.clone(),
             telling: ask.telling,
             origin: drawn.origin,
             context,
@@ -114,21 +121,25 @@ impl App {
             created_at: now(),
         });
         let store = self.store.tenant(&who.tenant);
-        let mut driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
+        let driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
         let listener = driver.listener();
-        let first = driver.begin();
-        let entry_rule = match who.standing {
-            Standing::Admin => SessionEntry::Any,
-            Standing::Open | Standing::Member => SessionEntry::Owner,
-        };
-        let events: Vec<_> = first.iter().map(|it| it.event.clone()).collect();
-        store.run_open(&pin, &events, entry_rule).await.map_err(|fault| match fault {
+        let first = self.see_through(self.clone().run_open(driver, session_entry(who))).await?;
+        let follow = Follow::new(store, pin.id, listener, first);
+        Ok(Started { pin, follow })
+    }
+
+    /// Stores the run and drives it: both, or neither.
+    async fn run_open(
+        self,
+        mut driver: Driver,
+        entry: SessionEntry,
+    ) -> Result<Vec<JournalEntry>, AppError> {
+        let first = driver.open(entry).await.map_err(|fault| match fault {
             StoreError::SessionForeign => AppError::UnknownSession,
             fault => fault.into(),
         })?;
-        self.spawn(driver)?;
-        let follow = Follow::new(store, pin.id, listener, first);
-        Ok(Started { pin, follow })
+        self.spawn(driver);
+        Ok(first)
     }
 
     /// One run, read back. The factory is asked again, so what it refuses cannot be read either.
@@ -250,6 +261,14 @@ fn effective_user(who: &Principal, said: Option<String>) -> Result<Option<UserId
             let user = said.map(UserId::new).transpose();
             user.map_err(|fault| AppError::BadId { field: "user_id", fault })
         }
+    }
+}
+
+/// Admins may enter any session of their tenant.
+fn session_entry(who: &Principal) -> SessionEntry {
+    match who.standing {
+        Standing::Admin => SessionEntry::Any,
+        Standing::Open | Standing::Member => SessionEntry::Owner,
     }
 }
 

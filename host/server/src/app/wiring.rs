@@ -1,5 +1,6 @@
 //! The one place that knows all rooms: builds the application, and takes it down.
 
+use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use stepmill_core::graph::GraphLimits;
 use stepmill_models::Models;
 use stepmill_sandbox::Sandbox;
 use stepmill_store::{Store, StoreError};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -139,13 +140,28 @@ impl App {
         self.store.ping().await.is_ok()
     }
 
-    /// Drives a run in a task of its own. Shutdown waits for it.
-    pub(crate) fn spawn(&self, driver: Driver) -> Result<(), AppError> {
+    /// A permit to run, while the host takes on runs at all. Kept until the run ends.
+    pub(crate) fn seat(&self) -> Result<OwnedSemaphorePermit, AppError> {
         if self.tasks.is_closed() {
             return Err(AppError::Stopping);
         }
+        self.seats.clone().try_acquire_owned().map_err(|_| AppError::Busy)
+    }
+
+    /// Drives a run in a task of its own. Shutdown waits for it; a run that was stored just
+    /// before is left to the next start at once.
+    pub(crate) fn spawn(&self, driver: Driver) {
         self.tasks.spawn(driver.drive(self.stop.clone()));
-        Ok(())
+    }
+
+    /// Does work that has to be done to its end, also when who asked for it goes away meanwhile.
+    /// Shutdown waits for it.
+    pub(crate) async fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, AppError>> + Send + 'static,
+    ) -> Result<T, AppError> {
+        // The only failure left is a panic, which is in the log.
+        self.tasks.spawn(work).await.unwrap_or(Err(AppError::Broken))
     }
 
     /// Lets runs under way finish for a while and leaves the rest to the next start. No new run

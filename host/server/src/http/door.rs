@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -61,6 +62,8 @@ pub(super) fn router(door: Door) -> NormalizePath<Router> {
         .merge(plugins::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
+        // Each handler that reads a body bounds it, with an answer a client understands.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(door.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .with_state(door);

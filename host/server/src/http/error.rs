@@ -131,6 +131,7 @@ fn app(fault: AppError) -> Response {
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
         }
+        AppError::Broken => detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
         AppError::Store(StoreError::Unstorable { what }) => coded(
             StatusCode::BAD_REQUEST,
             format!("The request cannot be stored: {what}"),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use bytes::{Bytes, BytesMut};
@@ -15,6 +16,9 @@ const MAX_FIELDS: usize = 256;
 
 /// The most bytes of a field's name.
 const MAX_NAME_BYTES: usize = 256;
+
+/// How much of a body that is too large is read to its end before it is refused.
+const FORGOTTEN_BYTES: usize = 64 * 1024 * 1024;
 
 /// Text fields by name. Of a repeated field the last counts.
 #[derive(Default)]
@@ -37,12 +41,14 @@ impl Form {
     }
 
     async fn read_any(door: &Door, request: Request) -> Result<Self, ApiError> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let (mut parts, stream) = request.into_parts();
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let kind = kind.unwrap_or_default().trim_start().to_ascii_lowercase();
+        let body = body(stream, door.settings.form_bytes).await?;
         if kind.starts_with("multipart/form-data") {
-            return Self::read_multipart(door, request).await;
+            parts.headers.remove(header::CONTENT_LENGTH);
+            return Self::read_multipart(door, Request::from_parts(parts, body.into())).await;
         }
-        let body = body(request, door.settings.form_bytes).await?;
         if kind.starts_with("application/x-www-form-urlencoded") {
             return Self::read_urlencoded(door, &body);
         }
@@ -50,28 +56,19 @@ impl Form {
     }
 
     async fn read_multipart(door: &Door, request: Request) -> Result<Self, ApiError> {
-        let malformed =
-            || ApiError::Body(StatusCode::BAD_REQUEST, "Invalid multipart data.".into());
         let mut parts = Multipart::from_request(request, &()).await.map_err(|_| malformed())?;
         let mut form = Self::default();
-        let mut rest = door.settings.form_bytes;
-        while let Some(mut part) = parts.next_field().await.map_err(|_| malformed())? {
+        while let Some(part) = parts.next_field().await.map_err(|_| malformed())? {
+            // An upload is no text field.
+            if part.file_name().is_some() {
+                continue;
+            }
             let name = part.name().unwrap_or_default().to_owned();
-            let is_file = part.file_name().is_some();
-            let mut value = BytesMut::new();
-            while let Some(chunk) = part.chunk().await.map_err(|_| malformed())? {
-                rest = rest.checked_sub(chunk.len()).ok_or_else(too_large)?;
-                if is_file {
-                    continue;
-                }
-                if door.settings.field_bytes < value.len() + chunk.len() {
-                    return Err(oversized("Part", door.settings.field_bytes));
-                }
-                value.extend_from_slice(&chunk);
+            let value = part.bytes().await.map_err(|_| malformed())?;
+            if door.settings.field_bytes < value.len() {
+                return Err(oversized("Part", door.settings.field_bytes));
             }
-            if !is_file {
-                form.insert(name, String::from_utf8_lossy(&value).into_owned())?;
-            }
+            form.insert(name, String::from_utf8_lossy(&value).into_owned())?;
         }
         Ok(form)
     }
@@ -147,19 +144,30 @@ impl Form {
     }
 }
 
-/// A whole body within a limit.
-pub(super) async fn body(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::new();
-    let mut chunks = request.into_body().into_data_stream();
+/// A whole body within a limit. What is over it is read and forgotten up to [`FORGOTTEN_BYTES`],
+/// because a client that is still sending does not hear the answer.
+pub(super) async fn body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let mut kept = BytesMut::new();
+    let mut over = 0;
+    let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let broken = |_| ApiError::Body(StatusCode::BAD_REQUEST, "The body broke off.".into());
         let chunk = chunk.map_err(broken)?;
-        if limit < body.len() + chunk.len() {
-            return Err(too_large());
+        if 0 < over || limit < kept.len() + chunk.len() {
+            over += chunk.len();
+            kept = BytesMut::new();
+        } else {
+            kept.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
+        if FORGOTTEN_BYTES < over {
+            break;
+        }
     }
-    Ok(body.freeze())
+    if 0 < over { Err(too_large()) } else { Ok(kept.freeze()) }
+}
+
+fn malformed() -> ApiError {
+    ApiError::Body(StatusCode::BAD_REQUEST, "Invalid multipart data.".into())
 }
 
 fn too_large() -> ApiError {

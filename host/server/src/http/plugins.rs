@@ -30,7 +30,7 @@ async fn plugin_put(
     request: Request,
 ) -> Result<Response, ApiError> {
     let id = WorkflowId::new(id).map_err(|fault| AppError::BadId { field: "plugin id", fault })?;
-    let reading = body(request, door.component_bytes);
+    let reading = body(request.into_body(), door.component_bytes);
     let component = match tokio::time::timeout(door.body_timeout(), reading).await {
         Ok(component) => component?,
         Err(_) => {

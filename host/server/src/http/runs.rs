@@ -60,7 +60,7 @@ async fn run_start(
         telling: if streamed { Telling::Streamed } else { Telling::Quiet },
         request: facts,
     };
-    let started = door.app.run_start(&who, ask).await?;
+    let started = door.app.run_start(&who, &ask).await?;
     if streamed {
         return Ok(stream::events(&door, started));
     }
