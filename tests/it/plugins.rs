@@ -55,7 +55,8 @@ async fn uploads_go_on_while_runs_do() {
 #[tokio::test]
 async fn what_the_operator_configures_reaches_its_plugin() {
     let steps = r#"[{"name":"plan","instructions":"Plan it."},{"name":"do","instructions":"Do it."},{"name":"check","instructions":"Check it."}]"#;
-    let settings = format!("[plugins.of.async-pipeline]\nconfig = {{ steps = '{steps}' }}");
+    let settings =
+        format!("[plugins.of.\"default/async-pipeline\"]\nconfig = {{ steps = '{steps}' }}");
     let house = House::serve().demo_models().settings(&settings).open().await;
     house.push_example("async-pipeline").await;
     let run = house.run("async-pipeline", &[("message", "x")]).await.good();
@@ -63,6 +64,24 @@ async fn what_the_operator_configures_reaches_its_plugin() {
         run["step_results"].as_array().unwrap().iter().map(|it| it["step_name"].clone()).collect();
     assert_eq!(names, ["plan", "do", "check"]);
     assert_eq!(run["step_executor_runs"][0]["messages"][0]["content"], "Plan it.");
+}
+
+#[tokio::test]
+async fn a_rule_for_one_tenants_plugin_is_not_for_anothers_of_the_same_name() {
+    let settings = r#"[plugins.of."acme/async-pipeline"]
+        config = { steps = '[{"name":"secret","instructions":"Of acme only."}]' }"#;
+    let house = House::serve().guarded().demo_models().settings(settings).open().await;
+    house.push_example("async-pipeline").await;
+    let eve = Token::admin("evil");
+    let url = format!("{}/plugins/async-pipeline", house.address());
+    let hers =
+        reqwest::Client::new().put(url).bearer_auth(eve.sign()).body(example("async-pipeline"));
+    assert_eq!(Reply::of(hers).await.status, 201);
+
+    let mine = house.run("async-pipeline", &[("message", "x")]).await.good();
+    assert_eq!(mine["step_results"][0]["step_name"], "secret");
+    let hers = house.run_as(&eve, "async-pipeline", &[("message", "x")]).await.good();
+    assert_eq!(hers["step_results"][0]["step_name"], "outline");
 }
 
 #[tokio::test]

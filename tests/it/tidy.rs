@@ -75,7 +75,7 @@ fn dependencies(floor: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_the_door_knows_http_and_only_the_wiring_knows_all_rooms() {
+fn only_the_door_knows_http_and_only_the_settings_read_the_environment() {
     for (path, text) in sources("host/server/src/app") {
         for word in ["axum", "StatusCode", "jsonwebtoken"] {
             assert!(!text.contains(word), "{} knows {word}", path.display());

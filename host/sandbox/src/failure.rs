@@ -1,6 +1,5 @@
 //! Why a call of a plugin gives no answer, in the sandbox's words.
 
-use stepmill_core::blame::Blame;
 use stepmill_core::event::StepFailure;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
@@ -101,11 +100,6 @@ impl CallFailure {
             Self::AnswerTooLarge | Self::HostCallsExhausted => StepFailure::PluginOverLimit,
             Self::Busy | Self::Host(_) => StepFailure::HostFailed,
         }
-    }
-
-    /// Whose doing it is.
-    pub fn blame(&self) -> Blame {
-        self.step_failure().blame()
     }
 }
 

@@ -178,7 +178,7 @@ impl TenantStore {
         rows.first().map(stored_run).transpose()
     }
 
-    /// The first `limit` runs of a workflow in a session, oldest first, without other users'.
+    /// The latest `limit` runs of a workflow in a session, oldest first, without other users'.
     /// None if there is no such session, or it is another user's.
     ///
     /// # Errors
@@ -202,14 +202,14 @@ impl TenantStore {
         let statement = Statement::new(select_run!(
             "where tenant_id = ? and session_id = ? and workflow_id = ?
             and (user_id is null or user_id = ? or ? = 1)
-            order by created_at, id limit ?"
+            order by created_at desc, id desc limit ?"
         ))
         .text(self.tenant.as_str())
         .text(session.as_str())
         .text(workflow.as_str());
         let statement = seen(statement, sees).number(limit.into());
         let rows = self.database.read("list runs", statement).await?;
-        rows.iter().map(stored_run).collect::<Result<_, _>>().map(Some)
+        rows.iter().rev().map(stored_run).collect::<Result<_, _>>().map(Some)
     }
 }
 

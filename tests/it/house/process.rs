@@ -87,7 +87,7 @@ impl Builder {
             folder,
             child: None,
             address: String::new(),
-            client: Client::builder().no_proxy().build().unwrap(),
+            client: Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap(),
             said: String::new(),
         };
         house.start().await;
@@ -258,6 +258,15 @@ impl House {
     pub(crate) async fn push_example(&self, id: &str) {
         let reply = self.push(id, super::example(id)).await;
         assert_eq!(reply.status, 201, "{}", reply.text);
+    }
+}
+
+/// A test that fails shows what the host said of it.
+impl Drop for House {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the host's log:\n{}", self.log());
+        }
     }
 }
 

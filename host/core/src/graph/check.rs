@@ -33,6 +33,9 @@ impl Default for GraphLimits {
     }
 }
 
+/// As many faults as anybody reads at once; a graph with more is told of these first.
+pub const MAX_FAULTS: usize = 100;
+
 /// One thing that is wrong with a draft, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "a fact says in its sentence what its fields are")]
@@ -98,7 +101,7 @@ impl GraphDraft {
     /// Checks everything at once and reports all faults, each with its place.
     ///
     /// # Errors
-    /// At least one fault; at most one per node and text, so the list is bounded by the limits.
+    /// At least one fault, and no more than [`MAX_FAULTS`].
     pub fn check(self, limits: &GraphLimits) -> Result<StepGraph, Vec<GraphFault>> {
         if limits.nodes < self.nodes.len() {
             return Err(vec![GraphFault::TooManyNodes {
@@ -116,6 +119,7 @@ impl GraphDraft {
         walk.node("root", self.root, 0);
         walk.orphans();
         if !walk.faults.is_empty() {
+            walk.faults.truncate(MAX_FAULTS);
             return Err(walk.faults);
         }
         let order = walk.order;
@@ -162,8 +166,10 @@ impl<'a> Walk<'a> {
                 self.faults.push(GraphFault::TooDeep { place, limit: depth });
             }
             NodeDraft::Sequence(children) => {
-                // A child named twice is reported once, however long the list is.
-                for &child in children.iter().take(self.draft.nodes.len() + 1) {
+                for &child in children {
+                    if MAX_FAULTS <= self.faults.len() {
+                        break;
+                    }
                     self.node(&place, child, depth + 1);
                 }
             }
@@ -341,6 +347,12 @@ mod tests {
         );
         let nodes = vec![step("a"); 1_001];
         assert_eq!(faults(graph(nodes, 0)), ["the graph has 1001 nodes; at most 1000 are allowed"]);
+    }
+
+    #[test]
+    fn a_flood_of_faults_is_cut() {
+        let nodes = vec![NodeDraft::Sequence(vec![7; 1_000_000]); 1_000];
+        assert_eq!(faults(graph(nodes, 0)).len(), MAX_FAULTS);
     }
 
     fn any_node() -> impl Strategy<Value = NodeDraft> {

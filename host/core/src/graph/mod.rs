@@ -3,5 +3,5 @@
 mod check;
 mod draft;
 
-pub use check::{GraphFault, GraphLimits, StepGraph};
+pub use check::{GraphFault, GraphLimits, MAX_FAULTS, StepGraph};
 pub use draft::{Executor, FunctionCall, GraphDraft, NodeDraft, Step};

@@ -62,7 +62,7 @@ async fn traps_say_which() {
     .await;
     let panic = failure(&plugin, "panic secret").await;
     assert_eq!(panic.to_string(), "the plugin stopped before it answered (unreachable)");
-    assert_eq!(panic.blame(), Blame::Plugin);
+    assert_eq!(panic.step_failure().blame(), Blame::Plugin);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use stepmill_core::ids::{Digest, TenantId, WorkflowId};
-use stepmill_sandbox::{Plugin, Sandbox};
+use stepmill_sandbox::{LoadFailure, Plugin, Sandbox};
 use stepmill_store::{PluginRow, Store};
 use tokio::sync::OnceCell;
 
@@ -16,6 +16,8 @@ use super::schema::InputSchema;
 
 /// A plugin ready to be called.
 pub(crate) struct Factory {
+    /// Whose it is.
+    pub shelf: Shelf,
     /// The code.
     pub plugin: Plugin,
     /// What its input has to look like.
@@ -24,11 +26,15 @@ pub(crate) struct Factory {
 
 impl Factory {
     /// Loads a component and compiles its schema.
-    pub(crate) async fn load(sandbox: &Sandbox, component: Arc<[u8]>) -> Result<Self, AppError> {
+    pub(crate) async fn load(
+        sandbox: &Sandbox,
+        shelf: Shelf,
+        component: Arc<[u8]>,
+    ) -> Result<Self, AppError> {
         let plugin = sandbox.load(component).await.map_err(AppError::NotAPlugin)?;
         let schema =
             plugin.description().input_schema.as_ref().map(InputSchema::compile).transpose()?;
-        Ok(Self { plugin, schema })
+        Ok(Self { shelf, plugin, schema })
     }
 }
 
@@ -188,17 +194,10 @@ impl Catalog {
 
     /// The code of a plugin, loaded once and kept.
     pub(crate) async fn factory(&self, slot: &Slot) -> Result<Arc<Factory>, AppError> {
+        let row = &slot.row;
         let load = || async {
-            let component = match &slot.shelf {
-                Shelf::Shared => self.store.shared().component_fetch(slot.row.digest).await?,
-                Shelf::Tenant(it) => self.store.tenant(it).component_fetch(slot.row.digest).await?,
-            };
-            let component =
-                component.ok_or_else(|| AppError::PluginMissing(slot.row.id.clone()))?;
-            Factory::load(&self.sandbox, component.into()).await.map(Arc::new).map_err(|fault| {
-                tracing::error!(plugin = %slot.row.id, ?fault, "plugin {} does not load any more", slot.row.id);
-                AppError::PluginMissing(slot.row.id.clone())
-            })
+            let loaded = self.load(&slot.shelf, &row.id, row.digest).await?;
+            loaded.ok_or_else(|| AppError::PluginMissing(row.id.clone()))
         };
         slot.loaded.get_or_try_init(load).await.cloned()
     }
@@ -211,18 +210,40 @@ impl Catalog {
         digest: Digest,
     ) -> Result<Arc<Factory>, AppError> {
         for shelf in [Shelf::Tenant(tenant.clone()), Shelf::Shared] {
-            if let Some(slot) = self.slot(&shelf, id)
-                && slot.row.digest == digest
-            {
-                return self.factory(&slot).await;
+            let slot = self.slot(&shelf, id).filter(|it| it.row.digest == digest);
+            let loaded = match slot {
+                Some(slot) => Some(self.factory(&slot).await?),
+                None => self.load(&shelf, id, digest).await?,
+            };
+            if let Some(factory) = loaded {
+                return Ok(factory);
             }
         }
-        let own = self.store.tenant(tenant).component_fetch(digest).await?;
-        let component = match own {
-            Some(component) => Some(component),
-            None => self.store.shared().component_fetch(digest).await?,
+        Err(AppError::PluginMissing(id.clone()))
+    }
+
+    /// Loads what is kept; `None` if nothing is kept under this digest.
+    async fn load(
+        &self,
+        shelf: &Shelf,
+        id: &WorkflowId,
+        digest: Digest,
+    ) -> Result<Option<Arc<Factory>>, AppError> {
+        let component = match shelf {
+            Shelf::Shared => self.store.shared().component_fetch(digest).await?,
+            Shelf::Tenant(tenant) => self.store.tenant(tenant).component_fetch(digest).await?,
         };
-        let component = component.ok_or_else(|| AppError::PluginMissing(id.clone()))?;
-        Factory::load(&self.sandbox, component.into()).await.map(Arc::new)
+        let Some(component) = component else { return Ok(None) };
+        match Factory::load(&self.sandbox, shelf.clone(), component.into()).await {
+            Ok(factory) => Ok(Some(Arc::new(factory))),
+            Err(AppError::NotAPlugin(
+                LoadFailure::Busy | LoadFailure::Aborted | LoadFailure::CompileTimedOut,
+            )) => Err(AppError::Busy),
+            Err(fault) => {
+                tracing::error!(plugin = %id, %fault, "plugin {id} does not load any more");
+                tracing::debug!(plugin = %id, ?fault, "why plugin {id} does not load");
+                Err(AppError::PluginMissing(id.clone()))
+            }
+        }
     }
 }

@@ -138,7 +138,8 @@ impl Driver {
 
     fn abandon(&self, fault: &StoreError) {
         let run = self.pin.id;
-        tracing::error!(run.id = %run, %fault, "run {run} cannot be noted and waits for the next start");
+        let fault = fault as &dyn std::error::Error;
+        tracing::error!(run.id = %run, fault, "run {run} cannot be noted and waits for the next start");
     }
 
     /// Follows the machine up to the next thing that has to happen outside.
@@ -247,7 +248,7 @@ impl Driver {
         let context = &self.pin.context;
         let mut tries = 0;
         let failure = loop {
-            let site = self.app.call_site(&context.tenant, &self.pin.workflow, &factory.plugin);
+            let site = self.app.call_site(&context.tenant, &self.pin.workflow, factory);
             match factory.plugin.run_function(site, context, input).await {
                 Ok(output) => return RunEvent::FunctionAnswered { step, output },
                 // Nothing was called: there was no seat. The run was accepted, so it waits.
@@ -263,8 +264,11 @@ impl Driver {
                 StepFailure::FunctionFailed
             }
             FunctionFailure::Call(failure) => {
+                let cause = failure.step_failure();
                 tracing::warn!(run.id = %run, step = step.0, %failure, "a function of run {run} stopped");
-                failure.step_failure()
+                let failure = &failure as &dyn std::error::Error;
+                tracing::debug!(run.id = %run, step = step.0, failure, "why it stopped");
+                cause
             }
         };
         RunEvent::StepFailed { step, failure }

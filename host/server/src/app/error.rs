@@ -1,6 +1,5 @@
 //! What can go wrong in a use case, in the words of the house.
 
-use stepmill_core::blame::Blame;
 use stepmill_core::graph::GraphFault;
 use stepmill_core::ids::{IdFault, WorkflowId};
 use stepmill_sandbox::{CallFailure, LoadFailure};
@@ -77,30 +76,4 @@ pub enum AppError {
     /// The database.
     #[error("the host's database did not do its work")]
     Store(#[from] StoreError),
-}
-
-impl AppError {
-    /// Whose doing it is.
-    pub fn blame(&self) -> Blame {
-        match self {
-            Self::UnknownWorkflow
-            | Self::UnknownSession
-            | Self::UnknownRun
-            | Self::UnknownPlugin
-            | Self::ScopeMissing(_)
-            | Self::BadId { .. }
-            | Self::Input(_)
-            | Self::FactoryRefused(_)
-            | Self::FactoryInvalid(_)
-            | Self::NotAPlugin(_)
-            | Self::BadSchema(_)
-            | Self::IdTaken(_) => Blame::Caller,
-            Self::FactoryFailed(_) | Self::PluginStopped(_) | Self::BadGraph(_) => Blame::Plugin,
-            Self::PluginMissing(_)
-            | Self::Busy
-            | Self::Stopping
-            | Self::Broken
-            | Self::Store(_) => Blame::Host,
-        }
-    }
 }

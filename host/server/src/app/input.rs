@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::schema::InputSchema;
 
 /// The most bytes of `factory_input`. A form field may be larger; what a factory decides by is not.
-const MAX_INPUT_BYTES: usize = 256 * 1024;
+const MAX_INPUT_BYTES: usize = 64 * 1024;
 
 /// Deeper documents are refused before they are validated, because validation recurses.
 const MAX_INPUT_DEPTH: usize = 64;

@@ -17,10 +17,12 @@ mod telling;
 mod wiring;
 
 pub use catalog::{Entry, Slot, Source};
+pub(crate) use clock::now;
 pub use declared::Declared;
 pub use error::AppError;
 pub use input::InputFault;
 pub use plugins::{PluginView, Shelf, Upload};
+pub use recovery::Unfinished;
 pub use runs::{Follow, ReadRuns, StartRun, Started};
 pub use schema::SchemaFault;
 pub use wiring::{App, OpenError};

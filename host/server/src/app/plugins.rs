@@ -12,6 +12,7 @@ use super::catalog::{Factory, Slot};
 use super::clock::now;
 use super::error::AppError;
 use super::wiring::App;
+use crate::settings::PluginKey;
 
 /// Whose plugins.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,6 +21,16 @@ pub enum Shelf {
     Shared,
     /// One tenant's own.
     Tenant(TenantId),
+}
+
+impl Shelf {
+    /// What the operator's rules call a plugin of this shelf.
+    pub(crate) fn key(&self, id: &WorkflowId) -> PluginKey {
+        match self {
+            Self::Shared => (None, id.clone()),
+            Self::Tenant(tenant) => (Some(tenant.clone()), id.clone()),
+        }
+    }
 }
 
 /// A plugin as its owner sees it.
@@ -59,8 +70,8 @@ impl App {
         if self.catalog.is_operators(&id) {
             return Err(AppError::IdTaken(id));
         }
-        let factory = Factory::load(&self.sandbox, component.clone()).await?;
         let shelf = Shelf::Tenant(who.tenant.clone());
+        let factory = Factory::load(&self.sandbox, shelf.clone(), component.clone()).await?;
         let mut row = self.row(&shelf, id, &factory, &component);
         row.uploaded_by = who.user.clone();
         self.see_through(self.clone().shelve(shelf, row, factory, component)).await
@@ -80,7 +91,7 @@ impl App {
         if self.catalog.slot(&Shelf::Shared, &id).is_some_and(|it| it.row.digest == digest) {
             return Ok(Upload::Unchanged);
         }
-        let factory = Factory::load(&self.sandbox, component.clone()).await?;
+        let factory = Factory::load(&self.sandbox, Shelf::Shared, component.clone()).await?;
         let row = self.row(&Shelf::Shared, id, &factory, &component);
         Ok(self.clone().shelve(Shelf::Shared, row, factory, component).await?.0)
     }
@@ -174,7 +185,7 @@ impl App {
     }
 
     fn view(&self, slot: &Slot) -> PluginView {
-        let allowed = self.policy.allowed(&slot.row.id);
+        let allowed = self.policy.allowed(&slot.shelf.key(&slot.row.id));
         PluginView {
             row: slot.row.clone(),
             shared: slot.shelf == Shelf::Shared,

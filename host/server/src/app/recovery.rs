@@ -10,24 +10,33 @@ use super::error::AppError;
 use super::runs::journal_whole;
 use super::wiring::App;
 
+/// Runs that an earlier life of the host left.
+pub struct Unfinished(Vec<(TenantId, RunId)>);
+
 impl App {
-    /// Goes on with every run that was accepted and has no end in its journal. Answers how many.
+    /// Every run that was accepted and has no end in its journal. Asked before the first request
+    /// is served: a run of this life is in nobody's list.
     ///
     /// # Errors
-    /// The store cannot say which runs there are. A single run that cannot be taken up is
-    /// logged, and tried again at the next start.
-    pub async fn recover(&self) -> Result<usize, AppError> {
-        let unfinished = self.store.run_unfinished().await?;
+    /// The store cannot say which runs there are.
+    pub async fn unfinished(&self) -> Result<Unfinished, AppError> {
+        Ok(Unfinished(self.store.run_unfinished().await?))
+    }
+
+    /// Goes on with these runs. Answers how many. One that cannot be taken up is logged, and
+    /// tried again at the next start.
+    pub async fn recover(&self, Unfinished(unfinished): Unfinished) -> usize {
         let mut taken_up = 0;
         for (tenant, run) in unfinished {
             match self.take_up(&tenant, run).await {
                 Ok(()) => taken_up += 1,
                 Err(fault) => {
-                    tracing::error!(run.id = %run, ?fault, "run {run} cannot be taken up");
+                    let fault = &fault as &dyn std::error::Error;
+                    tracing::error!(run.id = %run, fault, "run {run} cannot be taken up");
                 }
             }
         }
-        Ok(taken_up)
+        taken_up
     }
 
     async fn take_up(&self, tenant: &TenantId, run: RunId) -> Result<(), AppError> {
@@ -46,7 +55,7 @@ impl App {
                 }
             }
         };
-        // Runs that were accepted once are not turned away; new ones wait for them.
+        // A run that was accepted once is not turned away: it waits for a seat.
         let seat = self.seats.clone().acquire_owned().await.map_err(|_| AppError::Stopping)?;
         tracing::info!(run.id = %run, "run {run} is taken up again");
         self.spawn(Driver::new(self.clone(), store, pin, factory, seat).resume(&journal));

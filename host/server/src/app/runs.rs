@@ -14,6 +14,7 @@ use stepmill_sandbox::BuildFailure;
 use stepmill_store::{SessionEntry, StoreError, StoredRun, TenantStore};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::catalog::{Entry, Factory, Source};
@@ -124,7 +125,15 @@ impl App {
         let driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
         let listener = driver.listener();
         let first = self.see_through(self.clone().run_open(driver, session_entry(who))).await?;
-        let follow = Follow::new(store, pin.id, listener, first);
+        let follow = Follow {
+            store,
+            run: pin.id,
+            listener,
+            ready: first.into(),
+            next: 0,
+            reading: Reading::Told,
+            tasks: self.tasks.clone(),
+        };
         Ok(Started { pin, follow })
     }
 
@@ -165,7 +174,8 @@ impl App {
         Ok((found, journal))
     }
 
-    /// The runs of one session, oldest first. The factory is asked again.
+    /// The latest runs of one session, oldest first, without the pieces of streamed answers: a
+    /// session may hold more of them than fits into memory. The factory is asked again.
     ///
     /// # Errors
     /// The factory's refusal, or there is no such session for this caller.
@@ -181,15 +191,7 @@ impl App {
         let found = found.ok_or(AppError::UnknownSession)?;
         let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
         let journals = facts(&store, &ids).await?;
-        let mut runs = Vec::with_capacity(found.len());
-        for (run, quiet) in found.into_iter().zip(journals) {
-            let journal = match run.pin.telling {
-                Telling::Streamed => journal_whole(&store, run.pin.id).await?,
-                Telling::Quiet => quiet,
-            };
-            runs.push((run, journal));
-        }
-        Ok(runs)
+        Ok(found.into_iter().zip(journals).collect())
     }
 
     /// Lets a reader in as the factory would let a run in. A session that cannot be one is `None`.
@@ -236,7 +238,7 @@ impl App {
         };
         let factory = self.catalog.factory(slot).await?;
         context.input = input::read(factory_input, factory.schema.as_ref())?;
-        let site = self.call_site(&who.tenant, &entry.id, &factory.plugin);
+        let site = self.call_site(&who.tenant, &entry.id, &factory);
         let draft = factory.plugin.build(site, &context).await.map_err(build_failure)?;
         let graph = draft.check(&self.graph_limits).map_err(AppError::BadGraph)?;
         let origin = Origin::Plugin(factory.plugin.digest());
@@ -313,12 +315,12 @@ impl Started {
     ///
     /// # Errors
     /// The host goes down first, or cannot read its journal. The run itself is not lost.
-    pub async fn finished(mut self) -> Result<(Arc<RunPin>, RunRecord), AppError> {
+    pub async fn finished(mut self) -> Result<RunRecord, AppError> {
         let mut record = RunRecord::default();
         while let Some(entry) = self.follow.next().await? {
             record.apply(&entry);
         }
-        Ok((self.pin, record))
+        Ok(record)
     }
 }
 
@@ -330,6 +332,7 @@ pub struct Follow {
     ready: VecDeque<JournalEntry>,
     next: u64,
     reading: Reading,
+    tasks: TaskTracker,
 }
 
 /// Where the next entries come from.
@@ -346,15 +349,6 @@ enum Reading {
 }
 
 impl Follow {
-    fn new(
-        store: TenantStore,
-        run: RunId,
-        listener: Receiver<Batch>,
-        first: Vec<JournalEntry>,
-    ) -> Self {
-        Self { store, run, listener, ready: first.into(), next: 0, reading: Reading::Told }
-    }
-
     /// The next entry; `None` after the last one. Dropping the future loses nothing.
     ///
     /// # Errors
@@ -381,7 +375,8 @@ impl Follow {
                 Reading::Behind | Reading::Left => {
                     let page = self.store.journal_read(self.run, self.next, PAGE).await?;
                     if page.is_empty() && self.reading == Reading::Left {
-                        return Err(AppError::Stopping);
+                        let stopping = self.tasks.is_closed();
+                        return Err(if stopping { AppError::Stopping } else { AppError::Broken });
                     }
                     if page.len() < PAGE as usize && self.reading == Reading::Behind {
                         self.reading = Reading::Told;

@@ -8,10 +8,12 @@ use super::input::InputFault;
 /// The most faults told at once.
 const MAX_FAULTS: usize = 20;
 
-/// The most subschemas met while checking one place of the input, references followed. The
+/// The most subschemas met while checking one place of the input, references followed: five times
+/// what the largest schema we have seen unfolds to, and with the bound on the input's size a tenth
+/// of a second at worst. The
 /// validator has no bound of its own, and a schema of 30 definitions that each refer twice to
 /// the next would keep it busy for minutes.
-const MAX_SUBSCHEMAS: u64 = 10_000;
+const MAX_SUBSCHEMAS: u64 = 1_000;
 
 /// The memory one compiled regular expression may take.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
@@ -30,6 +32,9 @@ pub enum SchemaFault {
     /// A reference that leads back to itself.
     #[error("{0}: a recursive schema is not supported")]
     Recursive(String),
+    /// A name that makes a part of the schema a document of its own.
+    #[error("{0}: only the outermost schema may have an id, and none an anchor")]
+    Nested(String),
     /// A reference to something that is not there, or not in this document.
     #[error("{0}: refers to nothing in this schema")]
     Dangling(String),
@@ -88,6 +93,19 @@ fn unfold<'a>(
         Value::Object(fields) => {
             for (name, value) in fields {
                 match (name.as_str(), value) {
+                    // Names chosen by the author: whatever they are, schemas stand below them.
+                    (
+                        "properties" | "patternProperties" | "dependentSchemas",
+                        Value::Object(named),
+                    ) => {
+                        for (key, schema) in named {
+                            unfold(root, schema, &format!("{place}/{name}/{key}"), open, budget)?;
+                        }
+                    }
+                    // A second root would give references another meaning than they have here.
+                    ("$id" | "id" | "$anchor", Value::String(_)) if place != "#" => {
+                        return Err(SchemaFault::Nested(format!("{place}/{name}")));
+                    }
                     // Values, not schemas: they are compared, never unfolded.
                     ("const" | "enum" | "default" | "examples", _) => {}
                     // Definitions cost where they are referred to.
@@ -180,6 +198,23 @@ mod tests {
         definitions.insert("d30".into(), json!({ "type": "string" }));
         let schema = json!({ "$ref": "#/$defs/d0", "$defs": definitions });
         assert_eq!(compile(schema), Err(SchemaFault::TooComplex.to_string()));
+    }
+
+    #[test]
+    fn nothing_hides_behind_a_name() {
+        let mut definitions = Map::new();
+        for it in 0..30 {
+            let next = format!("#/$defs/d{}", it + 1);
+            definitions
+                .insert(format!("d{it}"), json!({ "anyOf": [{ "$ref": next }, { "$ref": next }] }));
+        }
+        definitions.insert("d30".into(), json!({ "type": "string" }));
+        for keyword in ["enum", "const", "default", "$defs", "examples"] {
+            let schema = json!({ "properties": { keyword: { "$ref": "#/$defs/d0" } }, "$defs": definitions });
+            assert_eq!(compile(schema), Err(SchemaFault::TooComplex.to_string()), "{keyword}");
+        }
+        let nested = json!({ "properties": { "a": { "$id": "other", "$ref": "#/$defs/d0", "$defs": definitions } } });
+        assert!(compile(nested).unwrap_err().starts_with("#/properties/a/$id: only the outermost"));
     }
 
     #[test]

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use stepmill_core::capability::Grants;
 use stepmill_core::ids::{TenantId, WorkflowId};
 use stepmill_sandbox::{
-    CallSite, KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Services,
+    CallSite, KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Services,
 };
 use stepmill_store::{StoreError, TenantStore};
 
+use super::catalog::Factory;
 use super::outbound::Outbound;
 use super::wiring::App;
 
@@ -22,7 +23,8 @@ struct PluginServices {
 
 impl PluginServices {
     fn unavailable(&self, fault: &StoreError) -> KeyValueDown {
-        tracing::error!(plugin = %self.plugin, %fault, "key-value data of {} is unavailable", self.plugin);
+        let fault = fault as &dyn std::error::Error;
+        tracing::error!(plugin = %self.plugin, fault, "key-value data of {} is unavailable", self.plugin);
         KeyValueDown
     }
 }
@@ -55,11 +57,15 @@ impl App {
         &self,
         tenant: &TenantId,
         id: &WorkflowId,
-        plugin: &Plugin,
+        factory: &Factory,
     ) -> CallSite {
+        let key = factory.shelf.key(id);
         CallSite {
-            grants: Grants::of(&plugin.description().capabilities, self.policy.allowed(id)),
-            config: self.policy.config(id),
+            grants: Grants::of(
+                &factory.plugin.description().capabilities,
+                self.policy.allowed(&key),
+            ),
+            config: self.policy.config(&key),
             services: Arc::new(PluginServices {
                 store: self.store.tenant(tenant),
                 plugin: id.clone(),

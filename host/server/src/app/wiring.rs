@@ -37,7 +37,7 @@ pub struct Rooms {
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: Arc<Semaphore>,
     pub(crate) uploads: Mutex<()>,
-    tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
     stop: CancellationToken,
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<(),
     settings.declared = vec![Arc::new(prototype)];
     let config = BTreeMap::from([("steps".to_owned(), ASYNC_STEPS.to_owned())]);
     let rule = PluginRule { allow: None, config: Arc::new(config) };
-    settings.plugins.of.insert(id("async-pipeline")?, rule);
+    settings.plugins.of.insert((None, id("async-pipeline")?), rule);
     let prepare = |app| async move { share(&app).await };
     Box::pin(serve(settings, prepare, |address| invite(address, is_real))).await
 }

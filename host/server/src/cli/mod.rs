@@ -8,6 +8,7 @@ mod serve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
@@ -101,6 +102,9 @@ struct PushArgs {
     token: Option<SecretString>,
 }
 
+/// How long work that nobody waits for any more may hold up the end of the process.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Why a command did not do its work.
 #[derive(Debug)]
 enum Failure {
@@ -127,7 +131,12 @@ pub fn main() -> ExitCode {
     log(&environment);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli.command, &environment)),
+        Ok(runtime) => {
+            let done = runtime.block_on(run(cli.command, &environment));
+            // A component that is being compiled cannot be broken off.
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+            done
+        }
         Err(fault) => Err(Failure::work(fault)),
     };
     match done {

@@ -4,15 +4,15 @@ use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use stepmill_core::time::Timestamp;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Failure, ServeArgs};
-use crate::app::{App, OpenError};
+use crate::app::{App, OpenError, Unfinished, now};
 use crate::http::{self, Door};
 use crate::settings::{Environment, Settings, read};
 
@@ -39,8 +39,7 @@ where
         let text = "without authentication only loopback addresses are served; set [auth.jwt], or listen on 127.0.0.1";
         return Err(Failure::usage(anyhow!("{text}")));
     }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let since = Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+    let since = now();
     let app = App::open(&settings).await.map_err(open_failure)?;
     let bytes = settings.sandbox.load.component_bytes;
     let drain = Duration::from_millis(settings.http.drain_timeout_ms);
@@ -52,19 +51,20 @@ where
         .map_err(Failure::Work)?;
     let address = listener.local_addr().map_err(Failure::work)?;
     prepare(app.clone()).await?;
+    let unfinished = app.unfinished().await.map_err(Failure::work)?;
+    let mut signals = Signals::open().map_err(Failure::work)?;
     banner(&app, &settings, address);
     invite(address);
 
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = pin!(http::serve(listener, door, async { drop(stopped.await) }));
-    let mut recovery = pin!(recover(&app));
+    let mut recovery = pin!(recover(&app, unfinished));
     let mut recovered = false;
-    let mut asked = pin!(asked_to_stop());
     loop {
         tokio::select! {
             () = &mut server => return Err(Failure::work(anyhow!("the server ended by itself"))),
             () = &mut recovery, if !recovered => recovered = true,
-            () = &mut asked => break,
+            () = signals.next() => break,
         }
     }
     tracing::info!(
@@ -73,19 +73,18 @@ where
     );
     drop(stop);
     // Connections are served while runs end: their answers end with them.
-    let drained = tokio::select! {
-        drained = app.drain(drain) => {
-            if tokio::time::timeout(CLOSE_TIMEOUT, &mut server).await.is_err() {
-                tracing::warn!("some connections did not close in time");
-            }
-            drained
+    let stopping = async {
+        let (drained, _) =
+            tokio::join!(app.drain(drain), tokio::time::timeout(drain + CLOSE_TIMEOUT, server));
+        if !drained {
+            tracing::info!("some runs wait for the next start");
         }
-        () = &mut server => app.drain(drain).await,
+        app.close().await;
     };
-    if !drained {
-        tracing::info!("some runs wait for the next start");
+    tokio::select! {
+        () = stopping => {}
+        () = signals.next() => tracing::warn!("asked again: stopping at once"),
     }
-    app.close().await;
     Ok(())
 }
 
@@ -96,25 +95,30 @@ fn open_failure(fault: OpenError) -> Failure {
     }
 }
 
-async fn recover(app: &App) {
-    match app.recover().await {
-        Ok(0) => {}
-        Ok(runs) => tracing::info!("{runs} unfinished runs are taken up again"),
-        Err(fault) => tracing::error!(%fault, "unfinished runs could not be looked for"),
+async fn recover(app: &App, unfinished: Unfinished) {
+    match app.recover(unfinished).await {
+        0 => {}
+        runs => tracing::info!("{runs} unfinished runs are taken up again"),
     }
 }
 
-/// Ctrl-C, or SIGTERM.
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
+/// Ctrl-C and SIGTERM, heard from before the first request on.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
 
-    let interrupt = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(interrupt.await),
+impl Signals {
+    fn open() -> std::io::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

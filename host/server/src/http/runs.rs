@@ -19,7 +19,7 @@ use super::form::Form;
 use super::query::{Query, facts};
 use super::stream;
 use super::view::{Detail, Listed, Renderer, failure, run, summaries};
-use crate::app::{ReadRuns, StartRun};
+use crate::app::{AppError, ReadRuns, StartRun};
 
 pub(super) fn routes() -> Router<Door> {
     Router::new()
@@ -64,8 +64,12 @@ async fn run_start(
     if streamed {
         return Ok(stream::events(&door, started));
     }
-    let (pin, record) = started.finished().await?;
-    finished(&pin, &record)
+    let pin = started.pin.clone();
+    match started.finished().await {
+        Ok(record) => finished(&pin, &record),
+        Err(AppError::Stopping) => Ok(left(&pin)),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 /// The finished run; a failed one keeps its ids, so that it can be read back.
@@ -81,6 +85,18 @@ fn finished(pin: &RunPin, record: &RunRecord) -> Result<Response, ApiError> {
         return Ok((StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response());
     }
     Ok(json_text(run(pin, record, Detail::Fresh)?))
+}
+
+/// The run was accepted and goes on at the host's next start: starting it again would run it twice.
+fn left(pin: &RunPin) -> Response {
+    let body = json!({
+        "detail": "The host is shutting down; the run goes on at its next start",
+        "error_id": "stopping",
+        "run_id": pin.id.to_string(),
+        "session_id": pin.session.as_str(),
+        "status": "RUNNING",
+    });
+    (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
 }
 
 fn json_text(text: Vec<u8>) -> Response {

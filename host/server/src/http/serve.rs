@@ -2,14 +2,19 @@
 
 use std::future::Future;
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
@@ -23,8 +28,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then lets every open connection finish the answer it is giving.
 pub async fn serve(listener: TcpListener, door: Door, stop: impl Future<Output = ()>) {
-    let service =
-        router(door).map_request(|it: hyper::Request<hyper::body::Incoming>| it.map(Body::new));
+    let write_timeout = Duration::from_millis(door.settings.write_timeout_ms);
+    let seats = Arc::new(Semaphore::new(door.settings.connections));
+    let service = router(door).map_request(|it: Request<Incoming>| it.map(Body::new));
     let service = TowerToHyperService::new(service);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -32,15 +38,18 @@ pub async fn serve(listener: TcpListener, door: Door, stop: impl Future<Output =
     let connections = TaskTracker::new();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let stream = tokio::select! {
-            stream = accept(&listener) => stream,
+        let (stream, seat) = tokio::select! {
+            accepted = accept(&listener, &seats) => accepted,
             () = &mut stop => break,
         };
         // Deltas are small, and are worth most when they are new.
         let _ = stream.set_nodelay(true);
-        let connection =
-            graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
-        connections.spawn(async {
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(write_timeout));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = graceful.watch(http.serve_connection(stream, service.clone()));
+        connections.spawn(async move {
+            let _seat = seat;
             if let Err(fault) = connection.await {
                 tracing::debug!(%fault, "a connection broke off");
             }
@@ -54,10 +63,14 @@ pub async fn serve(listener: TcpListener, door: Door, stop: impl Future<Output =
 
 /// The next connection. A client that is gone already is no reason to stop, nor is a system that
 /// is short of sockets for a moment.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(
+    listener: &TcpListener,
+    seats: &Arc<Semaphore>,
+) -> (TcpStream, OwnedSemaphorePermit) {
+    let seat = seats.clone().acquire_owned().await.expect("nobody closes the semaphore");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, _)) => return (stream, seat),
             Err(fault) if is_the_clients(fault.kind()) => {}
             Err(fault) => {
                 tracing::error!(%fault, "no connection could be accepted");

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use stepmill_core::capability::{Capability, HostPattern};
 use stepmill_core::graph::GraphLimits;
-use stepmill_core::ids::WorkflowId;
+use stepmill_core::ids::{IdFault, TenantId, WorkflowId};
 use stepmill_models::{ModelSettings, ProviderSettings, Route, Wire};
 use stepmill_sandbox::SandboxSettings;
 use stepmill_store::{SqliteSync, StoreSettings};
@@ -17,7 +17,7 @@ use stepmill_store::{SqliteSync, StoreSettings};
 use super::environment::Environment;
 use super::models::models_of_environment;
 use super::{
-    HttpSettings, JwtAlgorithm, JwtSettings, OutboundSettings, PluginPolicy, PluginRule,
+    HttpSettings, JwtAlgorithm, JwtSettings, OutboundSettings, PluginKey, PluginPolicy, PluginRule,
     RunSettings, Settings,
 };
 
@@ -148,6 +148,8 @@ overlay! {
         field_bytes: usize => field_bytes,
         body_timeout_ms: u64 => body_timeout_ms,
         plugin_headers: Vec<String> => plugin_headers,
+        connections: usize => connections,
+        write_timeout_ms: u64 => write_timeout_ms,
         keep_alive_ms: u64 => keep_alive_ms,
         drain_timeout_ms: u64 => drain_timeout_ms,
     }
@@ -438,12 +440,20 @@ fn plugins(file: PluginsFile) -> Result<PluginPolicy, SettingsFault> {
     let mut of = BTreeMap::new();
     for (id, rule) in file.of {
         let place = format!("plugins.of.{id}");
-        let id = WorkflowId::new(id).map_err(|fault| value(&place, fault.to_string()))?;
+        let key = plugin_key(&id).map_err(|fault| value(&place, fault.to_string()))?;
         let allow =
             rule.allow.map(|it| capabilities(&format!("{place}.allow"), &it)).transpose()?;
-        of.insert(id, PluginRule { allow, config: Arc::new(rule.config) });
+        of.insert(key, PluginRule { allow, config: Arc::new(rule.config) });
     }
     Ok(PluginPolicy { allow: capabilities("plugins.allow", &allow)?, of })
+}
+
+/// `TENANT/ID`, or `ID` for a plugin that the operator shares. An id has no `/`.
+fn plugin_key(text: &str) -> Result<PluginKey, IdFault> {
+    match text.rsplit_once('/') {
+        Some((tenant, id)) => Ok((Some(TenantId::new(tenant)?), WorkflowId::new(id)?)),
+        None => Ok((None, WorkflowId::new(text)?)),
+    }
 }
 
 fn capabilities(place: &str, words: &[String]) -> Result<Vec<Capability>, SettingsFault> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use stepmill_core::capability::Capability;
 use stepmill_core::graph::GraphLimits;
-use stepmill_core::ids::WorkflowId;
+use stepmill_core::ids::{TenantId, WorkflowId};
 use stepmill_models::ModelSettings;
 use stepmill_sandbox::SandboxSettings;
 use stepmill_store::StoreSettings;
@@ -90,13 +90,17 @@ pub enum JwtAlgorithm {
     EdDsa,
 }
 
+/// Which plugin a rule is for: a tenant's own, or (without a tenant) the operator's shared one.
+/// The tenant is part of the name, so that nobody gets another's rule by choosing its id.
+pub type PluginKey = (Option<TenantId>, WorkflowId);
+
 /// What plugins may do: a rule for all, and rules for single ones.
 #[derive(Debug, Clone, Default)]
 pub struct PluginPolicy {
     /// What every plugin may do if it asks.
     pub allow: Vec<Capability>,
     /// By plugin.
-    pub of: BTreeMap<WorkflowId, PluginRule>,
+    pub of: BTreeMap<PluginKey, PluginRule>,
 }
 
 /// The rule for one plugin.
@@ -110,12 +114,12 @@ pub struct PluginRule {
 
 impl PluginPolicy {
     /// What a plugin may do if it asks.
-    pub fn allowed(&self, plugin: &WorkflowId) -> &[Capability] {
+    pub fn allowed(&self, plugin: &PluginKey) -> &[Capability] {
         self.of.get(plugin).and_then(|it| it.allow.as_deref()).unwrap_or(&self.allow)
     }
 
     /// What a plugin's `config.get` answers.
-    pub fn config(&self, plugin: &WorkflowId) -> Arc<BTreeMap<String, String>> {
+    pub fn config(&self, plugin: &PluginKey) -> Arc<BTreeMap<String, String>> {
         self.of.get(plugin).map(|it| it.config.clone()).unwrap_or_default()
     }
 }
@@ -131,6 +135,10 @@ pub struct HttpSettings {
     pub body_timeout_ms: u64,
     /// Request headers that plugins may see, in lower case.
     pub plugin_headers: Vec<String>,
+    /// Connections open at once. More wait until one closes.
+    pub connections: usize,
+    /// How long a client may leave an answer unread before its connection is closed.
+    pub write_timeout_ms: u64,
     /// How long a stream stays silent before a comment is sent to keep it open.
     pub keep_alive_ms: u64,
     /// How long running work may take to finish after the host was told to stop.
@@ -146,6 +154,8 @@ impl Default for HttpSettings {
             plugin_headers: ["accept-language", "user-agent", "x-request-id"]
                 .map(String::from)
                 .into(),
+            connections: 4_096,
+            write_timeout_ms: 60_000,
             keep_alive_ms: 15_000,
             drain_timeout_ms: 20_000,
         }

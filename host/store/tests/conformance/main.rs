@@ -30,7 +30,7 @@ conformance! {
         a_session_belongs_to_whoever_opened_it
         a_session_without_an_owner_is_open_to_all
         a_caller_finds_only_what_it_sees
-        runs_are_listed_oldest_first_and_no_further_than_asked
+        the_latest_runs_are_listed_oldest_first
         another_tenants_runs_are_not_there
         the_host_sees_all_unfinished_runs
         a_run_that_ends_as_it_begins_is_finished;

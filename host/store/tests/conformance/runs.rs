@@ -142,7 +142,7 @@ pub(crate) async fn a_caller_finds_only_what_it_sees(house: House) {
     assert_eq!(wrong.unwrap(), None);
 }
 
-pub(crate) async fn runs_are_listed_oldest_first_and_no_further_than_asked(house: House) {
+pub(crate) async fn the_latest_runs_are_listed_oldest_first(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
     for number in [3, 1, 2] {
@@ -154,7 +154,7 @@ pub(crate) async fn runs_are_listed_oldest_first_and_no_further_than_asked(house
 
     assert_eq!(lists(&acme, Sees::Nobody, "s").await, Some(vec![run(1), run(2), run(3)]));
     let two = acme.run_list(Sees::Nobody, &workflow("w"), &session("s"), 2).await.unwrap();
-    assert_eq!(two.unwrap().iter().map(|it| it.pin.id).collect::<Vec<_>>(), [run(1), run(2)]);
+    assert_eq!(two.unwrap().iter().map(|it| it.pin.id).collect::<Vec<_>>(), [run(2), run(3)]);
     let none = acme.run_list(Sees::Nobody, &workflow("unused"), &session("s"), 2).await;
     assert_eq!(none.unwrap(), Some(vec![]));
 }
