@@ -73,11 +73,6 @@ impl Models {
         self.providers.get(provider)?.model(&name.id, renamed.unwrap_or(&name.id))
     }
 
-    /// The operator's names of all providers.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.providers.keys().map(String::as_str)
-    }
-
     /// One line for each provider.
     pub fn providers(&self) -> impl Iterator<Item = ProviderLine> {
         self.providers.values().map(|it| ProviderLine {
