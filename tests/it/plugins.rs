@@ -133,6 +133,10 @@ async fn push_says_what_became_of_the_upload() {
         command(&["push", file, "--url", house.address()], &[("STEPMILL_TOKEN", &token)]).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("`my-echo` is new and in effect: sha256:"), "{said}");
+    std::fs::write(file, example("pipeline")).unwrap();
+    let (_, said) =
+        command(&["push", file, "--url", house.address()], &[("STEPMILL_TOKEN", &token)]).await;
+    assert!(said.starts_with("`my-echo` is replaced and in effect: sha256:"), "{said}");
     house.run("my-echo", &[("message", "x")]).await.good();
 
     let (code, said) = command(&["push", file, "--url", house.address()], &[]).await;

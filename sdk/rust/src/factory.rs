@@ -49,7 +49,7 @@ impl Capability {
 }
 
 impl<I: Input, C: DeserializeOwned> WorkflowFactory<I, C> {
-    /// A factory whose workflow goes by this id (lower case letters, digits, `-` and `_`), and
+    /// A factory that calls its workflow so. The id it is uploaded under counts on a host (lower case letters, digits, `-` and `_`), and
     /// the function that builds it.
     ///
     /// The function is called for every run and for every read of one, so it should give the

@@ -173,9 +173,14 @@ impl Catalog {
         shelves.get(shelf).into_iter().flat_map(|it| it.values().cloned()).collect()
     }
 
+    /// Whether a file declares this id.
+    pub(crate) fn is_declared(&self, id: &WorkflowId) -> bool {
+        self.declared.contains_key(id)
+    }
+
     /// Whether the operator uses this id.
     pub(crate) fn is_operators(&self, id: &WorkflowId) -> bool {
-        self.declared.contains_key(id) || self.slot(&Shelf::Shared, id).is_some()
+        self.is_declared(id) || self.slot(&Shelf::Shared, id).is_some()
     }
 
     /// From the next request on, this plugin answers for its id.

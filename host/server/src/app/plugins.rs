@@ -87,6 +87,9 @@ impl App {
         id: WorkflowId,
         component: Arc<[u8]>,
     ) -> Result<Upload, AppError> {
+        if self.catalog.is_declared(&id) {
+            tracing::warn!(plugin = %id, "the declared workflow {id} is hidden by the shared plugin of the same id");
+        }
         let digest = Digest::from_bytes(Sha256::digest(&component).into());
         if self.catalog.slot(&Shelf::Shared, &id).is_some_and(|it| it.row.digest == digest) {
             return Ok(Upload::Unchanged);

@@ -69,7 +69,7 @@ fn invite(address: SocketAddr, is_real: bool) {
     };
     let port = address.port();
     let text = format!(
-        "\n{models} Workflows: content-pipeline, article-pipeline, async-pipeline, pipeline,\n\
+        "\n{models}\nWorkflows of the demo: content-pipeline, article-pipeline, async-pipeline, pipeline,\n\
          guarded-pipeline, echo, prototype. Try one:\n\n\
          curl -X POST http://localhost:{port}/workflows/content-pipeline/runs \\\n    \
          -F 'message=Write a blog post about sustainable energy' \\\n    \

@@ -55,7 +55,7 @@ enum Command {
 
 #[derive(Args)]
 struct ServeArgs {
-    /// Address to listen on [default: 127.0.0.1:7777]
+    /// Address to listen on, such as 127.0.0.1:7777, which is the default
     #[arg(long, env = "STEPMILL_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
     /// Folder for the database, compiled plugins and workflows/*.toml|json [default: stepmill-data]
@@ -82,7 +82,7 @@ struct DemoArgs {
     /// Address to listen on; a loopback address, because the demo knows no callers
     #[arg(long, env = "STEPMILL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7777")]
     listen: SocketAddr,
-    /// Folder for the database and compiled plugins; made if it is not there
+    /// Folder for the database, compiled plugins and workflows/*.toml|json; made if it is not there
     #[arg(long, env = "STEPMILL_DATA_DIR", value_name = "DIR", default_value = "stepmill-data")]
     data_dir: PathBuf,
 }

@@ -21,8 +21,11 @@ pub(super) async fn run(args: PushArgs) -> Result<(), Failure> {
             stem.replace('_', "-").to_lowercase()
         }
     };
-    let id = WorkflowId::new(&id)
-        .map_err(|fault| Failure::usage(anyhow!("the id `{id}` {fault}; give --id")))?;
+    let id = WorkflowId::new(&id).map_err(|_| {
+        let rule =
+            "an id has lower case letters, digits, `-` and `_`, 64 at most; choose one with --id";
+        Failure::usage(anyhow!("`{id}` cannot be an id: {rule}"))
+    })?;
     let component = std::fs::read(&args.file);
     let component = component
         .with_context(|| format!("cannot read {}", args.file.display()))
@@ -32,28 +35,33 @@ pub(super) async fn run(args: PushArgs) -> Result<(), Failure> {
 
 async fn upload(args: &PushArgs, id: &WorkflowId, component: Vec<u8>) -> anyhow::Result<()> {
     let base = args.url.trim_end_matches('/');
+    if !base.starts_with("http://") && !base.starts_with("https://") {
+        bail!("`{base}` is no address of a host: it begins with http:// or https://");
+    }
     let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
     let mut call =
         client.put(format!("{base}/plugins/{id}")).header("content-type", "application/wasm");
     if let Some(token) = &args.token {
         call = call.bearer_auth(token.expose_secret());
     }
-    let answer =
-        call.body(component).send().await.with_context(|| format!("cannot reach {base}"))?;
+    let answer = call
+        .body(component)
+        .send()
+        .await
+        .with_context(|| format!("cannot reach {base}: is a host running there?"))?;
     let status = answer.status();
     let text = answer.text().await.context("the host's answer broke off")?;
     let body: Value = serde_json::from_str(&text).unwrap_or_default();
     if !status.is_success() {
-        bail!(
-            "the host refused `{id}` ({}): {}",
-            status.as_u16(),
-            body["detail"].as_str().unwrap_or(&text)
-        );
+        let hint =
+            if body["error_id"] == "id_taken" { "; choose another one with --id" } else { "" };
+        let said = body["detail"].as_str().unwrap_or(&text);
+        bail!("the host refused `{id}` ({}): {said}{hint}", status.as_u16());
     }
-    let word = if status == reqwest::StatusCode::CREATED { "is new" } else { "is up to date" };
     let digest = body["digest"].as_str().unwrap_or_default();
+    let word = body["upload"].as_str().unwrap_or("taken in");
     let mut out = std::io::stdout();
-    writeln!(out, "`{id}` {word} and in effect: {digest}")?;
+    writeln!(out, "`{id}` is {word} and in effect: {digest}")?;
     let asked = body["capabilities"].as_array().map_or(0, Vec::len);
     let granted = body["granted"].as_array().map_or(0, Vec::len);
     if granted < asked {
@@ -63,6 +71,11 @@ async fn upload(args: &PushArgs, id: &WorkflowId, component: Vec<u8>) -> anyhow:
             body["granted"]
         )?;
     }
-    writeln!(out, "Run it: curl {base}/workflows/{id}/runs -F 'message=hello' -F 'stream=false'")?;
+    let token =
+        if args.token.is_some() { " -H \"Authorization: Bearer $STEPMILL_TOKEN\"" } else { "" };
+    writeln!(
+        out,
+        "Run it: curl {base}/workflows/{id}/runs{token} -F 'message=hello' -F 'stream=false'"
+    )?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use stepmill_store::StoreError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -40,15 +41,17 @@ where
         return Err(Failure::usage(anyhow!("{text}")));
     }
     let since = now();
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener
+        .with_context(|| {
+            format!("cannot listen on {}; --listen takes another address", settings.listen)
+        })
+        .map_err(Failure::Work)?;
     let app = App::open(&settings).await.map_err(open_failure)?;
     let bytes = settings.sandbox.load.component_bytes;
     let drain = Duration::from_millis(settings.http.drain_timeout_ms);
     let door = Door::new(app.clone(), settings.auth.as_ref(), settings.http.clone(), bytes, since);
     let door = door.map_err(Failure::usage)?;
-    let listener = TcpListener::bind(settings.listen).await;
-    let listener = listener
-        .with_context(|| format!("cannot listen on {}", settings.listen))
-        .map_err(Failure::Work)?;
     let address = listener.local_addr().map_err(Failure::work)?;
     prepare(app.clone()).await?;
     let unfinished = app.unfinished().await.map_err(Failure::work)?;
@@ -90,7 +93,9 @@ where
 
 fn open_failure(fault: OpenError) -> Failure {
     match fault {
-        OpenError::Declared(_) | OpenError::Models(_) => Failure::usage(fault),
+        OpenError::Declared(_) | OpenError::Models(_) | OpenError::Store(StoreError::Url(_)) => {
+            Failure::usage(fault)
+        }
         fault => Failure::work(fault),
     }
 }
@@ -125,7 +130,7 @@ impl Signals {
 /// What an operator wants to see first. The first line is for programs too.
 fn banner(app: &App, settings: &Settings, address: SocketAddr) {
     let auth = match &settings.auth {
-        Some(jwt) => format!("JWT, {:?}", jwt.algorithm),
+        Some(jwt) => format!("JWT, {}", jwt.algorithm.name()),
         None => "none: this machine only".to_owned(),
     };
     let lines = [

@@ -41,11 +41,14 @@ async fn plugin_put(
         }
     };
     let (upload, plugin) = door.app.plugin_put(&who, id, component.as_ref().into()).await?;
-    let status = match upload {
-        Upload::Created => StatusCode::CREATED,
-        Upload::Replaced | Upload::Unchanged => StatusCode::OK,
+    let (status, word) = match upload {
+        Upload::Created => (StatusCode::CREATED, "new"),
+        Upload::Replaced => (StatusCode::OK, "replaced"),
+        Upload::Unchanged => (StatusCode::OK, "unchanged"),
     };
-    Ok((status, Json(view(&plugin))).into_response())
+    let mut body = view(&plugin);
+    body["upload"] = word.into();
+    Ok((status, Json(body)).into_response())
 }
 
 /// The plugins the caller's tenant can use.

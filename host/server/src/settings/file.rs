@@ -25,7 +25,7 @@ use super::{
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsFault {
     /// The file is not there or not readable.
-    #[error("{} cannot be read: {source}", file.display())]
+    #[error("{} cannot be read", file.display())]
     Unreadable {
         /// Which.
         file: PathBuf,

@@ -94,6 +94,18 @@ pub enum JwtAlgorithm {
 /// The tenant is part of the name, so that nobody gets another's rule by choosing its id.
 pub type PluginKey = (Option<TenantId>, WorkflowId);
 
+impl JwtAlgorithm {
+    /// As tokens write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
 /// What plugins may do: a rule for all, and rules for single ones.
 #[derive(Debug, Clone, Default)]
 pub struct PluginPolicy {
