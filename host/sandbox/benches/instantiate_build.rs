@@ -11,10 +11,11 @@ mod guests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use stepmill_core::capability::Grants;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::ids::{SessionId, TenantId, UserId};
@@ -47,7 +48,26 @@ fn benches(criterion: &mut Criterion) {
 }
 
 criterion_group!(instantiate_build, benches);
-criterion_main!(instantiate_build);
+
+fn main() {
+    instantiate_build();
+    Criterion::default().configure_from_args().final_summary();
+    if let Some(ratio) = ratio() {
+        println!("sandbox / engine alone: {ratio:.2} (the aim is at most 1.5)");
+    }
+}
+
+/// One median beside the other, of the run that has just ended.
+fn ratio() -> Option<f64> {
+    let group =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?.join("criterion/instantiate_build");
+    let median = |name: &str| {
+        let text = std::fs::read(group.join(name).join("new/estimates.json")).ok()?;
+        let estimates: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        estimates["median"]["point_estimate"].as_f64()
+    };
+    Some(median("sandbox")? / median("engine alone")?)
+}
 
 fn context_of_ada() -> RequestContext {
     let claims = serde_json::json!({ "sub": "ada", "tier": 3 });
