@@ -172,3 +172,21 @@ async fn a_host_that_stops_before_a_run_ends_leaves_it_to_the_next() {
     );
     assert_eq!(finished(&house, &path).await["status"], "COMPLETED");
 }
+
+#[tokio::test]
+async fn a_run_that_ends_as_it_begins_is_not_taken_up_again() {
+    // No provider at all: the first step fails before anything outside is asked.
+    let mut house = House::serve().settings("[models]").open().await;
+    house.push_example("content-pipeline").await;
+    let reply = house.run("content-pipeline", &[("message", "sea"), ("session_id", "s")]).await;
+    let body = reply.json();
+    assert_eq!((reply.status, body["error_id"].as_str()), (500, Some("model_unknown")));
+    house.kill().await;
+    house.start().await;
+    let path = format!(
+        "/workflows/content-pipeline/runs/{}?session_id=s",
+        body["run_id"].as_str().unwrap()
+    );
+    assert_eq!(house.get(&path).await.good()["status"], "ERROR");
+    assert!(!house.log().contains("taken up again"), "{}", house.log());
+}
