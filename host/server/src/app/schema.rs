@@ -10,9 +10,8 @@ const MAX_FAULTS: usize = 20;
 
 /// The most subschemas met while checking one place of the input, references followed: five times
 /// what the largest schema we have seen unfolds to, and with the bound on the input's size a tenth
-/// of a second at worst. The
-/// validator has no bound of its own, and a schema of 30 definitions that each refer twice to
-/// the next would keep it busy for minutes.
+/// of a second at worst. The validator has no bound of its own, and a schema of 30 definitions
+/// that each refer twice to the next would keep it busy for minutes.
 const MAX_SUBSCHEMAS: u64 = 1_000;
 
 /// The memory one compiled regular expression may take.
@@ -95,7 +94,7 @@ fn unfold<'a>(
                 match (name.as_str(), value) {
                     // Names chosen by the author: whatever they are, schemas stand below them.
                     (
-                        "properties" | "patternProperties" | "dependentSchemas",
+                        "properties" | "patternProperties" | "dependentSchemas" | "dependencies",
                         Value::Object(named),
                     ) => {
                         for (key, schema) in named {
@@ -141,7 +140,9 @@ fn follow<'a>(
     if open.contains(&reference) {
         return Err(SchemaFault::Recursive(place.to_owned()));
     }
-    let target = reference.strip_prefix('#').and_then(|it| root.pointer(it));
+    // The validator decodes `%62`; a reference that needs decoding could mean another place there.
+    let plain = reference.strip_prefix('#').filter(|it| !it.contains('%'));
+    let target = plain.and_then(|it| root.pointer(it));
     let target = target.ok_or_else(|| SchemaFault::Dangling(place.to_owned()))?;
     open.push(reference);
     let done = unfold(root, target, reference, open, budget);
@@ -157,6 +158,18 @@ mod tests {
 
     fn compile(schema: Value) -> Result<(), String> {
         InputSchema::compile(schema.as_object().unwrap()).map(|_| ()).map_err(|it| it.to_string())
+    }
+
+    /// Thirty definitions; each refers twice to the next.
+    fn doubling() -> Map<String, Value> {
+        let mut definitions = Map::new();
+        for it in 0..30 {
+            let next = format!("#/$defs/d{}", it + 1);
+            definitions
+                .insert(format!("d{it}"), json!({ "anyOf": [{ "$ref": next }, { "$ref": next }] }));
+        }
+        definitions.insert("d30".into(), json!({ "type": "string" }));
+        definitions
     }
 
     #[test]
@@ -189,26 +202,21 @@ mod tests {
 
     #[test]
     fn a_schema_that_doubles_itself_is_refused() {
-        let mut definitions = Map::new();
-        for it in 0..30 {
-            let next = format!("#/$defs/d{}", it + 1);
-            definitions
-                .insert(format!("d{it}"), json!({ "anyOf": [{ "$ref": next }, { "$ref": next }] }));
-        }
-        definitions.insert("d30".into(), json!({ "type": "string" }));
+        let definitions = doubling();
         let schema = json!({ "$ref": "#/$defs/d0", "$defs": definitions });
         assert_eq!(compile(schema), Err(SchemaFault::TooComplex.to_string()));
     }
 
     #[test]
     fn nothing_hides_behind_a_name() {
-        let mut definitions = Map::new();
-        for it in 0..30 {
-            let next = format!("#/$defs/d{}", it + 1);
-            definitions
-                .insert(format!("d{it}"), json!({ "anyOf": [{ "$ref": next }, { "$ref": next }] }));
-        }
-        definitions.insert("d30".into(), json!({ "type": "string" }));
+        let definitions = doubling();
+        let mut encoded = definitions.clone();
+        encoded.insert("d%30".into(), json!({}));
+        let encoded = json!({ "$ref": "#/$defs/d%30", "$defs": encoded });
+        assert_eq!(compile(encoded), Err("#: refers to nothing in this schema".into()));
+        let old =
+            json!({ "dependencies": { "enum": { "$ref": "#/$defs/d0" } }, "$defs": definitions });
+        assert_eq!(compile(old), Err(SchemaFault::TooComplex.to_string()));
         for keyword in ["enum", "const", "default", "$defs", "examples"] {
             let schema = json!({ "properties": { keyword: { "$ref": "#/$defs/d0" } }, "$defs": definitions });
             assert_eq!(compile(schema), Err(SchemaFault::TooComplex.to_string()), "{keyword}");
