@@ -77,11 +77,24 @@ where
     drop(stop);
     // Connections are served while runs end: their answers end with them.
     let stopping = async {
-        let (drained, _) =
-            tokio::join!(app.drain(drain), tokio::time::timeout(drain + CLOSE_TIMEOUT, server));
-        if !drained {
-            tracing::info!("some runs wait for the next start");
-        }
+        let (ended, runs_ended) = oneshot::channel::<()>();
+        let runs = async {
+            if !app.drain(drain).await {
+                tracing::info!("some runs wait for the next start");
+            }
+            drop(ended);
+        };
+        let overdue = async {
+            drop(runs_ended.await);
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
+        };
+        let connections = async {
+            tokio::select! {
+                () = server => {}
+                () = overdue => tracing::warn!("some connections did not close in time"),
+            }
+        };
+        tokio::join!(runs, connections);
         app.close().await;
     };
     tokio::select! {
