@@ -82,3 +82,13 @@ pub enum LoadFailure {
     #[error("loading was broken off")]
     Aborted,
 }
+
+impl LoadFailure {
+    /// Whether the component has no part in it: the same bytes may load at another time.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy | Self::Aborted | Self::Describe(CallFailure::Busy | CallFailure::Host(_))
+        )
+    }
+}

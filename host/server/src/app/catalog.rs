@@ -241,9 +241,12 @@ impl Catalog {
         let Some(component) = component else { return Ok(None) };
         match Factory::load(&self.sandbox, shelf.clone(), component.into()).await {
             Ok(factory) => Ok(Some(Arc::new(factory))),
-            Err(AppError::NotAPlugin(
-                LoadFailure::Busy | LoadFailure::Aborted | LoadFailure::CompileTimedOut,
-            )) => Err(AppError::Busy),
+            // It compiled when it was uploaded; a machine under load may need another try.
+            Err(AppError::NotAPlugin(fault))
+                if fault.is_passing() || matches!(fault, LoadFailure::CompileTimedOut) =>
+            {
+                Err(AppError::Busy)
+            }
             Err(fault) => {
                 tracing::error!(plugin = %id, %fault, "plugin {id} does not load any more");
                 tracing::debug!(plugin = %id, ?fault, "why plugin {id} does not load");
