@@ -44,6 +44,12 @@ impl FieldFault {
     pub(super) fn missing(part: &'static str, field: &'static str) -> Self {
         Self { kind: "missing", part, field, message: "Field required", input: None }
     }
+
+    /// A field that has to be a whole number and is none.
+    pub(super) fn no_integer(part: &'static str, field: &'static str, input: String) -> Self {
+        let message = "Input should be a valid integer, unable to parse string as an integer";
+        Self { kind: "int_parsing", part, field, message, input: Some(input) }
+    }
 }
 
 impl From<AppError> for ApiError {
@@ -185,6 +191,9 @@ fn component(failure: &LoadFailure) -> Response {
         text.push_str(&it.to_string());
         cause = it.source();
     }
+    if failure.is_passing() {
+        return later(StatusCode::SERVICE_UNAVAILABLE, &text, "busy");
+    }
     let (status, code) = match failure {
         LoadFailure::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
         LoadFailure::NotAComponent => (StatusCode::UNPROCESSABLE_ENTITY, "not_a_component"),
@@ -197,9 +206,7 @@ fn component(failure: &LoadFailure) -> Response {
         LoadFailure::CompileTimedOut => (StatusCode::UNPROCESSABLE_ENTITY, "compile_timed_out"),
         LoadFailure::Describe(failure) => (StatusCode::UNPROCESSABLE_ENTITY, call_code(failure)),
         LoadFailure::BadDescription { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_description"),
-        LoadFailure::Busy | LoadFailure::Aborted => {
-            return later(StatusCode::SERVICE_UNAVAILABLE, &text, "busy");
-        }
+        LoadFailure::Busy | LoadFailure::Aborted => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
     };
     coded(status, text, code)
 }

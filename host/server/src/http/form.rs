@@ -1,6 +1,7 @@
 //! Forms: what `POST …/runs` takes, in both encodings a browser or a script may send.
 
 use std::collections::HashMap;
+use std::future::Future;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Multipart, Request};
@@ -30,14 +31,7 @@ impl Form {
     /// # Errors
     /// Malformed, too large, or too slow.
     pub(super) async fn read(door: &Door, request: Request) -> Result<Self, ApiError> {
-        let reading = Self::read_any(door, request);
-        match tokio::time::timeout(door.body_timeout(), reading).await {
-            Ok(form) => form,
-            Err(_) => Err(ApiError::Body(
-                StatusCode::REQUEST_TIMEOUT,
-                "The body did not arrive in time".into(),
-            )),
-        }
+        in_time(door, Self::read_any(door, request)).await
     }
 
     async fn read_any(door: &Door, request: Request) -> Result<Self, ApiError> {
@@ -132,16 +126,19 @@ impl Form {
         if let Some(input) = self.take(field)
             && input.trim().parse::<i64>().is_err()
         {
-            let message = "Input should be a valid integer, unable to parse string as an integer";
-            faults.push(FieldFault {
-                kind: "int_parsing",
-                part: "body",
-                field,
-                message,
-                input: Some(input),
-            });
+            faults.push(FieldFault::no_integer("body", field, input));
         }
     }
+}
+
+/// Reads a body, unless the client takes too long to send it.
+pub(super) async fn in_time<T>(
+    door: &Door,
+    reading: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let late =
+        |_| ApiError::Body(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time".into());
+    tokio::time::timeout(door.body_timeout(), reading).await.map_err(late)?
 }
 
 /// A whole body within a limit. What is over it is read and forgotten up to [`FORGOTTEN_BYTES`],

@@ -12,7 +12,7 @@ use stepmill_core::ids::WorkflowId;
 use super::auth::Caller;
 use super::door::Door;
 use super::error::ApiError;
-use super::form::body;
+use super::form::{body, in_time};
 use super::view::iso;
 use crate::app::{AppError, PluginView, Upload};
 
@@ -30,16 +30,7 @@ async fn plugin_put(
     request: Request,
 ) -> Result<Response, ApiError> {
     let id = WorkflowId::new(id).map_err(|fault| AppError::BadId { field: "plugin id", fault })?;
-    let reading = body(request.into_body(), door.component_bytes);
-    let component = match tokio::time::timeout(door.body_timeout(), reading).await {
-        Ok(component) => component?,
-        Err(_) => {
-            return Err(ApiError::Body(
-                StatusCode::REQUEST_TIMEOUT,
-                "The body did not arrive in time".into(),
-            ));
-        }
-    };
+    let component = in_time(&door, body(request.into_body(), door.component_bytes)).await?;
     let (upload, plugin) = door.app.plugin_put(&who, id, component.as_ref().into()).await?;
     let (status, word) = match upload {
         Upload::Created => (StatusCode::CREATED, "new"),

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use stepmill_core::event::JournalEntry;
 use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{Ending, RunRecord};
 
@@ -18,7 +19,7 @@ use super::error::{ApiError, FieldFault};
 use super::form::Form;
 use super::query::{Query, facts};
 use super::stream;
-use super::view::{Detail, Listed, Renderer, failure, run, summaries};
+use super::view::{Detail, EventView, Listed, Renderer, failure, run, summaries};
 use crate::app::{AppError, ReadRuns, StartRun};
 
 pub(super) fn routes() -> Router<Door> {
@@ -114,6 +115,17 @@ fn read(door: &Door, workflow: String, parts: &Parts) -> Result<ReadRuns, ApiErr
     })
 }
 
+/// A run's events, kept only of runs that were streamed.
+fn stored_events(
+    pin: &Arc<RunPin>,
+    journal: &[JournalEntry],
+) -> serde_json::Result<Vec<EventView>> {
+    match pin.telling {
+        Telling::Streamed => Renderer::all(pin, journal),
+        Telling::Quiet => Ok(Vec::new()),
+    }
+}
+
 /// One run, as stored.
 async fn run_fetch(
     State(door): State<Door>,
@@ -124,10 +136,7 @@ async fn run_fetch(
     let ask = read(&door, workflow, &parts)?;
     let (found, journal) = door.app.run_fetch(&who, ask, &id).await?;
     let pin = Arc::new(found.pin);
-    let events = match pin.telling {
-        Telling::Streamed => Renderer::all(&pin, &journal)?,
-        Telling::Quiet => Vec::new(),
-    };
+    let events = stored_events(&pin, &journal)?;
     Ok(json_text(run(&pin, &RunRecord::of(&journal), Detail::Stored(events))?))
 }
 
@@ -143,10 +152,7 @@ async fn run_list(
     let mut listed = Vec::new();
     for (found, journal) in door.app.run_list(&who, ask).await? {
         let pin = Arc::new(found.pin);
-        let events = match pin.telling {
-            Telling::Streamed => Renderer::all(&pin, &journal)?,
-            Telling::Quiet => Vec::new(),
-        };
+        let events = stored_events(&pin, &journal)?;
         listed.push(Listed { pin, record: RunRecord::of(&journal), events });
     }
     // Exact and case-sensitive, as Agno's: an unknown word matches nothing.

@@ -37,14 +37,7 @@ async fn workflow_fetch(
     if let Some(input) = Query::of(&parts).take("version")
         && input.parse::<i64>().is_err()
     {
-        let message = "Input should be a valid integer, unable to parse string as an integer";
-        let fault = FieldFault {
-            kind: "int_parsing",
-            part: "query",
-            field: "version",
-            message,
-            input: Some(input),
-        };
+        let fault = FieldFault::no_integer("query", "version", input);
         return Err(ApiError::Fields(vec![fault]));
     }
     Ok(Json(workflow_detail(&door.app.workflow_fetch(&who, &id)?)?))
