@@ -10,6 +10,7 @@ mod door;
 mod hostile;
 mod house;
 mod languages;
+mod os;
 mod page;
 mod plugins;
 mod real_model;

@@ -22,7 +22,7 @@ use crate::settings::{JwtAlgorithm, JwtSettings};
 const DEFAULT_TENANT: &str = "default";
 
 /// Paths that need no token.
-const PUBLIC: [&str; 2] = ["/", "/health"];
+const PUBLIC: [&str; 3] = ["/", "/health", "/info"];
 
 /// The verification key is not what the algorithm needs.
 #[derive(Debug, thiserror::Error)]

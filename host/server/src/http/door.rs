@@ -15,9 +15,9 @@ use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
-use super::{health, plugins, runs, workflows};
+use super::{health, os, plugins, runs, workflows};
 use crate::app::App;
-use crate::settings::{HttpSettings, JwtSettings};
+use crate::settings::{HttpSettings, Identity, Settings};
 
 /// What handlers know.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub struct Door {
     pub(super) app: App,
     pub(super) auth: Arc<Auth>,
     pub(super) settings: Arc<HttpSettings>,
+    pub(super) identity: Arc<Identity>,
     /// The largest component taken in.
     pub(super) component_bytes: usize,
     /// When the host started.
@@ -36,15 +37,15 @@ impl Door {
     ///
     /// # Errors
     /// The verification key cannot be used.
-    pub fn new(
-        app: App,
-        jwt: Option<&JwtSettings>,
-        settings: HttpSettings,
-        component_bytes: usize,
-        since: Timestamp,
-    ) -> Result<Self, AuthFault> {
-        let auth = Arc::new(Auth::of(jwt)?);
-        Ok(Self { app, auth, settings: Arc::new(settings), component_bytes, since })
+    pub fn new(app: App, settings: &Settings, since: Timestamp) -> Result<Self, AuthFault> {
+        Ok(Self {
+            app,
+            auth: Arc::new(Auth::of(settings.auth.as_ref())?),
+            settings: Arc::new(settings.http.clone()),
+            identity: Arc::new(settings.identity.clone()),
+            component_bytes: settings.sandbox.load.component_bytes,
+            since,
+        })
     }
 
     /// How long a client may take to send a body.
@@ -56,6 +57,7 @@ impl Door {
 /// Everything the host answers to.
 pub(super) fn router(door: Door) -> NormalizePath<Router> {
     let routes = Router::new()
+        .merge(os::routes())
         .merge(health::routes())
         .merge(workflows::routes())
         .merge(runs::routes())

@@ -11,12 +11,7 @@ use super::door::Door;
 use super::view::iso;
 
 pub(super) fn routes() -> Router<Door> {
-    Router::new().route("/", get(home)).route("/health", get(health))
-}
-
-/// What this is.
-async fn home() -> Response {
-    Json(json!({ "name": "Stepmill", "health": "/health" })).into_response()
+    Router::new().route("/health", get(health))
 }
 
 /// Up, and the database answers.

@@ -5,6 +5,7 @@ mod door;
 mod error;
 mod form;
 mod health;
+mod os;
 mod plugins;
 mod query;
 mod runs;

@@ -4,6 +4,7 @@
 
 mod environment;
 mod file;
+mod identity;
 mod models;
 
 use std::collections::BTreeMap;
@@ -23,12 +24,15 @@ use crate::app::Declared;
 
 pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
+pub use identity::Identity;
 pub use models::{demo_models, models_of_environment};
 
 /// Everything the host needs to know before it opens.
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// What the host calls itself.
+    pub identity: Identity,
     /// Where the host keeps its files: the SQLite database, compiled plugins, declared workflows.
     pub data_dir: PathBuf,
     /// `sqlite:…` or `postgres://…`.
