@@ -6,6 +6,7 @@
 
 mod auth;
 mod cli;
+mod cors;
 mod door;
 mod hostile;
 mod house;

@@ -1,21 +1,22 @@
 //! The whole API as one list, and what every request passes through.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use stepmill_core::time::Timestamp;
-use tower::Layer;
+use tower::{Layer, Service};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
+use tower_http::normalize_path::NormalizePathLayer;
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
-use super::{health, os, plugins, runs, workflows};
+use super::{cors, health, os, plugins, runs, workflows};
 use crate::app::App;
 use crate::settings::{HttpSettings, Identity, Settings};
 
@@ -54,8 +55,22 @@ impl Door {
     }
 }
 
+/// What a connection is served with.
+pub(super) trait Routes:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<T> Routes for T where
+    T: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Everything the host answers to.
-pub(super) fn router(door: Door) -> NormalizePath<Router> {
+pub(super) fn router(door: Door) -> impl Routes {
     let routes = Router::new()
         .merge(os::routes())
         .merge(health::routes())
@@ -68,9 +83,11 @@ pub(super) fn router(door: Door) -> NormalizePath<Router> {
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(door.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(|_| panicked()))
-        .with_state(door);
+        .with_state(door.clone());
     // Outside of the routes: `/workflows/` is `/workflows` before a route is looked for.
-    NormalizePathLayer::trim_trailing_slash().layer(routes)
+    let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    // Outermost: refusals are for pages of other origins to read, too.
+    from_fn_with_state(door, cors::cross_origin).layer(routes)
 }
 
 async fn unknown(_: Uri) -> Response {

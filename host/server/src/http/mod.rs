@@ -1,6 +1,7 @@
 //! The door: HTTP in, JSON or events out. Only here are status codes, headers and tokens known.
 
 mod auth;
+mod cors;
 mod door;
 mod error;
 mod form;

@@ -160,6 +160,7 @@ overlay! {
         field_bytes: usize => field_bytes,
         body_timeout_ms: u64 => body_timeout_ms,
         plugin_headers: Vec<String> => plugin_headers,
+        cors_origins: Vec<String> => cors_origins,
         connections: usize => connections,
         write_timeout_ms: u64 => write_timeout_ms,
         keep_alive_ms: u64 => keep_alive_ms,
@@ -366,7 +367,19 @@ fn settings(
             return Err(value("http.plugin_headers", format!("`{secret}` is not for plugins")));
         }
     }
+    if !settings.http.cors_origins.iter().all(|it| is_origin(it)) {
+        return Err(value("http.cors_origins", "each is an origin such as `https://example.com`"));
+    }
     Ok(settings)
+}
+
+/// As browsers write origins. `*` is none: pages of whoever it may be are not invited.
+fn is_origin(text: &str) -> bool {
+    let is_plain =
+        |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b".-:[]_".contains(&it);
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        !scheme.is_empty() && !authority.is_empty() && authority.bytes().all(is_plain)
+    })
 }
 
 fn secret(
@@ -554,6 +567,10 @@ mod tests {
         let short =
             read_text("[auth.jwt]\nalgorithm = \"HS256\"", &[("JWT_VERIFICATION_KEY", "hunter2")]);
         assert_eq!(short.err().unwrap(), "auth.jwt: an HS256 key has at least 32 bytes");
+        for bad in ["*", "https://a.example/", "https://A.example", "null"] {
+            let text = fault(&format!("[http]\ncors_origins = [\"{bad}\"]"));
+            assert!(text.starts_with("http.cors_origins: each is"), "{text}");
+        }
         assert_eq!(fault("[database]\nid = \" \""), "database.id: must not be empty");
         assert!(fault("[plugins]\nallow = [\"all\"]").starts_with("plugins.allow: each is one of"));
         assert!(

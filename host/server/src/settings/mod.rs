@@ -151,6 +151,8 @@ pub struct HttpSettings {
     pub body_timeout_ms: u64,
     /// Request headers that plugins may see, in lower case.
     pub plugin_headers: Vec<String>,
+    /// Origins whose pages may use the host, besides its own.
+    pub cors_origins: Vec<String>,
     /// Connections open at once. More wait until one closes.
     pub connections: usize,
     /// How long a client may leave an answer unread before its connection is closed.
@@ -159,6 +161,23 @@ pub struct HttpSettings {
     pub keep_alive_ms: u64,
     /// How long running work may take to finish after the host was told to stop.
     pub drain_timeout_ms: u64,
+}
+
+/// Where Agno's screens are served from, and where people try their own.
+const AGNO_ORIGINS: [&str; 6] = [
+    "http://localhost:3000",
+    "https://agno.com",
+    "https://www.agno.com",
+    "https://app.agno.com",
+    "https://os-stg.agno.com",
+    "https://os.agno.com",
+];
+
+impl HttpSettings {
+    /// Whether pages of this origin may use the host.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.cors_origins.iter().any(|it| it == origin)
+    }
 }
 
 impl Default for HttpSettings {
@@ -170,6 +189,7 @@ impl Default for HttpSettings {
             plugin_headers: ["accept-language", "user-agent", "x-request-id"]
                 .map(String::from)
                 .into(),
+            cors_origins: AGNO_ORIGINS.map(String::from).into(),
             connections: 4_096,
             write_timeout_ms: 60_000,
             keep_alive_ms: 15_000,
