@@ -22,7 +22,7 @@ use crate::settings::{JwtAlgorithm, JwtSettings};
 const DEFAULT_TENANT: &str = "default";
 
 /// Paths that need no token.
-const PUBLIC: [&str; 3] = ["/", "/health", "/info"];
+const PUBLIC: [&str; 6] = ["/", "/health", "/info", "/docs", "/redoc", "/openapi.json"];
 
 /// The verification key is not what the algorithm needs.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +188,9 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
                 Err(text) => return detail(StatusCode::FORBIDDEN, text),
             }
         }
-        Auth::Jwt(_) if is_public(&request) => return next.run(request).await,
+        // No route answers OPTIONS, so there is nothing to guard.
+        Auth::Jwt(_) if request.method() == Method::OPTIONS => return next.run(request).await,
+        Auth::Jwt(_) if is_public(request.uri().path()) => return next.run(request).await,
         Auth::Jwt(verifier) => match verifier.principal(request.headers()) {
             Ok(principal) => principal,
             Err(refusal) => {
@@ -203,9 +205,9 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     next.run(request).await
 }
 
-/// Whether a request needs no token. No route answers OPTIONS, so there is nothing to guard.
-fn is_public(request: &Request) -> bool {
-    request.method() == Method::OPTIONS || PUBLIC.contains(&request.uri().path())
+/// Whether a path needs no token.
+pub(super) fn is_public(path: &str) -> bool {
+    PUBLIC.contains(&path)
 }
 
 /// An open host listens on loopback, but a browser on the same machine reaches it too, on behalf

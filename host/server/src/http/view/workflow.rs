@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::{Executor, Step, StepGraph};
+use utoipa::ToSchema;
 
 use crate::app::{Entry, Source};
 
@@ -17,7 +18,7 @@ pub(crate) struct Host<'a> {
 }
 
 /// One line of the listing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct WorkflowSummary<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,13 +28,15 @@ pub(crate) struct WorkflowSummary<'a> {
     db_id: &'a str,
     is_factory: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     factory_input_schema: Option<&'a Map<String, Value>>,
     is_component: bool,
     sandboxed: bool,
 }
 
-#[derive(Serialize)]
-struct WorkflowDetail<'a> {
+/// One workflow.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WorkflowDetail<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
@@ -41,18 +44,20 @@ struct WorkflowDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     input_schema: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<StepView<'a>>>,
     workflow_agent: bool,
     is_factory: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     factory_input_schema: Option<&'a Map<String, Value>>,
     is_component: bool,
     sandboxed: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StepView<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +67,7 @@ struct StepView<'a> {
     agent: Option<AgentView<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AgentView<'a> {
     name: &'a str,
     filesystem: bool,
@@ -75,7 +80,7 @@ struct AgentView<'a> {
     sandboxed: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ModelView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'static str>,
@@ -84,12 +89,12 @@ struct ModelView<'a> {
     provider: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ReasoningView {
     reasoning: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SystemMessage<'a> {
     instructions: &'a str,
 }
