@@ -16,12 +16,16 @@ async fn the_document_says_what_the_routes_take_and_give() {
 
     assert_eq!(api["openapi"], "3.1.0");
     assert_eq!(api["info"], json!({ "title": "Stepmill", "version": env!("CARGO_PKG_VERSION") }));
-    let run = &api["paths"]["/workflows/{id}/runs"]["post"];
+    let run = &api["paths"]["/workflows/{workflow_id}/runs"]["post"];
+    assert_eq!(run["operationId"], "create_workflow_run");
     for kind in ["multipart/form-data", "application/x-www-form-urlencoded"] {
         let form = &run["requestBody"]["content"][kind]["schema"]["$ref"];
-        assert_eq!(form, "#/components/schemas/RunForm");
+        assert_eq!(form, "#/components/schemas/Body_create_workflow_run");
     }
-    assert_eq!(api["components"]["schemas"]["RunForm"]["required"], json!(["message"]));
+    assert_eq!(
+        api["components"]["schemas"]["Body_create_workflow_run"]["required"],
+        json!(["message"])
+    );
     let answers = run["responses"]["200"]["content"].as_object().unwrap();
     assert!(answers.contains_key("application/json") && answers.contains_key("text/event-stream"));
     assert_eq!(run["security"], json!([{ "HTTPBearer": [] }]));

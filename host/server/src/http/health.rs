@@ -17,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = HealthResponse)]
 struct Health {
     /// `ok`, or `unavailable`.
     status: &'static str,
@@ -30,7 +31,7 @@ struct Health {
 
 /// Up, and the database answers.
 #[utoipa::path(
-    get, path = "/health", tag = "Core",
+    get, path = "/health", operation_id = "health_check", tag = "Health",
     responses(
         (status = 200, description = "It does", body = Health),
         (status = 503, description = "It does not", body = Health),

@@ -14,9 +14,12 @@ use super::door::Door;
 use super::view::Fault;
 
 /// What routes are sorted by, and what each heap holds.
-const TAGS: [(&str, &str); 3] = [
-    ("Core", "What the host is, and whether it is up."),
+const TAGS: [(&str, &str); 6] = [
+    ("Core", "What the host is."),
+    ("Health", "Whether it is up."),
     ("Workflows", "What there is to run, and runs."),
+    ("Agents", "Agents of their own."),
+    ("Teams", "Teams of their own."),
     ("Plugins", "Factories of the caller's tenant: upload, list, look at, delete."),
 ];
 

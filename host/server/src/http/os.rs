@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 
 /// What this is.
 #[utoipa::path(
-    get, path = "/", tag = "Core",
+    get, path = "/", operation_id = "get_home", tag = "Core",
     responses((status = 200, description = "Where to go from here", body = Home)),
 )]
 async fn home(State(door): State<Door>) -> Result<Json<Value>, ApiError> {
@@ -34,7 +34,7 @@ async fn home(State(door): State<Door>) -> Result<Json<Value>, ApiError> {
 ///
 /// A caller nobody knows is told of workflows that every tenant has.
 #[utoipa::path(
-    get, path = "/info", tag = "Core",
+    get, path = "/info", operation_id = "get_info", tag = "Core",
     responses((status = 200, description = "Names, versions and numbers", body = Info)),
 )]
 async fn info(
@@ -55,7 +55,7 @@ async fn info(
 
 /// What a screen needs to know before it draws itself.
 #[utoipa::path(
-    get, path = "/config", tag = "Core",
+    get, path = "/config", operation_id = "get_config", tag = "Core",
     responses((status = 200, description = "What there is, and where it is kept", body = Config)),
 )]
 async fn config(State(door): State<Door>, Caller(who): Caller) -> Result<Json<Value>, ApiError> {
@@ -65,7 +65,7 @@ async fn config(State(door): State<Door>, Caller(who): Caller) -> Result<Json<Va
 
 /// Agents of their own: there are none, this host has workflows only.
 #[utoipa::path(
-    get, path = "/agents", tag = "Core",
+    get, path = "/agents", operation_id = "get_agents", tag = "Agents",
     responses((status = 200, description = "None", body = [Value])),
 )]
 async fn agents(Caller(_): Caller) -> Json<[Value; 0]> {
@@ -74,7 +74,7 @@ async fn agents(Caller(_): Caller) -> Json<[Value; 0]> {
 
 /// Teams of their own: there are none, this host has workflows only.
 #[utoipa::path(
-    get, path = "/teams", tag = "Core",
+    get, path = "/teams", operation_id = "get_teams", tag = "Teams",
     responses((status = 200, description = "None", body = [Value])),
 )]
 async fn teams(Caller(_): Caller) -> Json<[Value; 0]> {

@@ -35,7 +35,7 @@ struct Component(Vec<u8>);
 ///
 /// It is in effect from the next request on. Needs the scope `plugins:write`.
 #[utoipa::path(
-    put, path = "/plugins/{id}", tag = "Plugins",
+    put, path = "/plugins/{id}", operation_id = "put_plugin", tag = "Plugins",
     params(("id" = String, Path, description = "The plugin", pattern = "^[a-z0-9_-]{1,64}$")),
     request_body(
         content = Component, content_type = "application/wasm", description = "A WebAssembly component",
@@ -74,7 +74,7 @@ async fn plugin_put(
 ///
 /// Needs the scope `plugins:read`.
 #[utoipa::path(
-    get, path = "/plugins", tag = "Plugins",
+    get, path = "/plugins", operation_id = "get_plugins", tag = "Plugins",
     responses((status = 200, description = "By id", body = [PluginBody])),
 )]
 async fn plugin_list(
@@ -90,7 +90,7 @@ async fn plugin_list(
 ///
 /// Needs the scope `plugins:read`.
 #[utoipa::path(
-    get, path = "/plugins/{id}", tag = "Plugins",
+    get, path = "/plugins/{id}", operation_id = "get_plugin", tag = "Plugins",
     params(("id" = String, Path, description = "The plugin", min_length = 1)),
     responses(
         (status = 200, description = "The plugin", body = PluginBody),
@@ -110,7 +110,7 @@ async fn plugin_fetch(
 ///
 /// Runs under way go on with it. Needs the scope `plugins:delete`.
 #[utoipa::path(
-    delete, path = "/plugins/{id}", tag = "Plugins",
+    delete, path = "/plugins/{id}", operation_id = "delete_plugin", tag = "Plugins",
     params(("id" = String, Path, description = "The plugin", min_length = 1)),
     responses(
         (status = 204, description = "It is gone"),

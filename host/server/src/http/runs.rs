@@ -1,4 +1,4 @@
-//! `/workflows/{id}/runs`: start a run, read one, list a session's.
+//! `/workflows/{workflow_id}/runs`: start a run, read one, list a session's.
 
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 
 /// What a run is started with.
 #[derive(ToSchema)]
+#[schema(as = Body_create_workflow_run)]
 #[expect(dead_code, reason = "the document's word for what `run_start` takes from a form")]
 struct RunForm {
     /// What the first step gets.
@@ -76,8 +77,8 @@ struct EventFrame {
 ///
 /// The answer is the finished run, or its events as they happen. A stream's failures come as events.
 #[utoipa::path(
-    post, path = "/workflows/{id}/runs", tag = "Workflows",
-    params(("id" = String, Path, description = "The workflow", min_length = 1)),
+    post, path = "/workflows/{workflow_id}/runs", operation_id = "create_workflow_run", tag = "Workflows",
+    params(("workflow_id" = String, Path, description = "The workflow", min_length = 1)),
     request_body(content(
         (RunForm = "multipart/form-data"), (RunForm = "application/x-www-form-urlencoded"),
     )),
@@ -199,9 +200,9 @@ fn stored_events(
 ///
 /// The factory is asked again: what it refuses cannot be read.
 #[utoipa::path(
-    get, path = "/workflows/{id}/runs/{run_id}", tag = "Workflows",
+    get, path = "/workflows/{workflow_id}/runs/{run_id}", operation_id = "get_workflow_run", tag = "Workflows",
     params(
-        ("id" = String, Path, description = "The workflow", min_length = 1),
+        ("workflow_id" = String, Path, description = "The workflow", min_length = 1),
         ("run_id" = String, Path, description = "The run", min_length = 1),
         ("session_id" = String, Query, description = "The run's session", min_length = 1),
         ("factory_input" = Option<String>, Query, nullable = false, format = "json-object",
@@ -232,9 +233,9 @@ async fn run_fetch(
 ///
 /// The factory is asked again: what it refuses cannot be read.
 #[utoipa::path(
-    get, path = "/workflows/{id}/runs", tag = "Workflows",
+    get, path = "/workflows/{workflow_id}/runs", operation_id = "list_workflow_runs", tag = "Workflows",
     params(
-        ("id" = String, Path, description = "The workflow", min_length = 1),
+        ("workflow_id" = String, Path, description = "The workflow", min_length = 1),
         ("session_id" = String, Query, description = "The session", min_length = 1),
         ("status" = Option<String>, Query, nullable = false,
             description = "Only runs that stand so; any other word matches nothing"),

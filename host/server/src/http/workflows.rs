@@ -1,4 +1,4 @@
-//! `GET /workflows` and `GET /workflows/{id}`.
+//! `GET /workflows` and `GET /workflows/{workflow_id}`.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 
 /// Every workflow the caller's tenant sees.
 #[utoipa::path(
-    get, path = "/workflows", tag = "Workflows",
+    get, path = "/workflows", operation_id = "get_workflows", tag = "Workflows",
     responses((status = 200, description = "In the order they came", body = [WorkflowSummary])),
 )]
 async fn workflow_list(
@@ -40,9 +40,9 @@ async fn workflow_list(
 ///
 /// A factory is not called for it: it has steps only for a request.
 #[utoipa::path(
-    get, path = "/workflows/{id}", tag = "Workflows",
+    get, path = "/workflows/{workflow_id}", operation_id = "get_workflow", tag = "Workflows",
     params(
-        ("id" = String, Path, description = "The workflow", min_length = 1),
+        ("workflow_id" = String, Path, description = "The workflow", min_length = 1),
         ("version" = Option<i64>, Query, nullable = false, description = "Checked, and not used"),
     ),
     responses(

@@ -17,6 +17,7 @@ use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
 
 /// One run of a list.
 #[derive(Serialize, ToSchema)]
+#[schema(as = WorkflowRunSchema)]
 pub(crate) struct RunSummary<'a> {
     run_id: Uuid,
     run_input: &'a str,

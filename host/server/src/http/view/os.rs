@@ -30,6 +30,7 @@ impl<'a> Home<'a> {
 
 /// Who this is, for anybody.
 #[derive(Serialize, ToSchema)]
+#[schema(as = InfoResponse)]
 pub(crate) struct Info<'a> {
     os_id: &'a str,
     name: &'a str,
@@ -82,6 +83,7 @@ impl<'a> Info<'a> {
 
 /// What a screen needs to know before it draws itself.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ConfigResponse)]
 pub(crate) struct Config<'a> {
     os_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,6 +19,7 @@ pub(crate) struct Host<'a> {
 
 /// One line of the listing.
 #[derive(Serialize, ToSchema)]
+#[schema(as = WorkflowSummaryResponse)]
 pub(crate) struct WorkflowSummary<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +37,7 @@ pub(crate) struct WorkflowSummary<'a> {
 
 /// One workflow.
 #[derive(Serialize, ToSchema)]
+#[schema(as = WorkflowResponse)]
 pub(crate) struct WorkflowDetail<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
