@@ -6,10 +6,13 @@
 
 mod auth;
 mod cli;
+mod cors;
+mod docs;
 mod door;
 mod hostile;
 mod house;
 mod languages;
+mod os;
 mod page;
 mod plugins;
 mod real_model;
