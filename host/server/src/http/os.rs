@@ -6,7 +6,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::Value;
 
-use super::auth::{Auth, Caller};
+use super::auth::Caller;
 use super::door::Door;
 use super::error::ApiError;
 use super::view::{Config, Count, Home, Info};
@@ -30,10 +30,7 @@ async fn info(
     State(door): State<Door>,
     caller: Result<Caller, Response>,
 ) -> Result<Json<Value>, ApiError> {
-    let (auth_mode, user_isolation) = match *door.auth {
-        Auth::Open => ("none", false),
-        Auth::Jwt(_) => ("jwt", true),
-    };
+    let (auth_mode, user_isolation) = (door.auth.name(), door.auth.isolates_users());
     let workflows = match caller {
         Ok(Caller(who)) => door.app.workflow_list(&who).len(),
         Err(_) => door.app.workflow_count(),
