@@ -132,6 +132,9 @@ impl JwtFile {
         let mut jwks = self.jwks_url.map(|it| url(&it).map(JwksSettings::new)).transpose()?;
         if let Some(settings) = &mut jwks {
             self.jwks.lay_over(settings);
+            if settings.stale_ms < settings.max_age_ms {
+                return Err(value("auth.jwt.jwks.stale_ms", "at least `max_age_ms`"));
+            }
         }
         Ok(JwtSettings {
             algorithms,
@@ -218,4 +221,102 @@ fn url(text: &str) -> Result<Url, SettingsFault> {
     let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_local);
     let is_bare = url.username().is_empty() && url.password().is_none();
     if is_safe && is_bare { Ok(url) } else { Err(fault()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<AuthSettings, String> {
+        let secret = "k".repeat(64);
+        let vars =
+            [("JWT_VERIFICATION_KEY", secret.as_str()), ("OLD", &secret), ("SHORT", "short")];
+        let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let file: AuthFile = toml::from_str(text).map_err(|it| it.message().to_owned())?;
+        file.settings(&Environment::of(vars)).map_err(|it| it.to_string())
+    }
+
+    fn jwt(text: &str) -> Result<JwtSettings, String> {
+        match read(&format!("[jwt]\n{text}"))?.mode {
+            AuthMode::Jwt(jwt) => Ok(*jwt),
+            _ => panic!("there is a section for tokens"),
+        }
+    }
+
+    fn fault(text: &str) -> String {
+        jwt(text).err().expect("the settings are bad")
+    }
+
+    #[test]
+    fn nothing_set_knows_nobody_and_keeps_the_rules_on() {
+        let settings = read("").unwrap();
+        assert!(settings.mode.is_none());
+        assert_eq!(settings.rules, Rules { authorization: true, user_isolation: true });
+        let off = read("authorization = false\nuser_isolation = false").unwrap();
+        assert_eq!(off.rules, Rules { authorization: false, user_isolation: false });
+    }
+
+    #[test]
+    fn a_token_outweighs_the_hosts_key() {
+        let key = "[key]\nkey_env = \"SHORT\"";
+        assert!(matches!(read(key).unwrap().mode, AuthMode::Key(_)));
+        let both = read(&format!("{key}\n[jwt]\nalgorithm = \"HS256\"")).unwrap();
+        assert!(matches!(both.mode, AuthMode::Jwt(_)));
+        let none = read("[key]").err();
+        assert_eq!(none.unwrap(), "auth.key: `key_file` or `key_env` is required");
+        let missing = read("[key]\nkey_env = \"NOPE\"").err();
+        assert_eq!(missing.unwrap(), "auth.key.key_env: the variable `NOPE` is not set");
+    }
+
+    #[test]
+    fn what_was_understood_before_still_is() {
+        let jwt = jwt("algorithm = \"HS256\"\nkey_env = \"OLD\"\naudience = [\"a\"]").unwrap();
+        assert_eq!(jwt.algorithms, [JwtAlgorithm::Hs256]);
+        assert_eq!((jwt.keys.len(), jwt.leeway_seconds), (1, 5));
+        assert_eq!(jwt.token_source, TokenSource::Header);
+        assert_eq!(jwt.session_claim, "session_id");
+    }
+
+    #[test]
+    fn algorithms_and_keys_may_be_several() {
+        let text = "algorithms = [\"HS256\", \"HS512\", \"HS256\"]\nkey_env = \"OLD\"\n\
+                    keys = [{ key_env = \"JWT_VERIFICATION_KEY\" }]";
+        let both = jwt(text).unwrap();
+        assert_eq!(both.algorithms, [JwtAlgorithm::Hs256, JwtAlgorithm::Hs512]);
+        assert_eq!(both.keys.len(), 2);
+        let short = "algorithm = \"HS512\"\nkeys = [{ key_env = \"SHORT\" }]";
+        assert_eq!(fault(short), "auth.jwt.keys[0]: an HS512 key has at least 64 bytes");
+        assert_eq!(fault(""), "auth.jwt: `algorithm` or `algorithms` is required");
+        assert!(fault("algorithms = [\"none\"]").starts_with("auth.jwt.algorithms: one of HS256"));
+        assert!(fault("algorithm = \"HS256\"\nleeway_seconds = 301").contains("at most 300"));
+        assert!(fault("algorithm = \"HS256\"\ntoken_source = \"query\"").contains("one of header"));
+    }
+
+    #[test]
+    fn keys_come_over_a_line_nobody_writes_to() {
+        let of = |url: &str| jwt(&format!("algorithm = \"RS256\"\njwks_url = \"{url}\""));
+        for good in [
+            "https://issuer.example/keys",
+            "http://localhost:8080/",
+            "http://127.0.0.1/",
+            "http://[::1]/",
+        ] {
+            let jwt = of(good).unwrap();
+            assert!(jwt.keys.is_empty() && jwt.jwks.is_some(), "{good}");
+        }
+        for bad in [
+            "http://issuer.example/keys",
+            "http://localhost.evil.example/",
+            "http://10.0.0.1/",
+            "https://user:hunter2@issuer.example/",
+            "file:///etc/passwd",
+            "issuer.example",
+        ] {
+            let text = of(bad).err().unwrap();
+            assert!(text.starts_with("auth.jwt.jwks_url: `https://"), "{text}");
+            assert!(!text.contains("hunter2"));
+        }
+        let stale = "algorithm = \"RS256\"\njwks_url = \"https://a/\"\njwks = { stale_ms = 1 }";
+        assert_eq!(fault(stale), "auth.jwt.jwks.stale_ms: at least `max_age_ms`");
+    }
 }
