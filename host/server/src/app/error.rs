@@ -1,7 +1,7 @@
 //! What can go wrong in a use case, in the words of the house.
 
 use stepmill_core::graph::GraphFault;
-use stepmill_core::ids::{IdFault, WorkflowId};
+use stepmill_core::ids::{IdFault, SessionId, WorkflowId};
 use stepmill_sandbox::{BuildFailure, CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
@@ -20,6 +20,12 @@ pub enum AppError {
     /// Unknown, of another session or workflow, or not the caller's.
     #[error("there is no such run")]
     UnknownRun,
+    /// The session has no runs at all.
+    #[error("the session has no runs")]
+    NoRuns,
+    /// A session is to be made whose id is taken.
+    #[error("there is a session of this id")]
+    SessionExists(SessionId),
     /// There is no such plugin in the caller's tenant.
     #[error("there is no such plugin")]
     UnknownPlugin,

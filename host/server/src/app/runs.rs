@@ -378,12 +378,15 @@ fn session_entry(who: &Principal) -> SessionEntry {
     }
 }
 
-fn new_session() -> SessionId {
+pub(crate) fn new_session() -> SessionId {
     SessionId::new(Uuid::new_v4().to_string()).expect("a UUID is a session id")
 }
 
 /// The journals of these runs without pieces of answers, in the order of the ids.
-async fn facts(store: &TenantStore, runs: &[RunId]) -> Result<Vec<Vec<JournalEntry>>, AppError> {
+pub(crate) async fn facts(
+    store: &TenantStore,
+    runs: &[RunId],
+) -> Result<Vec<Vec<JournalEntry>>, AppError> {
     Ok(store.journal_facts(runs).await?.into_iter().map(|(_, journal)| journal).collect())
 }
 

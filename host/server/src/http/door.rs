@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
-use super::{cors, docs, health, openapi, os, plugins, runs, workflows};
+use super::{cors, docs, health, openapi, os, plugins, runs, session_runs, sessions, workflows};
 use crate::app::App;
 use crate::settings::{HttpSettings, Identity, Settings};
 
@@ -76,6 +76,8 @@ pub(super) fn router(door: Door) -> impl Routes {
         .merge(health::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
+        .merge(sessions::routes())
+        .merge(session_runs::routes())
         .merge(plugins::routes())
         .split_for_parts();
     let routes = match door.settings.docs {

@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use stepmill_sandbox::{CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
-use super::view::{Fault, FieldFaultView, FieldFaults};
+pub(super) use super::view::FieldFault;
+use super::view::{Fault, FieldFaults};
 use crate::app::AppError;
 
 /// A failure as a client reads it.
@@ -24,38 +25,15 @@ pub(super) enum ApiError {
     Render(serde_json::Error),
 }
 
-/// One field that is missing or malformed, as Agno's clients know it.
-#[derive(Debug)]
-pub(super) struct FieldFault {
-    /// `missing`, `bool_parsing`, …
-    pub kind: &'static str,
-    /// `body` or `query`.
-    pub part: &'static str,
-    /// The field.
-    pub field: &'static str,
-    /// The rule.
-    pub message: &'static str,
-    /// What was given.
-    pub input: Option<String>,
-}
-
-impl FieldFault {
-    /// A required field that is not there.
-    pub(super) fn missing(part: &'static str, field: &'static str) -> Self {
-        Self { kind: "missing", part, field, message: "Field required", input: None }
-    }
-
-    /// A field that has to be a whole number and is none.
-    pub(super) fn no_integer(part: &'static str, field: &'static str, input: String) -> Self {
-        let message = "Input should be a valid integer, unable to parse string as an integer";
-        Self { kind: "int_parsing", part, field, message, input: Some(input) }
-    }
-}
-
 impl ApiError {
     /// 400 with one sentence.
     pub(super) fn bad_request(text: impl Into<String>) -> Self {
         Self::Body(StatusCode::BAD_REQUEST, text.into())
+    }
+
+    /// 404 with one sentence.
+    pub(super) fn missing(text: impl Into<String>) -> Self {
+        Self::Body(StatusCode::NOT_FOUND, text.into())
     }
 
     /// 422 with one sentence.
@@ -117,14 +95,7 @@ impl IntoResponse for ApiError {
 }
 
 fn fields(faults: Vec<FieldFault>) -> Response {
-    let view = |it: FieldFault| FieldFaultView {
-        r#type: it.kind,
-        loc: [it.part, it.field],
-        msg: it.message,
-        input: it.input,
-    };
-    let body = FieldFaults { detail: faults.into_iter().map(view).collect() };
-    (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(FieldFaults { detail: faults })).into_response()
 }
 
 fn app(fault: AppError) -> Response {
@@ -132,6 +103,13 @@ fn app(fault: AppError) -> Response {
         AppError::UnknownWorkflow => detail(StatusCode::NOT_FOUND, "Workflow not found"),
         AppError::UnknownSession => detail(StatusCode::NOT_FOUND, "Session not found"),
         AppError::UnknownRun => detail(StatusCode::NOT_FOUND, "Run not found"),
+        AppError::NoRuns => detail(StatusCode::NOT_FOUND, "The session has no runs"),
+        AppError::SessionExists(id) => {
+            let text = format!(
+                "Session with id '{id}' already exists. Use PATCH /sessions/{id} to update it."
+            );
+            detail(StatusCode::CONFLICT, text)
+        }
         AppError::UnknownPlugin => detail(StatusCode::NOT_FOUND, "Plugin not found"),
         AppError::ScopeMissing(scope) => scope_missing(scope),
         AppError::WorkflowDenied(action) => {

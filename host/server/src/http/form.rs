@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use serde_json::json;
 
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
@@ -129,14 +130,9 @@ impl Form {
             "true" | "1" | "yes" | "on" | "t" | "y" => true,
             "false" | "0" | "no" | "off" | "f" | "n" => false,
             _ => {
-                let message = "Input should be a valid boolean, unable to interpret input";
-                faults.push(FieldFault {
-                    kind: "bool_parsing",
-                    part: "body",
-                    field,
-                    message,
-                    input: Some(input),
-                });
+                let text = "Input should be a valid boolean, unable to interpret input";
+                let fault = FieldFault::new("bool_parsing", json!(["body", field]), text);
+                faults.push(fault.given(input));
                 default
             }
         }

@@ -14,10 +14,11 @@ use super::door::Door;
 use super::view::Fault;
 
 /// What routes are sorted by, and what each heap holds.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("Core", "What the host is."),
     ("Health", "Whether it is up."),
     ("Workflows", "What there is to run, and runs."),
+    ("Sessions", "Conversations that runs belong to, and their state."),
     ("Agents", "Agents of their own."),
     ("Teams", "Teams of their own."),
     ("Plugins", "Factories of the caller's tenant: upload, list, look at, delete."),

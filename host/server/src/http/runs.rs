@@ -217,7 +217,7 @@ fn read(door: &Door, workflow: String, parts: &Parts) -> Result<ReadRuns, ApiErr
 }
 
 /// A run's events, kept only of runs that were streamed.
-fn stored_events(
+pub(super) fn stored_events(
     pin: &Arc<RunPin>,
     journal: &[JournalEntry],
 ) -> serde_json::Result<Vec<EventView>> {

@@ -69,7 +69,8 @@ pub(crate) fn summaries(runs: &[Listed]) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&runs.iter().map(summary).collect::<Vec<_>>())
 }
 
-fn summary(run: &Listed) -> RunSummary<'_> {
+/// One run of a list.
+pub(crate) fn summary(run: &Listed) -> RunSummary<'_> {
     let Listed { pin, record, events } = run;
     RunSummary {
         run_id: pin.id.uuid(),
@@ -96,6 +97,35 @@ fn summary(run: &Listed) -> RunSummary<'_> {
         reasoning_messages: [],
         media: MediaLists::of(pin),
         response_audio: None,
+    }
+}
+
+/// One run in a few words.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RunPreview<'a> {
+    run_id: Uuid,
+    workflow_id: &'a str,
+    user_id: &'a str,
+    status: &'static str,
+    run_input: String,
+    content_preview: String,
+    created_at: String,
+}
+
+/// The characters of a preview.
+const PREVIEW: usize = 280;
+
+/// One run in a few words.
+pub(crate) fn preview(run: &Listed) -> RunPreview<'_> {
+    let cut = |text: &str| text.chars().take(PREVIEW).collect();
+    RunPreview {
+        run_id: run.pin.id.uuid(),
+        workflow_id: run.pin.workflow.as_str(),
+        user_id: run.pin.user.as_ref().map_or("", |it| it.as_str()),
+        status: run.status(),
+        run_input: cut(&run.pin.input),
+        content_preview: cut(&content(&run.pin, &run.record).unwrap_or_default()),
+        created_at: iso(run.pin.created_at),
     }
 }
 
