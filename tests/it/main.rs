@@ -16,5 +16,6 @@ mod page;
 mod plugins;
 mod real_model;
 mod recovery;
+mod scopes;
 mod streaming;
 mod tidy;
