@@ -24,6 +24,8 @@ async fn without_a_token_little_answers() {
         assert_eq!(reply.refusal(), (401, "Authorization header missing".into()), "{path}");
         assert_eq!(reply.headers["www-authenticate"], "Bearer");
     }
+    let options = bare.request(Method::OPTIONS, format!("{}/workflows", house.address()));
+    assert_eq!(Reply::of(options).await.status, 405);
     let expired = Token::of("acme", "ada").claim("exp", get_current_timestamp() - 60);
     assert_eq!(
         house.get_as(&expired, "/workflows").await.refusal(),
