@@ -7,6 +7,7 @@
 mod auth;
 mod cli;
 mod cors;
+mod docs;
 mod door;
 mod hostile;
 mod house;

@@ -39,8 +39,10 @@ async fn the_host_says_who_it_is() {
     let house = House::serve().settings(NAMED).demo_models().open().await;
     house.push_example("echo").await;
 
-    let home = house.get("/").await.good();
-    assert_eq!((&home["name"], &home["info"]), (&json!("Golden OS"), &json!("/info")));
+    assert_eq!(
+        text(&house.get("/").await.good()),
+        r#"{"name":"Golden OS","health":"/health","info":"/info","docs":"/docs"}"#
+    );
     let info = house.get("/info").await.good();
     let mut expected = json!({
         "os_id": "golden-os", "name": "Golden OS", "os_version": "1.0.0",

@@ -152,7 +152,8 @@ fn declare(
     let mut nodes: Vec<_> = file.steps.into_iter().map(|it| NodeDraft::Step(it.into())).collect();
     let root = nodes.len() as u32;
     nodes.push(NodeDraft::Sequence((0..root).collect()));
-    let draft = GraphDraft { name: file.name, description: file.description, nodes, root };
+    let mut draft = GraphDraft::new(file.name, nodes, root);
+    draft.description = file.description;
     let graph = draft.check(limits).map_err(FileFault::Graph)?;
     Ok(Declared { id, file: name.to_owned(), graph: Arc::new(graph) })
 }

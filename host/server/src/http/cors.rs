@@ -39,12 +39,12 @@ pub(super) async fn cross_origin(
         return preflight(&origin, is_allowed, method, headers);
     }
     let mut response = varied(next.run(request).await);
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, YES);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
+    // Without this one the others mean nothing.
     if is_allowed {
-        let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, YES);
-        let all = HeaderValue::from_static("*");
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, all);
     }
     response
 }

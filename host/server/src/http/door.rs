@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
@@ -13,10 +12,11 @@ use stepmill_core::time::Timestamp;
 use tower::{Layer, Service};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePathLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
-use super::{cors, health, os, plugins, runs, workflows};
+use super::{cors, docs, health, openapi, os, plugins, runs, workflows};
 use crate::app::App;
 use crate::settings::{HttpSettings, Identity, Settings};
 
@@ -69,14 +69,24 @@ impl<T> Routes for T where
 {
 }
 
-/// Everything the host answers to.
-pub(super) fn router(door: Door) -> impl Routes {
-    let routes = Router::new()
+/// The whole API, as routes and as what they say of themselves.
+pub(super) fn api() -> OpenApiRouter<Door> {
+    OpenApiRouter::new()
         .merge(os::routes())
         .merge(health::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
         .merge(plugins::routes())
+}
+
+/// Everything the host answers to.
+pub(super) fn router(door: Door) -> impl Routes {
+    let (routes, api) = api().split_for_parts();
+    let routes = match door.settings.docs {
+        true => routes.merge(docs::routes(&door, openapi::document(api, &door))),
+        false => routes,
+    };
+    let routes = routes
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         // Each handler that reads a body bounds it, with an answer a client understands.

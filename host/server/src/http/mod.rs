@@ -2,10 +2,12 @@
 
 mod auth;
 mod cors;
+mod docs;
 mod door;
 mod error;
 mod form;
 mod health;
+mod openapi;
 mod os;
 mod plugins;
 mod query;

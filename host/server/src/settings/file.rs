@@ -163,6 +163,7 @@ overlay! {
         body_timeout_ms: u64 => body_timeout_ms,
         plugin_headers: Vec<String> => plugin_headers,
         cors_origins: Vec<String> => cors_origins,
+        docs: bool => docs,
         connections: usize => connections,
         write_timeout_ms: u64 => write_timeout_ms,
         keep_alive_ms: u64 => keep_alive_ms,

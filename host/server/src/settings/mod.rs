@@ -109,6 +109,8 @@ pub struct HttpSettings {
     pub plugin_headers: Vec<String>,
     /// Origins whose pages may use the host, besides its own.
     pub cors_origins: Vec<String>,
+    /// Whether `/docs` and `/openapi.json` are there.
+    pub docs: bool,
     /// Connections open at once. More wait until one closes.
     pub connections: usize,
     /// How long a client may leave an answer unread before its connection is closed.
@@ -146,6 +148,7 @@ impl Default for HttpSettings {
                 .map(String::from)
                 .into(),
             cors_origins: AGNO_ORIGINS.map(String::from).into(),
+            docs: true,
             connections: 4_096,
             write_timeout_ms: 60_000,
             keep_alive_ms: 15_000,

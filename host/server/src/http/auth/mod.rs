@@ -85,6 +85,11 @@ impl Auth {
         }
     }
 
+    /// Whether nobody is asked who it is.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.mode, Mode::Open)
+    }
+
     /// Whether there are users, and each sees its own runs only.
     pub(super) fn isolates_users(&self) -> bool {
         matches!(self.mode, Mode::Jwt(_)) && self.rules.user_isolation
@@ -98,13 +103,13 @@ impl Auth {
     ) -> Result<Option<Principal>, Refusal> {
         let (method, headers) = (&request.method, &request.headers);
         // No route answers OPTIONS, so there is nothing to guard.
-        let is_open = *method == Method::OPTIONS || is_public(request.uri.path());
+        let is_for_all = *method == Method::OPTIONS || is_public(request.uri.path());
         match &self.mode {
             Mode::Open => {
                 local::check_local(method, headers, allows_origin)?;
                 Ok(Some(operator()))
             }
-            Mode::Key(_) | Mode::Jwt(_) if is_open => Ok(None),
+            Mode::Key(_) | Mode::Jwt(_) if is_for_all => Ok(None),
             Mode::Key(key) => key.check(headers).map(|()| Some(operator())),
             Mode::Jwt(verifier) => {
                 let who = verifier.principal(method, headers, allows_origin).await?;

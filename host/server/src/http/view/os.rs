@@ -1,6 +1,7 @@
 //! What the host tells of itself.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::shapes::Empty;
 use super::workflow::{WorkflowSummary, workflow_summary};
@@ -11,7 +12,7 @@ use crate::settings::Identity;
 const AGNO_VERSION: &str = "3.1.10";
 
 /// Where to go from here.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Home<'a> {
     name: &'a str,
     health: &'static str,
@@ -21,13 +22,15 @@ pub(crate) struct Home<'a> {
 }
 
 impl<'a> Home<'a> {
-    pub(crate) fn of(identity: &'a Identity) -> Self {
-        Self { name: &identity.name, health: "/health", info: "/info", docs: None }
+    pub(crate) fn of(identity: &'a Identity, docs: bool) -> Self {
+        let docs = docs.then_some("/docs");
+        Self { name: &identity.name, health: "/health", info: "/info", docs }
     }
 }
 
 /// Who this is, for anybody.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InfoResponse)]
 pub(crate) struct Info<'a> {
     os_id: &'a str,
     name: &'a str,
@@ -42,7 +45,7 @@ pub(crate) struct Info<'a> {
     stepmill_version: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Mcp {
     enabled: bool,
     path: Option<&'static str>,
@@ -79,7 +82,8 @@ impl<'a> Info<'a> {
 }
 
 /// What a screen needs to know before it draws itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConfigResponse)]
 pub(crate) struct Config<'a> {
     os_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,12 +107,12 @@ pub(crate) struct Config<'a> {
 }
 
 /// Where one kind of data is kept.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Domain<'a> {
     dbs: [Database<'a>; 1],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Database<'a> {
     db_id: &'a str,
     domain_config: DomainConfig<'a>,
@@ -116,23 +120,23 @@ struct Database<'a> {
     tables: Option<[&'static str; 1]>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DomainConfig<'a> {
     display_name: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Filesystem {
     namespaces: [Empty; 0],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Knowledge {
     dbs: [Empty; 0],
     knowledge_instances: [Empty; 0],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Queue {
     durable: bool,
     queue_per_session: bool,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::{Executor, Step, StepGraph};
+use utoipa::ToSchema;
 
 use crate::app::{Entry, Source};
 
@@ -17,7 +18,8 @@ pub(crate) struct Host<'a> {
 }
 
 /// One line of the listing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WorkflowSummaryResponse)]
 pub(crate) struct WorkflowSummary<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,13 +29,16 @@ pub(crate) struct WorkflowSummary<'a> {
     db_id: &'a str,
     is_factory: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     factory_input_schema: Option<&'a Map<String, Value>>,
     is_component: bool,
     sandboxed: bool,
 }
 
-#[derive(Serialize)]
-struct WorkflowDetail<'a> {
+/// One workflow.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WorkflowResponse)]
+pub(crate) struct WorkflowDetail<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
@@ -41,18 +46,20 @@ struct WorkflowDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     input_schema: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<StepView<'a>>>,
     workflow_agent: bool,
     is_factory: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     factory_input_schema: Option<&'a Map<String, Value>>,
     is_component: bool,
     sandboxed: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StepView<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +69,7 @@ struct StepView<'a> {
     agent: Option<AgentView<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AgentView<'a> {
     name: &'a str,
     filesystem: bool,
@@ -75,7 +82,7 @@ struct AgentView<'a> {
     sandboxed: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ModelView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'static str>,
@@ -84,12 +91,12 @@ struct ModelView<'a> {
     provider: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ReasoningView {
     reasoning: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SystemMessage<'a> {
     instructions: &'a str,
 }
@@ -101,8 +108,8 @@ pub(crate) fn workflow_summary<'a>(entry: &'a Entry, database: &'a str) -> Workf
         name: entry.name.as_deref(),
         description: entry.description.as_deref(),
         db_id: database,
-        is_factory: matches!(entry.source, Source::Factory(_)),
-        factory_input_schema: schema(entry),
+        is_factory: entry.is_factory(),
+        factory_input_schema: schema(entry).filter(|_| entry.is_factory()),
         is_component: false,
         sandboxed: false,
     }
@@ -123,8 +130,8 @@ pub(crate) fn workflow_detail(
         input_schema: schema(entry),
         steps: graph.map(|it| it.steps().iter().map(|it| step(host, it)).collect()),
         workflow_agent: false,
-        is_factory: graph.is_none(),
-        factory_input_schema: schema(entry),
+        is_factory: entry.is_factory(),
+        factory_input_schema: schema(entry).filter(|_| entry.is_factory()),
         is_component: false,
         sandboxed: false,
     })
