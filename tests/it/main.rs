@@ -17,5 +17,6 @@ mod page;
 mod plugins;
 mod real_model;
 mod recovery;
+mod scopes;
 mod streaming;
 mod tidy;

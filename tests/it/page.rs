@@ -188,7 +188,8 @@ async fn input_that_is_not_valid_is_refused_before_the_factory_runs() {
 async fn a_factory_refuses_and_its_word_reaches_the_caller() {
     let house = House::serve().guarded().demo_models().open().await;
     house.push_example("guarded-pipeline").await;
-    let ada = Token::of("acme", "ada");
+    // Enough for the host, and not what the factory looks for.
+    let ada = Token::of("acme", "ada").scope("workflows:guarded-pipeline:run");
 
     let refused = house.run_as(&ada, "guarded-pipeline", &[("message", "sea")]).await;
     assert_eq!(refused.refusal(), (403, "Missing 'workflows:run' scope".into()));
@@ -204,8 +205,8 @@ async fn both_reads_ask_the_factory_again() {
     let house = House::serve().guarded().demo_models().open().await;
     house.push_example("guarded-pipeline").await;
     house.push_example("pipeline").await;
-    let ada = Token::of("acme", "ada");
-    let runner = ada.clone().scope("workflows:run");
+    let runner = Token::of("acme", "ada");
+    let ada = runner.clone().scopes(&["workflows:read", "workflows:*:run"]);
 
     let run = house.run_as(&runner, "guarded-pipeline", &[("message", "sea")]).await.good();
     let session = run["session_id"].as_str().unwrap();

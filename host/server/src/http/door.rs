@@ -69,9 +69,9 @@ impl<T> Routes for T where
 {
 }
 
-/// Everything the host answers to.
-pub(super) fn router(door: Door) -> impl Routes {
-    let (routes, api) = OpenApiRouter::new()
+/// The whole API, as routes and as what they say of themselves.
+pub(super) fn api() -> OpenApiRouter<Door> {
+    OpenApiRouter::new()
         .merge(os::routes())
         .merge(health::routes())
         .merge(workflows::routes())
@@ -79,7 +79,11 @@ pub(super) fn router(door: Door) -> impl Routes {
         .merge(sessions::routes())
         .merge(session_runs::routes())
         .merge(plugins::routes())
-        .split_for_parts();
+}
+
+/// Everything the host answers to.
+pub(super) fn router(door: Door) -> impl Routes {
+    let (routes, api) = api().split_for_parts();
     let routes = match door.settings.docs {
         true => routes.merge(docs::routes(&door, openapi::document(api, &door))),
         false => routes,

@@ -102,16 +102,14 @@ impl Auth {
         allows_origin: impl Fn(&str) -> bool,
     ) -> Result<Option<Principal>, Refusal> {
         let (method, headers) = (&request.method, &request.headers);
-        if let Mode::Open = self.mode {
-            local::check_local(method, headers, allows_origin)?;
-            return Ok(Some(operator()));
-        }
         // No route answers OPTIONS, so there is nothing to guard.
-        if *method == Method::OPTIONS || is_public(request.uri.path()) {
-            return Ok(None);
-        }
+        let is_for_all = *method == Method::OPTIONS || is_public(request.uri.path());
         match &self.mode {
-            Mode::Open => Ok(Some(operator())),
+            Mode::Open => {
+                local::check_local(method, headers, allows_origin)?;
+                Ok(Some(operator()))
+            }
+            Mode::Key(_) | Mode::Jwt(_) if is_for_all => Ok(None),
             Mode::Key(key) => key.check(headers).map(|()| Some(operator())),
             Mode::Jwt(verifier) => {
                 let who = verifier.principal(method, headers, allows_origin).await?;

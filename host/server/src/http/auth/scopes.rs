@@ -166,6 +166,22 @@ mod tests {
     }
 
     #[test]
+    fn no_route_of_the_api_is_forgotten() {
+        let (_, api) = crate::http::door::api().split_for_parts();
+        let document = serde_json::to_value(&api.paths.paths).unwrap();
+        let paths = document.as_object().unwrap();
+        assert!(paths.contains_key("/workflows/{workflow_id}/runs"), "{paths:?}");
+        for (path, item) in paths.iter().filter(|(path, _)| !super::super::is_public(path)) {
+            for method in ["get", "put", "post", "patch", "delete"] {
+                let route: Vec<_> = path.trim_start_matches('/').split('/').collect();
+                let is_there = item.get(method).is_some();
+                let need = need(&method.to_uppercase(), &route);
+                assert!(!is_there || need != Need::Admin, "{method} {path} needs a line");
+            }
+        }
+    }
+
+    #[test]
     fn a_scope_of_one_workflow_opens_that_workflow_and_the_list() {
         let who = holder(&["workflows:echo:read", "workflows:echo:run"]);
         let may = |method, route, path| check_route(method, route, path, &who, "admin").is_ok();

@@ -8,8 +8,7 @@ use crate::settings::TokenSource;
 /// The longest token that is looked at. Those of real issuers have a tenth of it.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// A token as the request carries it.
-#[derive(Debug)]
+/// A token as the request carries it. It cannot be printed.
 pub(super) struct Token<'a> {
     pub(super) text: &'a str,
     /// Whether a browser may have added it by itself.
@@ -147,6 +146,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         let long = HeaderValue::from_str(&"x".repeat(MAX_TOKEN_BYTES + 1)).unwrap();
         headers.insert(header::AUTHORIZATION, long);
-        assert_eq!(place.find(&headers).unwrap_err().to_string(), "Invalid token: Too long");
+        assert_eq!(place.find(&headers).err().unwrap().to_string(), "Invalid token: Too long");
     }
 }

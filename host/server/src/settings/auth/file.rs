@@ -192,8 +192,8 @@ fn checked(
         return Ok(key);
     }
     for algorithm in algorithms {
-        if algorithm.secret_bytes().is_some_and(|it| key.expose_secret().len() < it) {
-            let bytes = algorithm.secret_bytes().unwrap_or_default();
+        let least = algorithm.secret_bytes();
+        if let Some(bytes) = least.filter(|it| key.expose_secret().len() < *it) {
             let rule = format!("an {} key has at least {bytes} bytes", algorithm.name());
             return Err(value(place, rule));
         }

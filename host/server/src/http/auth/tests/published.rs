@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -53,7 +52,7 @@ impl Issuer {
         let shop = Shop { answer: Arc::new(Mutex::new(answer)), asked: watch::Sender::new(0) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys", listener.local_addr().unwrap()).parse().unwrap();
-        let routes = Router::new().route("/keys", get(keys)).with_state(shop.clone());
+        let routes = get(keys).with_state(shop.clone());
         let task = TaskTracker::new().spawn(async { axum::serve(listener, routes).await.unwrap() });
         Self { url, shop, _task: AbortOnDropHandle::new(task) }
     }
