@@ -5,9 +5,7 @@ mod process;
 mod reply;
 mod token;
 
-pub(crate) use needs::{
-    component, example, hostile, hostile_core, model_script, postgres_database, repository,
-};
+pub(crate) use needs::{component, example, hostile, hostile_core, model_script, repository};
 pub(crate) use process::{House, command};
 pub(crate) use reply::Reply;
 pub(crate) use token::Token;
