@@ -7,6 +7,7 @@
 mod auth;
 mod cli;
 mod door;
+mod golden;
 mod hostile;
 mod house;
 mod languages;

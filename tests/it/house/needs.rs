@@ -13,7 +13,7 @@ pub(crate) fn repository() -> &'static Path {
 }
 
 /// The folder cargo builds into.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(3).unwrap().to_owned()
 }
