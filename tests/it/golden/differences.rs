@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::compare::compare;
 use super::ids::Ids;
@@ -33,6 +33,9 @@ struct Difference {
     drop: Vec<String>,
     #[serde(default)]
     set: Vec<Set>,
+    /// Objects whose keys stand in another order.
+    #[serde(default)]
+    sort: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -51,11 +54,18 @@ struct Change {
     reason: String,
     transcripts: Vec<String>,
     at: String,
-    /// None takes it away.
-    to: Option<Value>,
-    before: Option<String>,
+    how: How,
     /// Which of `transcripts` needed it.
     needed: BTreeSet<String>,
+}
+
+enum How {
+    /// Not there.
+    Drop,
+    /// Another value, or one more key.
+    Set { to: Value, before: Option<String> },
+    /// The same keys in another order.
+    Sort,
 }
 
 /// All of them, and which were needed.
@@ -67,6 +77,14 @@ pub(super) struct Verdict {
     pub(super) complaints: Vec<String>,
 }
 
+impl Verdict {
+    fn of_bridge(transcript: &Transcript, ours: &Value) -> Self {
+        let is_good = transcript.recorded["status"] == ours["status"];
+        let complaints = if is_good { vec![] } else { vec![format!("the bridge got {ours}")] };
+        Self { is_listed: false, complaints }
+    }
+}
+
 /// Longer lists of faults help nobody.
 const MOST_FAULTS: usize = 12;
 
@@ -76,19 +94,20 @@ impl Differences {
         let file: File = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         let mut changes = Vec::new();
         for it in file.differences {
-            let change = |at, to, before| Change {
+            let change = |at, how| Change {
                 reason: it.reason.clone(),
                 transcripts: it.transcripts.clone(),
                 at,
-                to,
-                before,
+                how,
                 needed: BTreeSet::new(),
             };
-            changes.extend(it.drop.into_iter().map(|at| change(at, None, None)));
+            changes.extend(it.drop.into_iter().map(|at| change(at, How::Drop)));
             changes.extend(it.set.into_iter().map(|set| {
                 let json = set.json.map(|it| serde_json::from_str(&it).unwrap());
-                change(set.at, Some(set.to.or(json).unwrap()), set.before)
+                let to = set.to.or(json).unwrap();
+                change(set.at, How::Set { to, before: set.before })
             }));
+            changes.extend(it.sort.into_iter().map(|at| change(at, How::Sort)));
         }
         Self(changes)
     }
@@ -100,12 +119,15 @@ impl Differences {
         ours: &Value,
         ids: &mut Ids,
     ) -> Verdict {
+        if transcript.is_bridge {
+            return Verdict::of_bridge(transcript, ours);
+        }
         let mut complaints = Vec::new();
         let mut applied = Vec::new();
         let mut expected = transcript.recorded.clone();
         for (place, change) in self.0.iter().enumerate() {
             let Some(pattern) = change.names(&transcript.key) else { continue };
-            if change.apply(&mut expected) {
+            if change.apply(&mut expected, ours) {
                 applied.push((place, pattern));
             } else if !pattern.contains('*') {
                 complaints
@@ -126,7 +148,7 @@ impl Differences {
             let is_needed = !is_same || {
                 let mut without = transcript.recorded.clone();
                 for (other, _) in applied.iter().filter(|(other, _)| other != place) {
-                    self.0[*other].apply(&mut without);
+                    self.0[*other].apply(&mut without, ours);
                 }
                 !compare(&without, ours, ids).faults.is_empty()
             };
@@ -164,40 +186,46 @@ impl Change {
         found.cloned()
     }
 
-    /// Changes the recorded answer; false if there is nothing to change.
-    fn apply(&self, answer: &mut Value) -> bool {
+    /// Changes the recorded answer, so that it is what is expected of ours; false if there is
+    /// nothing to change.
+    fn apply(&self, answer: &mut Value, ours: &Value) -> bool {
         let mut places = path::places(answer, &self.at);
-        let Some(to) = &self.to else {
-            // From behind, so that the places before stay what they are.
-            places.reverse();
-            for place in &places {
-                path::remove(answer, place);
-            }
-            return !places.is_empty();
-        };
-        if places.is_empty() {
-            return self.insert(answer, to);
-        }
+        // From behind, so that the places before stay what they are.
+        places.reverse();
         for place in &places {
-            if let Some(value) = path::at(answer, place) {
-                *value = to.clone();
+            match (&self.how, path::at(answer, place)) {
+                (How::Set { to, .. }, Some(value)) => *value = to.clone(),
+                (How::Drop, _) => path::remove(answer, place),
+                (How::Sort, Some(Value::Object(fields))) => sort(fields, path::get(ours, place)),
+                _ => {}
             }
         }
-        true
+        match &self.how {
+            How::Set { to, before } if places.is_empty() => {
+                self.insert(answer, to, before.as_deref())
+            }
+            _ => !places.is_empty(),
+        }
     }
 
     /// Adds a key that was not recorded.
-    fn insert(&self, answer: &mut Value, to: &Value) -> bool {
+    fn insert(&self, answer: &mut Value, to: &Value, before: Option<&str>) -> bool {
         let (parent, key) = self.at.rsplit_once('/').unwrap();
         let parents = path::places(answer, parent);
         for place in &parents {
             let Some(Value::Object(fields)) = path::at(answer, place) else { return false };
-            let before = self.before.as_ref();
             let at = before.and_then(|it| fields.keys().position(|key| key == it));
             fields.shift_insert(at.unwrap_or(fields.len()), key.to_owned(), to.clone());
         }
         !parents.is_empty()
     }
+}
+
+/// Puts an object's keys into the order of another; those it does not have stay behind them.
+fn sort(fields: &mut Map<String, Value>, like: Option<&Value>) {
+    let keys = like.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    let known: Vec<_> = keys.filter_map(|it| fields.shift_remove_entry(it)).collect();
+    *fields = known.into_iter().chain(std::mem::take(fields)).collect();
 }
 
 /// Whether the text fits a pattern whose stars stand for anything.

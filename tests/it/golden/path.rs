@@ -2,6 +2,7 @@
 //!
 //! Between the slashes stands a key or the place in a list, `*` for all of them, `**` for any
 //! depth, or conditions for the items of a list: `[a.b=text]`, `[a.b]` (is there), `[!a.b]`.
+//! Behind a question mark they are conditions for what the path has reached: `/?[status=401]/body`.
 
 use serde_json::Value;
 
@@ -23,6 +24,12 @@ fn walk(value: &Value, segments: &[&str], place: &mut Place, found: &mut Vec<Pla
         }
         return;
     };
+    if let Some(condition) = segment.strip_prefix('?') {
+        if holds(value, condition) {
+            walk(value, rest, place, found);
+        }
+        return;
+    }
     if *segment == "**" {
         walk(value, rest, place, found);
     }
@@ -70,6 +77,15 @@ fn holds(item: &Value, conditions: &str) -> bool {
 }
 
 /// What stands in a place.
+pub(super) fn get<'a>(root: &'a Value, place: &[String]) -> Option<&'a Value> {
+    place.iter().try_fold(root, |value, key| match value {
+        Value::Object(fields) => fields.get(key),
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+/// What stands in a place, to be changed.
 pub(super) fn at<'a>(root: &'a mut Value, place: &[String]) -> Option<&'a mut Value> {
     place.iter().try_fold(root, |value, key| match value {
         Value::Object(fields) => fields.get_mut(key),
@@ -120,6 +136,7 @@ mod tests {
         assert_eq!(found("/body/*/events"), ["body/x/events"]);
         assert_eq!(found("/**/n"), ["events/0/data/n"]);
         assert_eq!(found("/**/events"), ["events", "body/x/events"]);
+        assert_eq!(found("/events/*/?[event=B]/data"), ["events/1/data"]);
         assert_eq!(found("/nothing"), Vec::<String>::new());
     }
 }

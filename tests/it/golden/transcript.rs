@@ -14,6 +14,9 @@ pub(super) struct Transcript {
     pub(super) request: Value,
     /// What the recorded server answered, as [`answer`] writes it.
     pub(super) recorded: Value,
+    /// Whether it was not recorded, but stands where a recording is missing that later ones build
+    /// on: only its status is known.
+    pub(super) is_bridge: bool,
 }
 
 impl Transcript {
@@ -34,6 +37,7 @@ impl Transcript {
                 key: format!("{folder}/{name}"),
                 request: recording["request"].clone(),
                 recorded: answer::recorded(&recording["response"]),
+                is_bridge: recording["bridge"] == true,
             }
         };
         files.into_iter().map(read).collect()
