@@ -10,6 +10,7 @@ mod journal;
 mod kv;
 mod plugin;
 mod run;
+mod session;
 mod settings;
 mod store;
 mod stored;
@@ -17,6 +18,10 @@ mod stored;
 pub use error::StoreError;
 pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
-pub use run::{SessionEntry, StoredRun};
+pub use run::{RunFilter, SessionEntry, StoredRun, Touch};
+pub use session::{
+    Closing, ModelUsage, SessionBefore, SessionChange, SessionFilter, SessionKey, SessionOverview,
+    SessionPage, StoredSession,
+};
 pub use settings::{SqliteSync, StoreSettings};
 pub use store::{Store, TenantStore};

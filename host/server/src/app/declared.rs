@@ -144,7 +144,8 @@ fn declare(file: WorkflowFile, stem: &str, limits: &GraphLimits) -> Result<Decla
     let mut nodes: Vec<_> = file.steps.into_iter().map(|it| NodeDraft::Step(it.into())).collect();
     let root = nodes.len() as u32;
     nodes.push(NodeDraft::Sequence((0..root).collect()));
-    let draft = GraphDraft { name: file.name, description: file.description, nodes, root };
+    let mut draft = GraphDraft::new(file.name, nodes, root);
+    draft.description = file.description;
     let graph = draft.check(limits).map_err(FileFault::Graph)?;
     Ok(Declared { id, graph: Arc::new(graph) })
 }

@@ -2,7 +2,7 @@
 
 use stepmill_core::graph::GraphFault;
 use stepmill_core::ids::{IdFault, WorkflowId};
-use stepmill_sandbox::{CallFailure, LoadFailure};
+use stepmill_sandbox::{BuildFailure, CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
 use super::input::InputFault;
@@ -76,4 +76,15 @@ pub enum AppError {
     /// The database.
     #[error("the host's database did not do its work")]
     Store(#[from] StoreError),
+}
+
+impl From<BuildFailure> for AppError {
+    fn from(failure: BuildFailure) -> Self {
+        match failure {
+            BuildFailure::Permission(text) => Self::FactoryRefused(text),
+            BuildFailure::Validation(text) => Self::FactoryInvalid(text),
+            BuildFailure::Other(text) => Self::FactoryFailed(text),
+            BuildFailure::Call(failure) => Self::PluginStopped(failure),
+        }
+    }
 }

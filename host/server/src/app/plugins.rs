@@ -71,7 +71,7 @@ impl App {
             return Err(AppError::IdTaken(id));
         }
         let shelf = Shelf::Tenant(who.tenant.clone());
-        let factory = Factory::load(&self.sandbox, shelf.clone(), component.clone()).await?;
+        let factory = self.load(shelf.clone(), component.clone()).await?;
         let mut row = self.row(&shelf, id, &factory, &component);
         row.uploaded_by = who.user.clone();
         self.see_through(self.clone().shelve(shelf, row, factory, component)).await
@@ -94,9 +94,13 @@ impl App {
         if self.catalog.slot(&Shelf::Shared, &id).is_some_and(|it| it.row.digest == digest) {
             return Ok(Upload::Unchanged);
         }
-        let factory = Factory::load(&self.sandbox, Shelf::Shared, component.clone()).await?;
+        let factory = self.load(Shelf::Shared, component.clone()).await?;
         let row = self.row(&Shelf::Shared, id, &factory, &component);
         Ok(self.clone().shelve(Shelf::Shared, row, factory, component).await?.0)
+    }
+
+    async fn load(&self, shelf: Shelf, component: Arc<[u8]>) -> Result<Factory, AppError> {
+        Factory::load(&self.sandbox, &self.graph_limits, shelf, component).await
     }
 
     fn row(&self, shelf: &Shelf, id: WorkflowId, factory: &Factory, component: &[u8]) -> PluginRow {

@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::JournalEntry;
+use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::json;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_engine::RunRecord;
-use stepmill_sandbox::BuildFailure;
-use stepmill_store::{SessionEntry, StoreError, StoredRun, TenantStore};
+use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::task::TaskTracker;
@@ -43,6 +45,10 @@ pub struct StartRun {
     pub user: Option<String>,
     /// JSON text.
     pub factory_input: Option<String>,
+    /// What came with the message.
+    pub extras: Extras,
+    /// Laid over the session's state.
+    pub session_state: Option<Map<String, Value>>,
     /// Whether pieces of answers are told.
     pub telling: Telling,
     /// The request.
@@ -84,6 +90,19 @@ impl App {
         self.catalog.find(&who.tenant, &id).ok_or(AppError::UnknownWorkflow)
     }
 
+    /// The steps of a workflow that are the same for everybody; a factory has none before it is
+    /// asked.
+    ///
+    /// # Errors
+    /// The plugin's code cannot be loaded.
+    pub async fn workflow_graph(&self, entry: &Entry) -> Result<Option<Arc<StepGraph>>, AppError> {
+        match &entry.source {
+            Source::Declared(declared) => Ok(Some(declared.graph.clone())),
+            Source::Factory(_) if entry.is_factory() => Ok(None),
+            Source::Factory(slot) => Ok(self.catalog.factory(slot).await?.fixed.clone()),
+        }
+    }
+
     /// From "somebody asked" to "a run exists". Once the run is stored, its failure is an event.
     ///
     /// # Errors
@@ -109,22 +128,27 @@ impl App {
         let (input, request) = (ask.factory_input.as_deref(), ask.request.clone());
         let (context, drawn) =
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
+        let store = self.store.tenant(&who.tenant);
+        let found = found(&store, session.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
             id: RunId::from_uuid(Uuid::new_v4()),
             workflow: entry.id,
             session: session.unwrap_or_else(new_session),
             user,
             input: ask.message.clone(),
+            extras: Arc::new(found.extras),
+            session_state: found.state,
             telling: ask.telling,
             origin: drawn.origin,
             context,
             graph: drawn.graph,
             created_at: now(),
         });
-        let store = self.store.tenant(&who.tenant);
         let driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
         let listener = driver.listener();
-        let first = self.see_through(self.clone().run_open(driver, session_entry(who))).await?;
+        let first = self
+            .see_through(self.clone().run_open(driver, session_entry(who), found.touch))
+            .await?;
         let follow = Follow {
             store,
             run: pin.id,
@@ -142,8 +166,9 @@ impl App {
         self,
         mut driver: Driver,
         entry: SessionEntry,
+        touch: Touch,
     ) -> Result<Vec<JournalEntry>, AppError> {
-        let first = driver.open(entry).await.map_err(|fault| match fault {
+        let first = driver.open(entry, touch).await.map_err(|fault| match fault {
             StoreError::SessionForeign => AppError::UnknownSession,
             fault => fault.into(),
         })?;
@@ -187,7 +212,8 @@ impl App {
         let (workflow, session) = self.admit(who, ask).await?;
         let session = session.ok_or(AppError::UnknownSession)?;
         let store = self.store.tenant(&who.tenant);
-        let found = store.run_list(who.sees(), &workflow, &session, self.run_settings.list).await?;
+        let filter = RunFilter { workflow: Some(workflow), ..RunFilter::default() };
+        let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
         let found = found.ok_or(AppError::UnknownSession)?;
         let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
         let journals = facts(&store, &ids).await?;
@@ -237,22 +263,46 @@ impl App {
             }
         };
         let factory = self.catalog.factory(slot).await?;
+        let origin = Origin::Plugin(factory.plugin.digest());
+        if let Some(graph) = factory.fixed.clone() {
+            return Ok((Arc::new(context), Drawn { graph, origin, factory: Some(factory) }));
+        }
         context.input = input::read(factory_input, factory.schema.as_ref())?;
         let site = self.call_site(&who.tenant, &entry.id, &factory);
-        let draft = factory.plugin.build(site, &context).await.map_err(build_failure)?;
+        let draft = factory.plugin.build(site, &context).await.map_err(AppError::from)?;
         let graph = draft.check(&self.graph_limits).map_err(AppError::BadGraph)?;
-        let origin = Origin::Plugin(factory.plugin.digest());
         Ok((Arc::new(context), Drawn { graph: Arc::new(graph), origin, factory: Some(factory) }))
     }
 }
 
-fn build_failure(failure: BuildFailure) -> AppError {
-    match failure {
-        BuildFailure::Permission(text) => AppError::FactoryRefused(text),
-        BuildFailure::Validation(text) => AppError::FactoryInvalid(text),
-        BuildFailure::Other(text) => AppError::FactoryFailed(text),
-        BuildFailure::Call(failure) => AppError::PluginStopped(failure),
-    }
+/// What a run finds in its session, with what the client sent over it.
+struct Found {
+    state: Map<String, Value>,
+    extras: Extras,
+    touch: Touch,
+}
+
+/// The client's word counts more than the session's, and the session's more than the workflow's.
+async fn found(
+    store: &TenantStore,
+    session: Option<&SessionId>,
+    graph: &StepGraph,
+    ask: &StartRun,
+) -> Result<Found, AppError> {
+    let before = match session {
+        Some(session) => store.session_before(session).await?,
+        None => None,
+    };
+    let is_new = before.is_none();
+    let before = before.unwrap_or_default();
+    let mut state = graph.session_state().clone();
+    json::lay_over(&mut state, before.state.clone());
+    json::lay_over(&mut state, ask.session_state.clone().unwrap_or_default());
+    let mut extras = ask.extras.clone();
+    let said = std::mem::replace(&mut extras.metadata, before.metadata);
+    json::lay_over(&mut extras.metadata, said);
+    let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };
+    Ok(Found { state, extras, touch })
 }
 
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.

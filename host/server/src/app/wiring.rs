@@ -101,7 +101,7 @@ impl App {
         let outbound = Outbound::open(settings.outbound.clone())?;
         let store =
             Store::open(settings.database_url.expose_secret(), settings.store.clone()).await?;
-        let catalog = Catalog::open(store.clone(), sandbox.clone(), declared).await;
+        let catalog = Catalog::open(store.clone(), sandbox.clone(), settings.graph, declared).await;
         Ok(Self(Arc::new(Rooms {
             catalog: catalog.map_err(OpenError::Catalog)?,
             store,

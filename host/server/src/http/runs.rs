@@ -58,6 +58,8 @@ async fn run_start(
         session: form.take("session_id"),
         user: form.take("user_id"),
         factory_input: form.take("factory_input"),
+        extras: Default::default(),
+        session_state: None,
         telling: if streamed { Telling::Streamed } else { Telling::Quiet },
         request: facts,
     };

@@ -40,5 +40,7 @@ async fn workflow_fetch(
         let fault = FieldFault::no_integer("query", "version", input);
         return Err(ApiError::Fields(vec![fault]));
     }
-    Ok(Json(workflow_detail(&door.app.workflow_fetch(&who, &id)?)?))
+    let entry = door.app.workflow_fetch(&who, &id)?;
+    let graph = door.app.workflow_graph(&entry).await?;
+    Ok(Json(workflow_detail(&entry, graph.as_deref())?))
 }

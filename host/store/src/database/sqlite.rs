@@ -174,7 +174,7 @@ fn arguments<'a>(
             Arg::Text(text) => arguments.add(text.as_deref()),
             Arg::Number(number) => arguments.add(*number),
             Arg::Bytes(bytes) => arguments.add(*bytes),
-            Arg::Json(text) => arguments.add(&**text),
+            Arg::Json(text) => arguments.add(text.as_deref()),
         }
         .map_err(sqlx::Error::Encode)?;
     }

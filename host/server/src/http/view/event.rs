@@ -68,7 +68,7 @@ impl Renderer {
             RunEvent::ModelCalled { step, .. } => say.model_called(*step),
             RunEvent::ModelDelta { step, text } => say.model_delta(*step, text),
             RunEvent::ModelAnswered { step, .. } => say.model_answered(*step),
-            RunEvent::FunctionAnswered { step, output } => say.function_answered(*step, output),
+            RunEvent::FunctionAnswered { step, output, .. } => say.function_answered(*step, output),
             RunEvent::StepCompleted { step, output } => say.step_completed(*step, output),
             RunEvent::StepFailed { step, failure } => say.step_failed(*step, *failure),
             RunEvent::RunCompleted => Ok(vec![say.run_completed()?]),

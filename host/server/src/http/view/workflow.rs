@@ -79,35 +79,33 @@ struct SystemMessage<'a> {
 
 /// One line of the listing.
 pub(crate) fn workflow_summary(entry: &Entry) -> serde_json::Result<Value> {
-    let is_factory = matches!(entry.source, Source::Factory(_));
     serde_json::to_value(Summary {
         id: entry.id.as_str(),
         name: entry.name.as_deref(),
         description: entry.description.as_deref(),
         db_id: DATABASE_ID,
-        is_factory,
-        factory_input_schema: schema(entry),
+        is_factory: entry.is_factory(),
+        factory_input_schema: schema(entry).filter(|_| entry.is_factory()),
         is_component: false,
         sandboxed: false,
     })
 }
 
 /// One workflow. A factory is not called for it: it has steps only for a request.
-pub(crate) fn workflow_detail(entry: &Entry) -> serde_json::Result<Value> {
-    let (steps, is_factory) = match &entry.source {
-        Source::Factory(_) => (None, true),
-        Source::Declared(declared) => (Some(steps(&declared.graph)), false),
-    };
+pub(crate) fn workflow_detail(
+    entry: &Entry,
+    graph: Option<&StepGraph>,
+) -> serde_json::Result<Value> {
     serde_json::to_value(Detail {
         id: entry.id.as_str(),
         name: entry.name.as_deref(),
         db_id: DATABASE_ID,
         description: entry.description.as_deref(),
         input_schema: schema(entry),
-        steps,
+        steps: graph.map(steps),
         workflow_agent: false,
-        is_factory,
-        factory_input_schema: schema(entry),
+        is_factory: entry.is_factory(),
+        factory_input_schema: schema(entry).filter(|_| entry.is_factory()),
         is_component: false,
         sandboxed: false,
     })
