@@ -31,6 +31,7 @@ type Run = fn(&Context, StepInput) -> Result<StepOutput, StepError>;
 struct Mirror {
     name: Option<&'static str>,
     description: Option<&'static str>,
+    is_prototype: bool,
     build: Build,
     functions: Vec<(&'static str, Run)>,
 }
@@ -38,7 +39,12 @@ struct Mirror {
 impl Mirror {
     /// A factory that says no more of itself than its id.
     fn new(build: Build) -> Self {
-        Self { name: None, description: None, build, functions: Vec::new() }
+        Self { name: None, description: None, is_prototype: false, build, functions: Vec::new() }
+    }
+
+    /// A workflow that no factory makes.
+    fn prototype(name: &'static str, build: Build) -> Self {
+        Self { is_prototype: true, ..Self::new(build).name(name) }
     }
 
     fn name(mut self, text: &'static str) -> Self {
@@ -68,6 +74,9 @@ fn factory() -> WorkflowFactory<Given> {
     }
     if let Some(text) = mirror.description {
         factory = factory.description(text);
+    }
+    if mirror.is_prototype {
+        factory = factory.prototype();
     }
     for (name, run) in mirror.functions {
         factory = factory.function(name, run);

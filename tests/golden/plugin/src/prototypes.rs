@@ -1,36 +1,32 @@
 //! The recorded workflows that no factory makes, as far as they are sequences.
 
+use serde_json::json;
+use stepmill_sdk::MediaKind;
 use stepmill_sdk::prelude::*;
 
 use crate::factories::agent;
-use crate::{Context, Mirror};
+use crate::{Context, Mirror, python};
 
 /// The workflow of this id.
 pub(crate) fn find(id: &str) -> Option<Mirror> {
-    let sequence = |build| Mirror::new(build);
     Some(match id {
-        "prototype" => sequence(prototype)
-            .name("Prototype")
+        "prototype" => Mirror::prototype("Prototype", prototype)
             .description("A non-factory workflow")
-            .function("<lambda>", |_, input| {
-                let seen = input.previous.unwrap_or_else(|| "None".to_owned());
-                Ok(StepOutput::new(format!("second saw: {seen}")))
-            }),
-        "failing-default" => sequence(failing_default)
-            .name("Failing Default")
+            .function("<lambda>", second),
+        "failing-default" => Mirror::prototype("Failing Default", failing_default)
             .function("explode", explode)
             .function("after", wrap),
-        "failing-fail" => sequence(failing_fail)
-            .name("Failing Fail")
+        "failing-fail" => Mirror::prototype("Failing Fail", failing_fail)
             .function("ok", wrap)
             .function("explode", explode)
             .function("after", wrap),
-        "failing-model" => sequence(failing_model).name("Failing Model"),
-        "early-stop" => sequence(early_stop)
-            .name("Early Stop")
+        "failing-model" => Mirror::prototype("Failing Model", failing_model),
+        "stateful" => Mirror::prototype("Stateful", stateful).function("bump", bump),
+        "early-stop" => Mirror::prototype("Early Stop", early_stop)
             .function("<lambda>", |_, _| Ok(StepOutput::new("stopping").stop()))
             .function("s2", wrap),
-        "slow-proto" => sequence(slow_proto).name("Slow Proto"),
+        "media" => Mirror::prototype("Media", media).function("<lambda>", count_media),
+        "slow-proto" => Mirror::prototype("Slow Proto", slow_proto),
         _ => return None,
     })
 }
@@ -44,6 +40,37 @@ fn wrap(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
 
 fn explode(_: &Context, _: StepInput) -> Result<StepOutput, StepError> {
     Err(StepError::new("step blew up: token=sk-secret"))
+}
+
+fn second(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
+    let seen = input.previous.unwrap_or_else(|| "None".to_owned());
+    Ok(StepOutput::new(format!("second saw: {seen}")))
+}
+
+/// Counts in the session's state.
+fn bump(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
+    let mut state = input.run.session_state;
+    let next = match state.get("n") {
+        None => json!(1),
+        Some(n) => match (n.as_i64().and_then(|it| it.checked_add(1)), n.as_f64()) {
+            (Some(next), _) => json!(next),
+            (None, Some(n)) => json!(n + 1.0),
+            (None, None) => return Err(StepError::new("the state's n is no number")),
+        },
+    };
+    state.insert("n".to_owned(), next.clone());
+    Ok(StepOutput::new(format!("n={}", python::dumps(&next))).session_state(state))
+}
+
+fn count_media(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
+    let count = |kind| input.run.media_of(kind).count();
+    Ok(StepOutput::new(format!(
+        "images={} files={} audio={} videos={}",
+        count(MediaKind::Image),
+        count(MediaKind::File),
+        count(MediaKind::Audio),
+        count(MediaKind::Video)
+    )))
 }
 
 fn prototype(_: &Context) -> Result<Workflow, FactoryError> {
@@ -76,6 +103,15 @@ fn early_stop(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Early Stop")
         .step(Step::function("s1", "<lambda>"))
         .step(Step::function("s2", "s2")))
+}
+
+fn stateful(_: &Context) -> Result<Workflow, FactoryError> {
+    let state = JsonObject::from_iter([("n".to_owned(), json!(10))]);
+    Ok(Workflow::new("Stateful").session_state(state).step(Step::function("bump", "bump")))
+}
+
+fn media(_: &Context) -> Result<Workflow, FactoryError> {
+    Ok(Workflow::new("Media").step(Step::function("m", "<lambda>")))
 }
 
 fn slow_proto(_: &Context) -> Result<Workflow, FactoryError> {
