@@ -6,11 +6,14 @@
 
 mod auth;
 mod cli;
+mod cors;
+mod docs;
 mod door;
 mod golden;
 mod hostile;
 mod house;
 mod languages;
+mod os;
 mod page;
 mod plugins;
 mod real_model;

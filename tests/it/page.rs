@@ -85,16 +85,16 @@ async fn the_demo_lists_the_pages_workflows_and_two_more() {
     assert_eq!(
         ids,
         [
+            "content-pipeline",
             "article-pipeline",
             "async-pipeline",
-            "content-pipeline",
-            "echo",
-            "guarded-pipeline",
             "pipeline",
+            "guarded-pipeline",
+            "echo",
             "prototype"
         ]
     );
-    let content = &list[2];
+    let content = &list[0];
     assert_eq!(
         *content,
         json!({

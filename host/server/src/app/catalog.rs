@@ -179,16 +179,30 @@ impl Catalog {
         self.declared.get(id).map(Entry::declared)
     }
 
-    /// All workflows this tenant sees, by id.
+    /// All workflows this tenant sees: plugins as they came, then declared ones by file name.
     pub(crate) fn list(&self, tenant: &TenantId) -> Vec<Entry> {
-        let mut found: BTreeMap<&WorkflowId, Entry> =
-            self.declared.iter().map(|(id, it)| (id, Entry::declared(it))).collect();
+        self.listed(&[Shelf::Tenant(tenant.clone()), Shelf::Shared])
+    }
+
+    /// How many workflows every tenant sees.
+    pub(crate) fn public_count(&self) -> usize {
+        self.listed(&[Shelf::Shared]).len()
+    }
+
+    /// What stands on some shelves, and what is declared. An id means what `find` finds.
+    fn listed(&self, reach: &[Shelf]) -> Vec<Entry> {
         let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
-        for shelf in [Shelf::Shared, Shelf::Tenant(tenant.clone())] {
-            let slots = shelves.get(&shelf).into_iter().flatten();
-            found.extend(slots.map(|(id, slot)| (id, Entry::factory(slot))));
+        let mut slots: BTreeMap<&WorkflowId, &Arc<Slot>> = BTreeMap::new();
+        for shelf in reach.iter().rev() {
+            slots.extend(shelves.get(shelf).into_iter().flatten());
         }
-        found.into_values().collect()
+        let is_free = |it: &&Arc<Declared>| !slots.contains_key(&it.id);
+        let mut declared: Vec<_> = self.declared.values().filter(is_free).collect();
+        declared.sort_by(|a, b| a.file.cmp(&b.file));
+        let mut slots: Vec<_> = slots.into_values().collect();
+        slots.sort_by(|a, b| (a.row.created_at, &a.row.id).cmp(&(b.row.created_at, &b.row.id)));
+        let plugins = slots.into_iter().map(Entry::factory);
+        plugins.chain(declared.into_iter().map(Entry::declared)).collect()
     }
 
     /// How many there are of each kind, in words.

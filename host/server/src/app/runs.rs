@@ -80,6 +80,11 @@ impl App {
         self.catalog.list(&who.tenant)
     }
 
+    /// How many workflows every tenant sees.
+    pub fn workflow_count(&self) -> usize {
+        self.catalog.public_count()
+    }
+
     /// One workflow.
     ///
     /// # Errors

@@ -48,10 +48,8 @@ where
         })
         .map_err(Failure::Work)?;
     let app = App::open(&settings).await.map_err(open_failure)?;
-    let bytes = settings.sandbox.load.component_bytes;
     let drain = Duration::from_millis(settings.http.drain_timeout_ms);
-    let door = Door::new(app.clone(), settings.auth.as_ref(), settings.http.clone(), bytes, since);
-    let door = door.map_err(Failure::usage)?;
+    let door = Door::new(app.clone(), &settings, since).map_err(Failure::usage)?;
     let address = listener.local_addr().map_err(Failure::work)?;
     prepare(app.clone()).await?;
     let unfinished = app.unfinished().await.map_err(Failure::work)?;

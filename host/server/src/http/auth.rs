@@ -22,7 +22,7 @@ use crate::settings::{JwtAlgorithm, JwtSettings};
 const DEFAULT_TENANT: &str = "default";
 
 /// Paths that need no token.
-const PUBLIC: [&str; 2] = ["/", "/health"];
+const PUBLIC: [&str; 6] = ["/", "/health", "/info", "/docs", "/redoc", "/openapi.json"];
 
 /// The verification key is not what the algorithm needs.
 #[derive(Debug, thiserror::Error)]
@@ -182,11 +182,15 @@ fn default_tenant() -> TenantId {
 /// Lets a request in with its principal, or turns it away.
 pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let principal = match door.auth.as_ref() {
-        Auth::Open => match open(request.method(), request.headers()) {
-            Ok(principal) => principal,
-            Err(text) => return detail(StatusCode::FORBIDDEN, text),
-        },
-        Auth::Jwt(_) if PUBLIC.contains(&request.uri().path()) => return next.run(request).await,
+        Auth::Open => {
+            match open(request.method(), request.headers(), |it| door.settings.allows_origin(it)) {
+                Ok(principal) => principal,
+                Err(text) => return detail(StatusCode::FORBIDDEN, text),
+            }
+        }
+        // No route answers OPTIONS, so there is nothing to guard.
+        Auth::Jwt(_) if request.method() == Method::OPTIONS => return next.run(request).await,
+        Auth::Jwt(_) if is_public(request.uri().path()) => return next.run(request).await,
         Auth::Jwt(verifier) => match verifier.principal(request.headers()) {
             Ok(principal) => principal,
             Err(refusal) => {
@@ -201,15 +205,27 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     next.run(request).await
 }
 
+/// Whether a path needs no token.
+pub(super) fn is_public(path: &str) -> bool {
+    PUBLIC.contains(&path)
+}
+
 /// An open host listens on loopback, but a browser on the same machine reaches it too, on behalf
-/// of any page it shows. A page cannot choose the `Host` it is rebound to, nor its `Origin`.
-fn open(method: &Method, headers: &HeaderMap) -> Result<Principal, &'static str> {
+/// of any page it shows. A page cannot choose the `Host` it is rebound to, nor its `Origin`; pages
+/// of the origins the operator allows are welcome.
+fn open(
+    method: &Method,
+    headers: &HeaderMap,
+    allows: impl Fn(&str) -> bool,
+) -> Result<Principal, &'static str> {
     let text = |name| headers.get(name).map(|it: &HeaderValue| it.to_str().unwrap_or_default());
     if text(header::HOST).is_some_and(|it| !is_local(it)) {
         return Err("Host not allowed: a host without authentication serves localhost only");
     }
-    let origin = text(header::ORIGIN).map(|it| it.split_once("://").map_or("", |(_, rest)| rest));
-    if !method.is_safe() && origin.is_some_and(|it| !is_local(it)) {
+    let is_ours = |origin: &str| {
+        allows(origin) || origin.split_once("://").is_some_and(|(_, rest)| is_local(rest))
+    };
+    if !method.is_safe() && text(header::ORIGIN).is_some_and(|it| !is_ours(it)) {
         return Err("Origin not allowed: a host without authentication serves localhost only");
     }
     let trusted = TrustedClaims::default();

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
 use stepmill_sandbox::{CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
+use super::view::{Fault, FieldFaultView, FieldFaults};
 use crate::app::AppError;
 
 /// A failure as a client reads it.
@@ -66,16 +66,18 @@ impl From<serde_json::Error> for ApiError {
 
 /// `{"detail": …}` and nothing else.
 pub(super) fn detail(status: StatusCode, text: impl Into<String>) -> Response {
-    (status, Json(json!({ "detail": text.into() }))).into_response()
+    let body = Fault { detail: text.into(), error_id: None };
+    (status, Json(body)).into_response()
 }
 
 /// The same, with a stable word for programs.
-fn coded(status: StatusCode, text: impl Into<String>, code: &str) -> Response {
-    (status, Json(json!({ "detail": text.into(), "error_id": code }))).into_response()
+fn coded(status: StatusCode, text: impl Into<String>, code: &'static str) -> Response {
+    let body = Fault { detail: text.into(), error_id: Some(code) };
+    (status, Json(body)).into_response()
 }
 
 /// As [`coded`], and when to come back.
-fn later(status: StatusCode, text: &str, code: &str) -> Response {
+fn later(status: StatusCode, text: &str, code: &'static str) -> Response {
     let mut response = coded(status, text, code);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
@@ -97,15 +99,13 @@ impl IntoResponse for ApiError {
 }
 
 fn fields(faults: Vec<FieldFault>) -> Response {
-    let faults = faults.into_iter().map(|it| {
-        let mut fault = Map::new();
-        fault.insert("type".into(), it.kind.into());
-        fault.insert("loc".into(), json!([it.part, it.field]));
-        fault.insert("msg".into(), it.message.into());
-        fault.insert("input".into(), it.input.into());
-        Value::Object(fault)
-    });
-    let body = json!({ "detail": faults.collect::<Vec<_>>() });
+    let view = |it: FieldFault| FieldFaultView {
+        r#type: it.kind,
+        loc: [it.part, it.field],
+        msg: it.message,
+        input: it.input,
+    };
+    let body = FieldFaults { detail: faults.into_iter().map(view).collect() };
     (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
 }
 

@@ -1,10 +1,14 @@
 //! The door: HTTP in, JSON or events out. Only here are status codes, headers and tokens known.
 
 mod auth;
+mod cors;
+mod docs;
 mod door;
 mod error;
 mod form;
 mod health;
+mod openapi;
+mod os;
 mod plugins;
 mod query;
 mod runs;

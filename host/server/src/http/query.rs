@@ -25,6 +25,11 @@ impl Query {
         self.0.remove(name).filter(|it| !it.is_empty())
     }
 
+    /// A parameter, also an empty one.
+    pub(super) fn given(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+
     /// A parameter that has to be there.
     pub(super) fn require(&mut self, name: &'static str) -> Result<String, ApiError> {
         self.take(name).ok_or_else(|| ApiError::Fields(vec![FieldFault::missing("query", name)]))

@@ -17,8 +17,8 @@ use stepmill_store::{SqliteSync, StoreSettings};
 use super::environment::Environment;
 use super::models::models_of_environment;
 use super::{
-    HttpSettings, JwtAlgorithm, JwtSettings, OutboundSettings, PluginKey, PluginPolicy, PluginRule,
-    RunSettings, Settings,
+    HttpSettings, Identity, JwtAlgorithm, JwtSettings, OutboundSettings, PluginKey, PluginPolicy,
+    PluginRule, RunSettings, Settings,
 };
 
 /// What is wrong with the settings. No text repeats a secret.
@@ -96,13 +96,25 @@ overlay! {
 }
 
 overlay! {
-    /// `[database]`: how it is used.
-    DatabaseFile over StoreSettings {
-        connections: u32 => connections,
-        acquire_timeout_ms: u64 => acquire_timeout_ms,
-        statement_timeout_ms: u64 => statement_timeout_ms,
-        takeover_wait_ms: u64 => takeover_wait_ms,
-        sqlite_sync: Sync => sqlite_sync,
+    /// `[os]`: what the host calls itself.
+    OsFile over Identity {
+        id: String => id,
+        name: String => name,
+        description: String => description,
+        version: String => version,
+        available_models: Vec<String> => available_models,
+    }
+}
+
+overlay! {
+    /// `[database]`: what it is called, and how it is used.
+    DatabaseFile over Settings {
+        id: String => identity.database,
+        connections: u32 => store.connections,
+        acquire_timeout_ms: u64 => store.acquire_timeout_ms,
+        statement_timeout_ms: u64 => store.statement_timeout_ms,
+        takeover_wait_ms: u64 => store.takeover_wait_ms,
+        sqlite_sync: Sync => store.sqlite_sync,
     }
 }
 
@@ -148,6 +160,8 @@ overlay! {
         field_bytes: usize => field_bytes,
         body_timeout_ms: u64 => body_timeout_ms,
         plugin_headers: Vec<String> => plugin_headers,
+        cors_origins: Vec<String> => cors_origins,
+        docs: bool => docs,
         connections: usize => connections,
         write_timeout_ms: u64 => write_timeout_ms,
         keep_alive_ms: u64 => keep_alive_ms,
@@ -191,6 +205,7 @@ struct File {
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     database_url: Option<SecretString>,
+    os: OsFile,
     database: DatabaseFile,
     auth: AuthFile,
     models: Option<ModelsFile>,
@@ -317,6 +332,7 @@ fn settings(
     let default_url = || format!("sqlite://{}", data_dir.join("stepmill.sqlite").display()).into();
     let mut settings = Settings {
         listen: over.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7777))),
+        identity: Identity::default(),
         database_url: over.database_url.or(file.database_url).unwrap_or_else(default_url),
         store: StoreSettings::default(),
         auth: file.auth.jwt.map(|it| jwt(it, environment)).transpose()?,
@@ -336,7 +352,11 @@ fn settings(
         runs: RunSettings::default(),
         declared: Vec::new(),
     };
-    file.database.lay_over(&mut settings.store);
+    file.os.lay_over(&mut settings.identity);
+    file.database.lay_over(&mut settings);
+    if let Some(key) = settings.identity.empty_key() {
+        return Err(value(key, "must not be empty"));
+    }
     file.limits.lay_over(&mut settings.sandbox);
     file.graph.lay_over(&mut settings.graph);
     file.http.lay_over(&mut settings.http);
@@ -348,7 +368,19 @@ fn settings(
             return Err(value("http.plugin_headers", format!("`{secret}` is not for plugins")));
         }
     }
+    if !settings.http.cors_origins.iter().all(|it| is_origin(it)) {
+        return Err(value("http.cors_origins", "each is an origin such as `https://example.com`"));
+    }
     Ok(settings)
+}
+
+/// As browsers write origins. `*` is none: pages of whoever it may be are not invited.
+fn is_origin(text: &str) -> bool {
+    let is_plain =
+        |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b".-:[]_".contains(&it);
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        !scheme.is_empty() && !authority.is_empty() && authority.bytes().all(is_plain)
+    })
 }
 
 fn secret(
@@ -536,6 +568,11 @@ mod tests {
         let short =
             read_text("[auth.jwt]\nalgorithm = \"HS256\"", &[("JWT_VERIFICATION_KEY", "hunter2")]);
         assert_eq!(short.err().unwrap(), "auth.jwt: an HS256 key has at least 32 bytes");
+        for bad in ["*", "https://a.example/", "https://A.example", "null"] {
+            let text = fault(&format!("[http]\ncors_origins = [\"{bad}\"]"));
+            assert!(text.starts_with("http.cors_origins: each is"), "{text}");
+        }
+        assert_eq!(fault("[database]\nid = \" \""), "database.id: must not be empty");
         assert!(fault("[plugins]\nallow = [\"all\"]").starts_with("plugins.allow: each is one of"));
         assert!(
             fault("[http]\nplugin_headers = [\"Cookie\"]").contains("`cookie` is not for plugins")

@@ -4,6 +4,7 @@
 
 mod environment;
 mod file;
+mod identity;
 mod models;
 
 use std::collections::BTreeMap;
@@ -23,12 +24,15 @@ use crate::app::Declared;
 
 pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
+pub use identity::Identity;
 pub use models::{demo_models, models_of_environment};
 
 /// Everything the host needs to know before it opens.
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// What the host calls itself.
+    pub identity: Identity,
     /// Where the host keeps its files: the SQLite database, compiled plugins, declared workflows.
     pub data_dir: PathBuf,
     /// `sqlite:…` or `postgres://…`.
@@ -147,6 +151,10 @@ pub struct HttpSettings {
     pub body_timeout_ms: u64,
     /// Request headers that plugins may see, in lower case.
     pub plugin_headers: Vec<String>,
+    /// Origins whose pages may use the host, besides its own.
+    pub cors_origins: Vec<String>,
+    /// Whether `/docs` and `/openapi.json` are there.
+    pub docs: bool,
     /// Connections open at once. More wait until one closes.
     pub connections: usize,
     /// How long a client may leave an answer unread before its connection is closed.
@@ -155,6 +163,23 @@ pub struct HttpSettings {
     pub keep_alive_ms: u64,
     /// How long running work may take to finish after the host was told to stop.
     pub drain_timeout_ms: u64,
+}
+
+/// Where Agno's screens are served from, and where people try their own.
+const AGNO_ORIGINS: [&str; 6] = [
+    "http://localhost:3000",
+    "https://agno.com",
+    "https://www.agno.com",
+    "https://app.agno.com",
+    "https://os-stg.agno.com",
+    "https://os.agno.com",
+];
+
+impl HttpSettings {
+    /// Whether pages of this origin may use the host.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.cors_origins.iter().any(|it| it == origin)
+    }
 }
 
 impl Default for HttpSettings {
@@ -166,6 +191,8 @@ impl Default for HttpSettings {
             plugin_headers: ["accept-language", "user-agent", "x-request-id"]
                 .map(String::from)
                 .into(),
+            cors_origins: AGNO_ORIGINS.map(String::from).into(),
+            docs: true,
             connections: 4_096,
             write_timeout_ms: 60_000,
             keep_alive_ms: 15_000,

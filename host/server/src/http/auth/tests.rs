@@ -168,6 +168,7 @@ fn open_host(
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect(),
+        |it| it == "https://os.agno.com",
     )
 }
 
@@ -183,5 +184,7 @@ fn an_open_host_serves_localhost_and_no_page_from_elsewhere() {
     assert!(open_host(Method::POST, std::slice::from_ref(&page)).is_err());
     assert!(open_host(Method::GET, &[page]).is_ok());
     assert!(open_host(Method::POST, &[(header::ORIGIN, "null")]).is_err());
+    assert!(open_host(Method::POST, &[(header::ORIGIN, "https://os.agno.com")]).is_ok());
+    assert!(open_host(Method::POST, &[(header::ORIGIN, "https://os.agno.com.evil")]).is_err());
     assert!(open_host(Method::POST, &[(header::ORIGIN, "http://localhost:3000")]).is_ok());
 }

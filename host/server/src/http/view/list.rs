@@ -8,14 +8,17 @@ use serde_json::Value;
 use stepmill_core::run::RunPin;
 use stepmill_core::time::Timestamp;
 use stepmill_engine::RunRecord;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::EventView;
 use super::run::{content, status_word};
 use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
 
-#[derive(Serialize)]
-struct Summary<'a> {
+/// One run of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WorkflowRunSchema)]
+pub(crate) struct RunSummary<'a> {
     run_id: Uuid,
     run_input: &'a str,
     events: Vec<&'a Value>,
@@ -67,9 +70,9 @@ pub(crate) fn summaries(runs: &[Listed]) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&runs.iter().map(summary).collect::<Vec<_>>())
 }
 
-fn summary(run: &Listed) -> Summary<'_> {
+fn summary(run: &Listed) -> RunSummary<'_> {
     let Listed { pin, record, events } = run;
-    Summary {
+    RunSummary {
         run_id: pin.id.uuid(),
         run_input: &pin.input,
         events: events.iter().map(|it| &it.data).collect(),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_engine::RunRecord;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::EventView;
@@ -16,8 +17,9 @@ pub(crate) enum Detail {
     Stored(Vec<EventView>),
 }
 
-#[derive(Serialize)]
-struct RunView<'a> {
+/// One run, whole.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RunView<'a> {
     input: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
@@ -32,7 +34,7 @@ struct RunView<'a> {
     status: &'static str,
     metadata: Empty,
     #[serde(flatten)]
-    media: Option<Media>,
+    media: Media,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     step_results: Vec<StepResult<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -42,19 +44,32 @@ struct RunView<'a> {
     events: Option<Vec<serde_json::Value>>,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize, ToSchema, Default)]
 struct Media {
-    images: [Empty; 0],
-    videos: [Empty; 0],
-    audio: [Empty; 0],
-    files: [Empty; 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<[Empty; 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    videos: Option<[Empty; 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<[Empty; 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<[Empty; 0]>,
+}
+
+impl Media {
+    /// A fresh run shows that it made none; a stored one says nothing.
+    fn none_made() -> Self {
+        Self { images: Some([]), videos: Some([]), audio: Some([]), files: Some([]) }
+    }
 }
 
 /// The run object as JSON text.
 pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_json::Result<Vec<u8>> {
     let (media, events) = match detail {
-        Detail::Fresh => (Some(Media::default()), None),
-        Detail::Stored(events) => (None, Some(events.into_iter().map(|it| it.data).collect())),
+        Detail::Fresh => (Media::none_made(), None),
+        Detail::Stored(events) => {
+            (Media::default(), Some(events.into_iter().map(|it| it.data).collect()))
+        }
     };
     serde_json::to_vec(&RunView {
         input: &pin.input,

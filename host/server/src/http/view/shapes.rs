@@ -6,14 +6,15 @@ use stepmill_core::event::{StepFailure, StepIndex};
 use stepmill_core::graph::{Executor, Step};
 use stepmill_core::run::RunPin;
 use stepmill_engine::{ModelCall, RunRecord, StepRecord, StepState};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// An empty JSON object.
-#[derive(Serialize, Clone, Copy)]
+#[derive(Serialize, ToSchema, Clone, Copy)]
 pub(super) struct Empty {}
 
 /// What one model used.
-#[derive(Serialize, Clone, Copy)]
+#[derive(Serialize, ToSchema, Clone, Copy)]
 pub(super) struct Tokens {
     input_tokens: u64,
     output_tokens: u64,
@@ -31,7 +32,7 @@ impl Tokens {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ModelMetrics<'a> {
     #[serde(flatten)]
     tokens: Tokens,
@@ -39,13 +40,13 @@ struct ModelMetrics<'a> {
     provider: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ModelList<'a> {
     model: [ModelMetrics<'a>; 1],
 }
 
 /// What an agent used; times in seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct AgentMetrics<'a> {
     #[serde(flatten)]
     tokens: Tokens,
@@ -97,7 +98,7 @@ pub(super) fn failure_text(pin: &RunPin, index: StepIndex, failure: StepFailure)
 }
 
 /// What one step came to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct StepResult<'a> {
     content: &'a str,
     step_name: &'a str,
@@ -163,7 +164,7 @@ impl<'a> StepResult<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Message<'a> {
     id: Uuid,
     content: &'a str,
@@ -177,7 +178,7 @@ struct Message<'a> {
     created_at: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct MessageMetrics {
     #[serde(flatten)]
     tokens: Tokens,
@@ -186,7 +187,7 @@ struct MessageMetrics {
 }
 
 /// What the provider calls its answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ProviderData<'a> {
     response_id: &'a str,
 }
@@ -197,13 +198,13 @@ impl<'a> ProviderData<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AgentInput<'a> {
     input_content: &'a str,
 }
 
 /// The run of one agent inside a step.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct AgentRun<'a> {
     run_id: Uuid,
     agent_id: String,
@@ -303,7 +304,7 @@ impl<'a> AgentRun<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StepMetrics<'a> {
     step_name: &'a str,
     executor_type: &'static str,
@@ -312,9 +313,10 @@ struct StepMetrics<'a> {
 }
 
 /// What a run used, by step; seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct RunMetrics<'a> {
     #[serde(serialize_with = "as_map")]
+    #[schema(value_type = std::collections::HashMap<String, StepMetrics>)]
     steps: Vec<(&'a str, StepMetrics<'a>)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
