@@ -48,22 +48,32 @@ async fn replay(folder: &str) {
     assert!(report.is_empty(), "{folder}:\n{report}");
 }
 
-#[tokio::test]
-async fn open() {
-    replay("open").await;
+/// A test for each folder of recordings.
+macro_rules! folders {
+    ($($name:ident: $folder:literal,)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                replay($folder).await;
+            }
+        )*
+
+        #[test]
+        fn every_folder_is_played() {
+            let folders = transcript::folders();
+            assert_eq!(folders, [$($folder),*]);
+        }
+    };
 }
 
-#[tokio::test]
-async fn jwt() {
-    replay("jwt").await;
-}
-
-#[tokio::test]
-async fn key() {
-    replay("key").await;
-}
-
-#[tokio::test]
-async fn pg() {
-    replay("pg").await;
+folders! {
+    iso: "iso",
+    jwt: "jwt",
+    jwt_more: "jwt-more",
+    key: "key",
+    key_more: "key-more",
+    mw: "mw",
+    open: "open",
+    open_more: "open-more",
+    pg: "pg",
 }

@@ -19,6 +19,15 @@ pub(super) struct Transcript {
     pub(super) is_bridge: bool,
 }
 
+/// The folders there are.
+pub(super) fn folders() -> Vec<String> {
+    let path = repository().join("tests/golden/transcripts");
+    let entries = fs::read_dir(path).unwrap().map(|it| it.unwrap().file_name());
+    let mut folders: Vec<_> = entries.map(|it| it.into_string().unwrap()).collect();
+    folders.sort();
+    folders
+}
+
 impl Transcript {
     /// All of a folder, in the order of their numbers, which is the order they were recorded in.
     pub(super) fn all(folder: &str) -> Vec<Self> {

@@ -27,6 +27,7 @@ pub(crate) fn find(id: &str) -> Option<Mirror> {
             .function("s2", wrap),
         "media" => Mirror::prototype("Media", media).function("<lambda>", count_media),
         "slow-proto" => Mirror::prototype("Slow Proto", slow_proto),
+        "no-db" => Mirror::prototype("No DB", no_db).function("only", wrap),
         _ => return None,
     })
 }
@@ -118,4 +119,8 @@ fn slow_proto(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Slow Proto")
         .step(Step::agent("one", agent("One", "gpt-5.4-delay1500", "One.")))
         .step(Step::agent("two", agent("Two", "gpt-5.4-chunk150", "Two."))))
+}
+
+fn no_db(_: &Context) -> Result<Workflow, FactoryError> {
+    Ok(Workflow::new("No DB").step(Step::function("only", "only")))
 }
