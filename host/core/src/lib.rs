@@ -1,4 +1,4 @@
-//! The words of the house and their laws: ids, who asks, graphs, events, whose fault.
+//! The words of the house and their laws: ids, who asks and what it may, graphs, events, whose fault.
 //!
 //! Nothing here waits, reads a clock or knows a database, so nothing outside can make it fail.
 
@@ -15,4 +15,5 @@ pub mod json;
 pub mod plugin;
 pub mod principal;
 pub mod run;
+pub mod scope;
 pub mod time;

@@ -26,6 +26,9 @@ pub enum AppError {
     /// The caller's scopes do not cover this.
     #[error("the scope `{0}` is required")]
     ScopeMissing(&'static str),
+    /// The caller's scopes do not let it do this with the workflow.
+    #[error("the caller may not {0} this workflow")]
+    WorkflowDenied(&'static str),
     /// An id the caller chose cannot be one.
     #[error("{field} {fault}")]
     BadId {

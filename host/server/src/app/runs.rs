@@ -12,6 +12,7 @@ use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::json;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
+use stepmill_core::scope::Right;
 use stepmill_engine::RunRecord;
 use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
 use tokio::sync::broadcast::Receiver;
@@ -29,6 +30,12 @@ use super::wiring::App;
 
 /// Journal entries read at once.
 const PAGE: u32 = 1_000;
+
+/// To look at a workflow.
+const READ: Right<'static> = Right::new("workflows:read");
+
+/// To run a workflow, and to read its runs.
+const RUN: Right<'static> = Right::new("workflows:run");
 
 /// How often a run is tried while its plugin is being replaced.
 const START_TRIES: u32 = 3;
@@ -75,9 +82,11 @@ struct Drawn {
 }
 
 impl App {
-    /// All workflows the caller's tenant sees.
+    /// All workflows of the caller's tenant that the caller may look at.
     pub fn workflow_list(&self, who: &Principal) -> Vec<Entry> {
-        self.catalog.list(&who.tenant)
+        let mut found = self.catalog.list(&who.tenant);
+        found.retain(|it| who.may(READ.on(it.id.as_str())));
+        found
     }
 
     /// How many workflows every tenant sees.
@@ -88,8 +97,22 @@ impl App {
     /// One workflow.
     ///
     /// # Errors
-    /// There is none of this id, or it is another tenant's.
+    /// The caller may not look at it, there is none of this id, or it is another tenant's.
     pub fn workflow_fetch(&self, who: &Principal, id: &str) -> Result<Entry, AppError> {
+        self.workflow(who, id, READ)
+    }
+
+    /// A workflow the caller may do this with. That is asked first: who may not is not told
+    /// what there is.
+    fn workflow(
+        &self,
+        who: &Principal,
+        id: &str,
+        right: Right<'static>,
+    ) -> Result<Entry, AppError> {
+        if !who.may(right.on(id)) {
+            return Err(AppError::WorkflowDenied(right.action));
+        }
         // What cannot be an id names nothing.
         let id = WorkflowId::new(id).map_err(|_| AppError::UnknownWorkflow)?;
         self.catalog.find(&who.tenant, &id).ok_or(AppError::UnknownWorkflow)
@@ -125,7 +148,7 @@ impl App {
 
     /// Every line hands the next one something stronger; nothing flows back.
     async fn run_try(&self, who: &Principal, ask: &StartRun) -> Result<Started, AppError> {
-        let entry = self.workflow_fetch(who, &ask.workflow)?;
+        let entry = self.workflow(who, &ask.workflow, RUN)?;
         let session = ask.session.clone().map(SessionId::new).transpose();
         let session = session.map_err(|fault| AppError::BadId { field: "session_id", fault })?;
         let user = effective_user(who, ask.user.clone())?;
@@ -231,7 +254,7 @@ impl App {
         who: &Principal,
         ask: ReadRuns,
     ) -> Result<(WorkflowId, Option<SessionId>), AppError> {
-        let entry = self.workflow_fetch(who, &ask.workflow)?;
+        let entry = self.workflow(who, &ask.workflow, RUN)?;
         let session = SessionId::new(ask.session).ok();
         let user = effective_user(who, None)?;
         self.draw(who, &entry, user, session.clone(), ask.factory_input.as_deref(), ask.request)

@@ -36,8 +36,8 @@ pub(super) async fn serve<F>(
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    if settings.auth.is_none() && !settings.listen.ip().is_loopback() {
-        let text = "without authentication only loopback addresses are served; set [auth.jwt], or listen on 127.0.0.1";
+    if settings.auth.mode.is_none() && !settings.listen.ip().is_loopback() {
+        let text = "without authentication only loopback addresses are served; set [auth.jwt] or [auth.key], or listen on 127.0.0.1";
         return Err(Failure::usage(anyhow!("{text}")));
     }
     let since = now();
@@ -140,15 +140,11 @@ impl Signals {
 
 /// What an operator wants to see first. The first line is for programs too.
 fn banner(app: &App, settings: &Settings, address: SocketAddr) {
-    let auth = match &settings.auth {
-        Some(jwt) => format!("JWT, {}", jwt.algorithm.name()),
-        None => "none: this machine only".to_owned(),
-    };
     let lines = [
         format!("Stepmill {} listens on http://{address}", env!("CARGO_PKG_VERSION")),
         format!("  database   {}", app.database()),
         format!("  data       {}", settings.data_dir.display()),
-        format!("  auth       {auth}"),
+        format!("  auth       {}", settings.auth.mode.describe()),
         format!("  workflows  {}", app.counts()),
         format!("  models     {}", app.providers()),
     ];

@@ -37,11 +37,11 @@ impl Door {
     /// A door to an application.
     ///
     /// # Errors
-    /// The verification key cannot be used.
+    /// The keys of the settings cannot be used.
     pub fn new(app: App, settings: &Settings, since: Timestamp) -> Result<Self, AuthFault> {
         Ok(Self {
             app,
-            auth: Arc::new(Auth::of(settings.auth.as_ref())?),
+            auth: Arc::new(Auth::of(&settings.auth)?),
             settings: Arc::new(settings.http.clone()),
             identity: Arc::new(settings.identity.clone()),
             component_bytes: settings.sandbox.load.component_bytes,

@@ -70,6 +70,12 @@ pub(super) fn detail(status: StatusCode, text: impl Into<String>) -> Response {
     (status, Json(body)).into_response()
 }
 
+/// The caller's scopes do not cover what it asks for.
+pub(super) fn scope_missing(scope: &str) -> Response {
+    let text = format!("Insufficient permissions. Required scope(s): {scope}");
+    detail(StatusCode::FORBIDDEN, text)
+}
+
 /// The same, with a stable word for programs.
 fn coded(status: StatusCode, text: impl Into<String>, code: &'static str) -> Response {
     let body = Fault { detail: text.into(), error_id: Some(code) };
@@ -77,7 +83,7 @@ fn coded(status: StatusCode, text: impl Into<String>, code: &'static str) -> Res
 }
 
 /// As [`coded`], and when to come back.
-fn later(status: StatusCode, text: &str, code: &'static str) -> Response {
+pub(super) fn later(status: StatusCode, text: &str, code: &'static str) -> Response {
     let mut response = coded(status, text, code);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
@@ -115,9 +121,9 @@ fn app(fault: AppError) -> Response {
         AppError::UnknownSession => detail(StatusCode::NOT_FOUND, "Session not found"),
         AppError::UnknownRun => detail(StatusCode::NOT_FOUND, "Run not found"),
         AppError::UnknownPlugin => detail(StatusCode::NOT_FOUND, "Plugin not found"),
-        AppError::ScopeMissing(scope) => {
-            let text = format!("Insufficient permissions. Required scope(s): {scope}");
-            detail(StatusCode::FORBIDDEN, text)
+        AppError::ScopeMissing(scope) => scope_missing(scope),
+        AppError::WorkflowDenied(action) => {
+            detail(StatusCode::FORBIDDEN, format!("Access denied to {action} this workflow"))
         }
         AppError::BadId { .. } | AppError::Input(_) => {
             detail(StatusCode::BAD_REQUEST, fault.to_string())

@@ -9,7 +9,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::auth::{Auth, is_public};
+use super::auth::is_public;
 use super::door::Door;
 use super::view::Fault;
 
@@ -35,7 +35,7 @@ pub(super) fn document(mut api: OpenApi, door: &Door) -> Bytes {
     api.tags = Some(TAGS.map(tag).into());
     let components = api.components.get_or_insert_with(Components::default);
     components.schemas.insert(Fault::name().into(), Fault::schema());
-    let is_open = matches!(*door.auth, Auth::Open);
+    let is_open = door.auth.is_open();
     if !is_open {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
         components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));

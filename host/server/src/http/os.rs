@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Auth, Caller};
+use super::auth::Caller;
 use super::door::Door;
 use super::error::ApiError;
 use super::view::{Config, Count, Home, Info};
@@ -41,10 +41,7 @@ async fn info(
     State(door): State<Door>,
     caller: Result<Caller, Response>,
 ) -> Result<Json<Value>, ApiError> {
-    let (auth_mode, user_isolation) = match *door.auth {
-        Auth::Open => ("none", false),
-        Auth::Jwt(_) => ("jwt", true),
-    };
+    let (auth_mode, user_isolation) = (door.auth.name(), door.auth.isolates_users());
     let workflows = match caller {
         Ok(Caller(who)) => door.app.workflow_list(&who).len(),
         Err(_) => door.app.workflow_count(),

@@ -2,6 +2,7 @@
 //!
 //! This is the only place that reads the environment.
 
+mod auth;
 mod environment;
 mod file;
 mod identity;
@@ -22,6 +23,8 @@ use stepmill_store::StoreSettings;
 
 use crate::app::Declared;
 
+pub(crate) use auth::is_pem;
+pub use auth::{AuthMode, AuthSettings, JwksSettings, JwtAlgorithm, JwtSettings, TokenSource};
 pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;
@@ -39,8 +42,8 @@ pub struct Settings {
     pub database_url: SecretString,
     /// How the database is used.
     pub store: StoreSettings,
-    /// Who may come in; `None` serves everybody, on loopback only.
-    pub auth: Option<JwtSettings>,
+    /// Who may come in, and how far members go.
+    pub auth: AuthSettings,
     /// Which providers there are, and what they answer for.
     pub models: ModelSettings,
     /// Bounds of plugins.
@@ -59,56 +62,9 @@ pub struct Settings {
     pub declared: Vec<Arc<Declared>>,
 }
 
-/// How tokens are verified. One key; every check is on.
-pub struct JwtSettings {
-    /// `HS256`, `RS256`, `ES256` or `EdDSA`.
-    pub algorithm: JwtAlgorithm,
-    /// The shared secret, or the public key as PEM.
-    pub key: SecretString,
-    /// Accepted audiences; a token must name one of them. Empty: not checked.
-    pub audience: Vec<String>,
-    /// The accepted issuer. `None`: not checked.
-    pub issuer: Option<String>,
-    /// The claim that names the user.
-    pub user_claim: String,
-    /// The claim that names the tenant. A token without it belongs to the tenant `default`.
-    pub tenant_claim: String,
-    /// The claim with the scopes: a list, or one scope as text.
-    pub scopes_claim: String,
-    /// The scope that may do everything inside its tenant.
-    pub admin_scope: String,
-    /// How far the clocks of issuer and host may differ.
-    pub leeway_seconds: u64,
-}
-
-/// A signature algorithm the host accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JwtAlgorithm {
-    /// HMAC with SHA-256.
-    Hs256,
-    /// RSA PKCS#1 with SHA-256.
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
 /// Which plugin a rule is for: a tenant's own, or (without a tenant) the operator's shared one.
 /// The tenant is part of the name, so that nobody gets another's rule by choosing its id.
 pub type PluginKey = (Option<TenantId>, WorkflowId);
-
-impl JwtAlgorithm {
-    /// As tokens write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-}
 
 /// What plugins may do: a rule for all, and rules for single ones.
 #[derive(Debug, Clone, Default)]
