@@ -69,7 +69,7 @@ fn holds(item: &Value, conditions: &str) -> bool {
             (Some(path), _) => at(path).is_none(),
             (None, Some((path, text))) => at(path).is_some_and(|it| match it {
                 Value::String(it) => it == text,
-                it => it.to_string() == text,
+                it => serde_json::from_str(text).is_ok_and(|text: Value| *it == text),
             }),
             (None, None) => at(condition).is_some(),
         }
