@@ -7,6 +7,8 @@ mod declared;
 mod driver;
 mod error;
 mod input;
+mod json_fault;
+mod lax;
 mod outbound;
 mod plugins;
 mod recovery;

@@ -8,7 +8,7 @@ use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
-use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::json;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
@@ -81,6 +81,23 @@ struct Drawn {
     factory: Option<Arc<Factory>>,
 }
 
+impl Drawn {
+    /// Of a prototype with a schema, the message has to be valid.
+    fn check_message(&self, message: &str) -> Result<(), AppError> {
+        match &self.factory {
+            Some(factory) if factory.fixed.is_some() => match &factory.schema {
+                Some(schema) => Ok(input::check_message(message, schema)?),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+fn bad_session(fault: IdFault) -> AppError {
+    AppError::BadId { field: "session_id", fault }
+}
+
 impl App {
     /// All workflows of the caller's tenant that the caller may look at.
     pub fn workflow_list(&self, who: &Principal) -> Vec<Entry> {
@@ -149,15 +166,18 @@ impl App {
     /// Every line hands the next one something stronger; nothing flows back.
     async fn run_try(&self, who: &Principal, ask: &StartRun) -> Result<Started, AppError> {
         let entry = self.workflow(who, &ask.workflow, RUN)?;
-        let session = ask.session.clone().map(SessionId::new).transpose();
-        let session = session.map_err(|fault| AppError::BadId { field: "session_id", fault })?;
+        let session = match &who.session {
+            Some(session) => Some(session.clone()),
+            None => ask.session.clone().map(SessionId::new).transpose().map_err(bad_session)?,
+        };
         let user = effective_user(who, ask.user.clone())?;
         let seat = self.seat()?;
         let (input, request) = (ask.factory_input.as_deref(), ask.request.clone());
         let (context, drawn) =
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
+        drawn.check_message(&ask.message)?;
         let store = self.store.tenant(&who.tenant);
-        let found = found(&store, session.as_ref(), &drawn.graph, ask).await?;
+        let found = found(&store, who, session.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
             id: RunId::from_uuid(Uuid::new_v4()),
             workflow: entry.id,
@@ -255,7 +275,7 @@ impl App {
         ask: ReadRuns,
     ) -> Result<(WorkflowId, Option<SessionId>), AppError> {
         let entry = self.workflow(who, &ask.workflow, RUN)?;
-        let session = SessionId::new(ask.session).ok();
+        let session = who.session.clone().or_else(|| SessionId::new(ask.session).ok());
         let user = effective_user(who, None)?;
         self.draw(who, &entry, user, session.clone(), ask.factory_input.as_deref(), ask.request)
             .await?;
@@ -310,9 +330,11 @@ struct Found {
     touch: Touch,
 }
 
-/// The client's word counts more than the session's, and the session's more than the workflow's.
+/// The token's word counts instead of the client's, the client's more than the session's, and
+/// the session's more than the workflow's.
 async fn found(
     store: &TenantStore,
+    who: &Principal,
     session: Option<&SessionId>,
     graph: &StepGraph,
     ask: &StartRun,
@@ -325,8 +347,12 @@ async fn found(
     let before = before.unwrap_or_default();
     let mut state = graph.session_state().clone();
     json::lay_over(&mut state, before.state.clone());
-    json::lay_over(&mut state, ask.session_state.clone().unwrap_or_default());
+    let said = who.session_state.as_ref().or(ask.session_state.as_ref());
+    json::lay_over(&mut state, said.cloned().unwrap_or_default());
     let mut extras = ask.extras.clone();
+    if let Some(dependencies) = &who.dependencies {
+        extras.dependencies = Some(Value::Object(dependencies.clone()));
+    }
     let said = std::mem::replace(&mut extras.metadata, before.metadata);
     json::lay_over(&mut extras.metadata, said);
     let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };

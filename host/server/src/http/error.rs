@@ -52,6 +52,18 @@ impl FieldFault {
     }
 }
 
+impl ApiError {
+    /// 400 with one sentence.
+    pub(super) fn bad_request(text: impl Into<String>) -> Self {
+        Self::Body(StatusCode::BAD_REQUEST, text.into())
+    }
+
+    /// 422 with one sentence.
+    pub(super) fn unusable(text: impl Into<String>) -> Self {
+        Self::Body(StatusCode::UNPROCESSABLE_ENTITY, text.into())
+    }
+}
+
 impl From<AppError> for ApiError {
     fn from(fault: AppError) -> Self {
         Self::App(fault)

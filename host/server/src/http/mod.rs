@@ -5,6 +5,7 @@ mod cors;
 mod docs;
 mod door;
 mod error;
+mod extras;
 mod form;
 mod health;
 mod openapi;

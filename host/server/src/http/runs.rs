@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use super::auth::Caller;
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
+use super::extras;
 use super::form::Form;
 use super::query::{Query, facts};
 use super::stream;
@@ -50,9 +51,36 @@ struct RunForm {
     /// Who asks, on a host without authentication.
     #[schema(value_type = String, required = false, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     user_id: Option<String>,
-    /// Checked, and not used.
+    /// Noted in the run's metadata; code has one version.
     #[schema(value_type = i64, required = false)]
     version: Option<i64>,
+    /// Laid over the session's state: a JSON object as text.
+    #[schema(value_type = String, required = false, format = "json-object")]
+    session_state: Option<String>,
+    /// For function steps: a JSON object as text.
+    #[schema(value_type = String, required = false, format = "json-object")]
+    dependencies: Option<String>,
+    /// Shown with the run: a JSON object as text.
+    #[schema(value_type = String, required = false, format = "json-object")]
+    metadata: Option<String>,
+    /// For function steps, as it is.
+    #[schema(value_type = String, required = false)]
+    additional_data: Option<String>,
+    /// Pictures: a JSON list of objects with `url` or (base64) `content`, as text.
+    #[schema(value_type = String, required = false, format = "json-media")]
+    images: Option<String>,
+    /// Sounds, as `images`.
+    #[schema(value_type = String, required = false, format = "json-media")]
+    audio: Option<String>,
+    /// Films, as `images`.
+    #[schema(value_type = String, required = false, format = "json-media")]
+    videos: Option<String>,
+    /// Files, as `images`.
+    #[schema(value_type = String, required = false, format = "json-media")]
+    input_files: Option<String>,
+    /// Whether a stream tells more than its content.
+    #[schema(value_type = bool, required = false, default = true)]
+    stream_events: Option<bool>,
     /// What the factory builds from: a JSON object as text, valid against its schema.
     #[schema(value_type = String, required = false, format = "json-object")]
     factory_input: Option<String>,
@@ -111,27 +139,28 @@ async fn run_start(
     }
     let streamed = form.take_bool("stream", true, &mut faults);
     let background = form.take_bool("background", false, &mut faults);
-    form.check_integer("version", &mut faults);
+    let version = form.take_integer("version", &mut faults);
     let Some(message) = message.filter(|_| faults.is_empty()) else {
         return Err(ApiError::Fields(faults));
     };
     if background {
         return Err(ApiError::Unsupported("Background runs are not supported by this host"));
     }
+    let sent = extras::read(&mut form, version)?;
     let ask = StartRun {
         workflow,
         message,
         session: form.take("session_id"),
         user: form.take("user_id"),
         factory_input: form.take("factory_input"),
-        extras: Default::default(),
-        session_state: None,
+        extras: sent.extras,
+        session_state: sent.session_state,
         telling: if streamed { Telling::Streamed } else { Telling::Quiet },
         request: facts,
     };
     let started = door.app.run_start(&who, &ask).await?;
     if streamed {
-        return Ok(stream::events(&door, started));
+        return Ok(stream::events(&door, started, sent.content_only));
     }
     let pin = started.pin.clone();
     match started.finished().await {

@@ -18,10 +18,16 @@ const KEEP_ALIVE: &[u8] = b": keepalive\n\n";
 
 /// The answer that tells a run while it goes on. The run does not depend on the listener: it
 /// goes on when nobody listens any more.
-pub(super) fn events(door: &Door, started: Started) -> Response {
+///
+/// With `content_only` a listener hears what is made, and how the run begins and ends.
+pub(super) fn events(door: &Door, started: Started, content_only: bool) -> Response {
     let keep_alive = Duration::from_millis(door.settings.keep_alive_ms);
-    let telling =
-        Telling { renderer: Renderer::new(started.pin), follow: started.follow, keep_alive };
+    let telling = Telling {
+        renderer: Renderer::new(started.pin),
+        follow: started.follow,
+        keep_alive,
+        content_only,
+    };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -35,6 +41,7 @@ struct Telling {
     renderer: Renderer,
     follow: Follow,
     keep_alive: Duration,
+    content_only: bool,
 }
 
 impl Telling {
@@ -58,7 +65,10 @@ impl Telling {
             let Some(entry) = entry? else { return Ok(None) };
             let mut frames = Vec::new();
             match self.renderer.render(&entry) {
-                Ok(views) => views.iter().for_each(|it| frame(&mut frames, it)),
+                Ok(views) => {
+                    let told = views.iter().filter(|it| !self.content_only || it.is_content());
+                    told.for_each(|it| frame(&mut frames, it));
+                }
                 Err(fault) => tracing::error!(%fault, "an event could not be written"),
             }
             if !frames.is_empty() {

@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::EventView;
+use super::media::MediaLists;
 use super::run::{content, status_word};
-use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
+use super::shapes::{AgentRun, Empty, RunMetrics, Stage, StepResult};
 
 /// One run of a list.
 #[derive(Serialize, ToSchema)]
@@ -41,10 +42,8 @@ pub(crate) struct RunSummary<'a> {
     references: [Empty; 0],
     citations: Option<Empty>,
     reasoning_messages: [Empty; 0],
-    images: [Empty; 0],
-    videos: [Empty; 0],
-    audio: [Empty; 0],
-    files: [Empty; 0],
+    #[serde(flatten)]
+    media: MediaLists<'a>,
     response_audio: Option<Empty>,
 }
 
@@ -83,7 +82,7 @@ fn summary(run: &Listed) -> RunSummary<'_> {
         status: status_word(record.status()),
         cancellation_stage: None,
         step_results: StepResult::all(pin, record),
-        step_executor_runs: AgentRun::all(pin, record),
+        step_executor_runs: AgentRun::all(pin, record, Stage::Stored),
         step_requirements: None,
         pause_kind: None,
         paused_step_name: None,
@@ -95,10 +94,7 @@ fn summary(run: &Listed) -> RunSummary<'_> {
         references: [],
         citations: None,
         reasoning_messages: [],
-        images: [],
-        videos: [],
-        audio: [],
-        files: [],
+        media: MediaLists::of(pin),
         response_audio: None,
     }
 }

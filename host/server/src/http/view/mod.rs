@@ -3,6 +3,7 @@
 mod event;
 mod fault;
 mod list;
+mod media;
 mod os;
 mod plugin;
 mod run;

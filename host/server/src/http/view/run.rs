@@ -1,13 +1,15 @@
 //! The run object: one run, whole.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_engine::RunRecord;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::EventView;
-use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
+use super::media::MediaLists;
+use super::shapes::{AgentRun, RunMetrics, Stage, StepResult};
 
 /// Why the run is shown.
 pub(crate) enum Detail {
@@ -32,9 +34,10 @@ pub(crate) struct RunView<'a> {
     user_id: Option<&'a str>,
     created_at: i64,
     status: &'static str,
-    metadata: Empty,
+    #[schema(value_type = Object)]
+    metadata: &'a Map<String, Value>,
     #[serde(flatten)]
-    media: Media,
+    media: Option<MediaLists<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     step_results: Vec<StepResult<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,31 +47,15 @@ pub(crate) struct RunView<'a> {
     events: Option<Vec<serde_json::Value>>,
 }
 
-#[derive(Serialize, ToSchema, Default)]
-struct Media {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    images: Option<[Empty; 0]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    videos: Option<[Empty; 0]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    audio: Option<[Empty; 0]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<[Empty; 0]>,
-}
-
-impl Media {
-    /// A fresh run shows that it made none; a stored one says nothing.
-    fn none_made() -> Self {
-        Self { images: Some([]), videos: Some([]), audio: Some([]), files: Some([]) }
-    }
-}
-
 /// The run object as JSON text.
 pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_json::Result<Vec<u8>> {
-    let (media, events) = match detail {
-        Detail::Fresh => (Media::none_made(), None),
+    let lists = MediaLists::of(pin);
+    let (media, events, stage) = match detail {
+        Detail::Fresh => (Some(lists), None, Stage::Fresh),
+        // A stored run is silent where there are none.
         Detail::Stored(events) => {
-            (Media::default(), Some(events.into_iter().map(|it| it.data).collect()))
+            let events = events.into_iter().map(|it| it.data).collect();
+            (Some(lists).filter(|it| !it.is_empty()), Some(events), Stage::Stored)
         }
     };
     serde_json::to_vec(&RunView {
@@ -82,10 +69,10 @@ pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_jso
         user_id: pin.user.as_ref().map(|it| it.as_str()),
         created_at: pin.created_at.seconds(),
         status: status_word(record.status()),
-        metadata: Empty {},
+        metadata: &pin.extras.metadata,
         media,
         step_results: StepResult::all(pin, record),
-        step_executor_runs: AgentRun::all(pin, record),
+        step_executor_runs: AgentRun::all(pin, record, stage),
         metrics: RunMetrics::of(pin, record),
         events,
     })
