@@ -9,6 +9,7 @@ mod cli;
 mod cors;
 mod docs;
 mod door;
+mod golden;
 mod hostile;
 mod house;
 mod languages;
