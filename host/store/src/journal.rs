@@ -11,9 +11,9 @@ use stepmill_core::time::Timestamp;
 use crate::database::{Promise, Row, Statement, places};
 use crate::error::StoreError;
 use crate::run::status_word;
-use crate::session::Closing;
 use crate::store::TenantStore;
 use crate::stored;
+use crate::usage::Closing;
 
 /// Rows of one statement: few enough that the texts of all lengths stay prepared.
 const CHUNK: usize = 64;
