@@ -7,7 +7,7 @@ use std::fmt::Write;
 pub(crate) enum Arg<'a> {
     Text(Option<Cow<'a, str>>),
     Number(i64),
-    Bytes(&'a [u8]),
+    Bytes(Cow<'a, [u8]>),
     /// JSON text, kept to the letter.
     Json(Cow<'a, str>),
 }
@@ -39,14 +39,25 @@ impl<'a> Statement<'a> {
         self
     }
 
-    pub(crate) fn bytes(mut self, value: &'a [u8]) -> Self {
-        self.args.push(Arg::Bytes(value));
+    pub(crate) fn bytes(mut self, value: impl Into<Cow<'a, [u8]>>) -> Self {
+        self.args.push(Arg::Bytes(value.into()));
         self
     }
 
     pub(crate) fn json(mut self, value: impl Into<Cow<'a, str>>) -> Self {
         self.args.push(Arg::Json(value.into()));
         self
+    }
+
+    /// The same statement, with its arguments for itself: one that can go to another thread.
+    pub(super) fn into_owned(self) -> Statement<'static> {
+        let owned = |arg| match arg {
+            Arg::Text(text) => Arg::Text(text.map(|it| it.into_owned().into())),
+            Arg::Number(number) => Arg::Number(number),
+            Arg::Bytes(bytes) => Arg::Bytes(bytes.into_owned().into()),
+            Arg::Json(text) => Arg::Json(text.into_owned().into()),
+        };
+        Statement { sql: self.sql, args: self.args.into_iter().map(owned).collect() }
     }
 
     /// The text with `$1`, `$2`, … as PostgreSQL wants it. Our statements hold no other `?`.
