@@ -180,8 +180,7 @@ impl Driver {
                 Err(fault) => return Err(fault),
             }
         }
-        self.speaker.tell(&self.pending);
-        self.pending.clear();
+        self.speaker.tell(std::mem::take(&mut self.pending));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use stepmill_core::run::RunPin;
 use stepmill_core::time::Timestamp;
 use stepmill_engine::RunRecord;
@@ -18,7 +18,7 @@ use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
 struct Summary<'a> {
     run_id: Uuid,
     run_input: &'a str,
-    events: Vec<&'a Value>,
+    events: Vec<&'a RawValue>,
     workflow_id: &'a str,
     user_id: Option<&'a str>,
     content: Option<String>,
@@ -72,7 +72,7 @@ fn summary(run: &Listed) -> Summary<'_> {
     Summary {
         run_id: pin.id.uuid(),
         run_input: &pin.input,
-        events: events.iter().map(|it| &it.data).collect(),
+        events: events.iter().map(|it| &*it.data).collect(),
         workflow_id: pin.workflow.as_str(),
         user_id: pin.user.as_ref().map(|it| it.as_str()),
         content: content(pin, record),

@@ -39,7 +39,7 @@ struct RunView<'a> {
     step_executor_runs: Vec<AgentRun<'a>>,
     metrics: RunMetrics<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<Vec<serde_json::Value>>,
+    events: Option<Vec<Box<serde_json::value::RawValue>>>,
 }
 
 #[derive(Serialize, Default)]
