@@ -12,6 +12,10 @@ demo *arguments:
 test *names:
     tests/run {{names}}
 
+# Serve the workflows of the recorded server as one of its set-ups had them; tests/golden/README.md.
+golden name address:
+    tests/golden/serve {{name}} {{address}}
+
 # The quick half of `test`: format, lints, docs, and the tests without needs from outside.
 check:
     cargo fmt --all --check

@@ -18,6 +18,7 @@ export const workflowFactory = {
   describe() {
     return {
       id: 'javascript-pipeline',
+      kind: 'factory',
       name: 'JavaScript Pipeline',
       description: 'Writes a post, translates it if asked to, and puts a head on it.',
       inputSchema: JSON.stringify(inputSchema),

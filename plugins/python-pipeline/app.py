@@ -20,6 +20,7 @@ from wit_world.imports.types import (
     StepInput,
     StepOutput,
     Workflow,
+    WorkflowKind,
 )
 
 INPUT_SCHEMA = {
@@ -42,6 +43,7 @@ class WorkflowFactory(exports.WorkflowFactory):
     def describe(self) -> Description:
         return Description(
             id="python-pipeline",
+            kind=WorkflowKind.FACTORY,
             name="Python Pipeline",
             description="Drafts a text and keeps it to a number of words.",
             input_schema=json.dumps(INPUT_SCHEMA),
@@ -77,12 +79,12 @@ class Functions(exports.Functions):
         words = (input.previous or "").split()
         limit = int(input.function.argument)
         if len(words) <= limit:
-            return StepOutput(content=input.previous or "", stop=False)
+            return StepOutput(content=input.previous or "", stop=False, session_state=None)
         log.write(log.Level.INFO, f"cut {len(words) - limit} words")
-        return StepOutput(content=" ".join(words[:limit]) + " …", stop=False)
+        return StepOutput(content=" ".join(words[:limit]) + " …", stop=False, session_state=None)
 
 
 def workflow(name: str, steps: list[Step]) -> Workflow:
     """One step after the other: the root is a sequence, and its children stand behind it."""
     root = Node_Sequence(list(range(1, len(steps) + 1)))
-    return Workflow(name, None, [root, *map(Node_Step, steps)], 0)
+    return Workflow(name, None, [root, *map(Node_Step, steps)], 0, None)

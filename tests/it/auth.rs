@@ -1,21 +1,31 @@
 //! Tokens at the door of a running host, and tenants that do not meet.
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use serde_json::json;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 
-use crate::house::{House, Reply, Token, command};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::house::{House, Reply, Token, command, example};
 
 #[tokio::test]
-async fn without_a_token_only_health_answers() {
+async fn without_a_token_little_answers() {
     let house = House::serve().guarded().demo_models().open().await;
     let bare = reqwest::Client::new();
     let get = async |path: &str| Reply::of(bare.get(format!("{}{path}", house.address()))).await;
-    assert_eq!(get("/health").await.status, 200);
+    for path in ["/", "/health", "/info"] {
+        assert_eq!(get(path).await.status, 200, "{path}");
+    }
     for path in ["/workflows", "/plugins", "/nope", "/workflows/echo/runs?session_id=s"] {
         let reply = get(path).await;
         assert_eq!(reply.refusal(), (401, "Authorization header missing".into()), "{path}");
         assert_eq!(reply.headers["www-authenticate"], "Bearer");
     }
+    let options = bare.request(Method::OPTIONS, format!("{}/workflows", house.address()));
+    assert_eq!(Reply::of(options).await.status, 405);
     let expired = Token::of("acme", "ada").claim("exp", get_current_timestamp() - 60);
     assert_eq!(
         house.get_as(&expired, "/workflows").await.refusal(),
@@ -50,7 +60,7 @@ async fn another_users_and_another_tenants_runs_look_absent() {
     let pushed = reqwest::Client::new()
         .put(format!("{}/plugins/echo", house.address()))
         .bearer_auth(eve.sign())
-        .body(crate::house::example("echo"));
+        .body(example("echo"));
     assert_eq!(Reply::of(pushed).await.status, 201);
     assert_eq!(house.get_as(&eve, &one).await.refusal(), (404, "Run not found".into()));
     assert_eq!(house.get_as(&eve, list).await.refusal(), (404, "Session not found".into()));
@@ -78,7 +88,10 @@ async fn key_pair(args: &[&str]) -> (String, String) {
 
 #[tokio::test]
 async fn every_algorithm_verifies_and_none_stands_in_for_another() {
-    let claims = json!({ "sub": "ada", "tenant": "acme", "exp": get_current_timestamp() + 600 });
+    let claims = json!({
+        "sub": "ada", "tenant": "acme", "exp": get_current_timestamp() + 600,
+        "scopes": ["workflows:read"]
+    });
     let (public, private) =
         key_pair(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]).await;
     let rsa = (Algorithm::RS256, public, EncodingKey::from_rsa_pem(private.as_bytes()).unwrap());
@@ -98,7 +111,7 @@ async fn every_algorithm_verifies_and_none_stands_in_for_another() {
             .open()
             .await;
         let get = async |token: String| {
-            Reply::of(house.ask(reqwest::Method::GET, "/workflows").bearer_auth(token)).await
+            Reply::of(house.ask(Method::GET, "/workflows").bearer_auth(token)).await
         };
         let token = encode(&Header::new(algorithm), &claims, &private).unwrap();
         get(token).await.good();
@@ -114,6 +127,108 @@ async fn every_algorithm_verifies_and_none_stands_in_for_another() {
     }
 }
 
+/// An issuer on this machine: answers each request with the keys it has by now.
+fn issuer(keys: Arc<Mutex<Value>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let body = keys.lock().unwrap().to_string();
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close");
+            let _ = write!(stream, "{head}\r\n\r\n{body}");
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn keys_that_an_issuer_publishes_verify_and_may_change() {
+    let claims = json!({
+        "sub": "ada", "exp": get_current_timestamp() + 600, "scopes": ["workflows:read"]
+    });
+    let mut keys = Vec::new();
+    for name in ["first", "second"] {
+        let (_, private) = key_pair(&["-algorithm", "ED25519"]).await;
+        let private = EncodingKey::from_ed_pem(private.as_bytes()).unwrap();
+        let mut public = Jwk::from_encoding_key(&private, Algorithm::EdDSA).unwrap();
+        public.common.key_id = Some(name.into());
+        let header = Header { kid: Some(name.into()), ..Header::new(Algorithm::EdDSA) };
+        keys.push((json!({ "keys": [public] }), encode(&header, &claims, &private).unwrap()));
+    }
+    let published = Arc::new(Mutex::new(keys[0].0.clone()));
+    let settings = format!(
+        "[auth.jwt]\nalgorithm = \"EdDSA\"\njwks_url = \"{}\"\njwks = {{ gap_ms = 0 }}",
+        issuer(published.clone())
+    );
+    let house = House::serve().settings(&settings).demo_models().open().await;
+    let get = async |token: &str| {
+        Reply::of(house.ask(Method::GET, "/workflows").bearer_auth(token)).await
+    };
+    get(&keys[0].1).await.good();
+    let unknown = get(&keys[1].1).await.refusal();
+    assert_eq!(unknown, (401, "Invalid token: Signature verification failed".into()));
+    *published.lock().unwrap() = keys[1].0.clone();
+    get(&keys[1].1).await.good();
+    assert_eq!(get(&keys[0].1).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_cookie_carries_a_token_for_the_hosts_own_pages() {
+    let house = House::serve()
+        .guarded()
+        .settings("token_source = \"header-or-cookie\"")
+        .demo_models()
+        .open()
+        .await;
+    house.push_example("echo").await;
+    let cookie = format!("theme=dark; access_token={}", Token::of("acme", "ada").sign());
+    let bare = reqwest::Client::new();
+    let url = |path: &str| format!("{}{path}", house.address());
+    let list = bare.get(url("/workflows")).header("cookie", &cookie);
+    Reply::of(list).await.good();
+    let run = || {
+        let request = bare.post(url("/workflows/echo/runs")).header("cookie", &cookie);
+        request.form(&[("message", "x"), ("stream", "false")])
+    };
+    Reply::of(run().header("origin", house.address())).await.good();
+    let elsewhere = Reply::of(run().header("origin", "https://evil.example")).await;
+    assert_eq!(elsewhere.status, 403, "{}", elsewhere.text);
+    let none = Reply::of(bare.get(url("/workflows"))).await;
+    let text = "JWT token missing from both Authorization header and 'access_token' cookie";
+    assert_eq!(none.refusal(), (401, text.into()));
+}
+
+#[tokio::test]
+async fn whoever_has_the_hosts_key_is_the_operator() {
+    let house = House::serve()
+        .settings("[auth.key]\nkey_env = \"HOST_KEY\"")
+        .var("HOST_KEY", "sk-os-1234")
+        .demo_models()
+        .open()
+        .await;
+    assert!(house.said.contains("auth       security key"), "{}", house.said);
+    let ask = |method, path: &str| house.ask(method, path);
+    let none = Reply::of(ask(Method::GET, "/workflows")).await;
+    assert_eq!(none.refusal(), (401, "Authorization header required".into()));
+    assert_eq!(none.headers["www-authenticate"], "Bearer");
+    let wrong = Reply::of(ask(Method::GET, "/workflows").bearer_auth("nope")).await;
+    assert_eq!(wrong.refusal(), (401, "Invalid authentication token".into()));
+    let put = ask(Method::PUT, "/plugins/echo").bearer_auth("sk-os-1234").body(example("echo"));
+    assert_eq!(Reply::of(put).await.status, 201);
+    let fields = [("message", "x"), ("stream", "false"), ("user_id", "u9")];
+    let run = ask(Method::POST, "/workflows/echo/runs").bearer_auth("sk-os-1234").form(&fields);
+    assert_eq!(Reply::of(run).await.good()["user_id"], "u9");
+    let info = house.get("/info").await.good();
+    assert_eq!(info["auth_mode"], "security_key");
+    // A key is for the whole host, so it may be reached from anywhere.
+    let page = ask(Method::GET, "/workflows").bearer_auth("sk-os-1234").header("host", "a.example");
+    Reply::of(page).await.good();
+    assert!(!house.log().contains("sk-os-1234"));
+}
+
 #[tokio::test]
 async fn a_host_without_authentication_stays_at_home() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,7 +238,7 @@ async fn a_host_without_authentication_stays_at_home() {
     assert!(said.contains("without authentication only loopback addresses are served"), "{said}");
 
     let house = House::demo().open().await;
-    let rebound = house.ask(reqwest::Method::GET, "/workflows").header("host", "rebound.example");
+    let rebound = house.ask(Method::GET, "/workflows").header("host", "rebound.example");
     assert_eq!(Reply::of(rebound).await.status, 403);
     let page =
         house.run_request("echo", &[("message", "x")]).header("origin", "https://page.example");

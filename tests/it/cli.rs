@@ -38,10 +38,13 @@ async fn wrong_use_is_told_apart_from_failed_work() {
 }
 
 #[tokio::test]
-async fn two_hosts_do_not_share_a_folder() {
+async fn two_hosts_do_not_share_a_database() {
     let house = House::demo().open().await;
     let data = house.data();
-    let args = ["demo", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()];
+    let mut args = vec!["demo", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()];
+    if let Some(url) = house.database_url() {
+        args.extend(["--database-url", url]);
+    }
     let (code, said) = command(&args, &[]).await;
     assert_eq!(code, Some(1));
     assert!(said.contains("another host holds the database"), "{said}");

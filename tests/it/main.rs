@@ -6,13 +6,18 @@
 
 mod auth;
 mod cli;
+mod cors;
+mod docs;
 mod door;
+mod golden;
 mod hostile;
 mod house;
 mod languages;
+mod os;
 mod page;
 mod plugins;
 mod real_model;
 mod recovery;
+mod scopes;
 mod streaming;
 mod tidy;

@@ -1,12 +1,11 @@
-//! `kill -9`, at several lines, on both databases: no accepted run is lost, and nothing answered
-//! is asked again.
+//! `kill -9`, at several lines: no accepted run is lost, and nothing answered is asked again.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use stepmill_fake_provider::FakeProvider;
 
-use crate::house::{House, postgres_database};
+use crate::house::House;
 
 async fn finished(house: &House, path: &str) -> Value {
     for _ in 0..400 {
@@ -21,7 +20,10 @@ async fn finished(house: &House, path: &str) -> Value {
 
 /// Killed while the second step's model is asked: the first answer is kept, only the second
 /// question is put again.
-async fn killed_between_steps(house: &mut House, provider: &FakeProvider) {
+#[tokio::test]
+async fn killed_between_steps() {
+    let provider = FakeProvider::open().await.unwrap();
+    let mut house = House::serve().models_at(&provider.url("gate")).open().await;
     house.push_example("content-pipeline").await;
     let fields = [("message", "Write about the sea"), ("session_id", "s")];
     let mut events = house.stream("content-pipeline", &fields).await;
@@ -38,7 +40,7 @@ async fn killed_between_steps(house: &mut House, provider: &FakeProvider) {
         "/workflows/content-pipeline/runs/{}?session_id=s",
         started.data["run_id"].as_str().unwrap()
     );
-    let run = finished(house, &path).await;
+    let run = finished(&house, &path).await;
 
     assert_eq!(run["status"], "COMPLETED");
     assert_eq!(run["step_results"][0]["content"], first.data["content"]);
@@ -61,21 +63,6 @@ async fn killed_between_steps(house: &mut House, provider: &FakeProvider) {
 
 fn is_draft(request: &str) -> bool {
     request.contains("You are a content drafter") && !request.contains("You are an editor")
-}
-
-#[tokio::test]
-async fn killed_between_steps_on_sqlite() {
-    let provider = FakeProvider::open().await.unwrap();
-    let mut house = House::serve().models_at(&provider.url("gate")).open().await;
-    killed_between_steps(&mut house, &provider).await;
-}
-
-#[tokio::test]
-async fn killed_between_steps_on_postgres() {
-    let provider = FakeProvider::open().await.unwrap();
-    let url = postgres_database("recovery").await;
-    let mut house = House::serve().models_at(&provider.url("gate")).database(url).open().await;
-    killed_between_steps(&mut house, &provider).await;
 }
 
 #[tokio::test]

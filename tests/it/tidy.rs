@@ -96,6 +96,17 @@ fn only_the_door_knows_http_and_only_the_settings_read_the_environment() {
     }
 }
 
+/// What is routed says in the document what it is; only the document itself is not in it.
+#[test]
+fn every_route_is_in_the_document() {
+    for (path, text) in sources("host/server/src/http") {
+        for word in [".route(", ".route_service(", ".nest(", ".nest_service(", "Router::new()"] {
+            let found = text.replace(&format!("OpenApi{word}"), "").contains(word);
+            assert!(!found || path.ends_with("docs.rs"), "{}: `{word}`", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_contract_is_the_same_wherever_it_is_kept() {
     let contract = fs::read_to_string(repository().join("wit/v1/factory.wit")).unwrap();

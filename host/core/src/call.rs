@@ -1,7 +1,14 @@
 //! Calls: what the host asks of a model or of a plugin's function.
 
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
 use crate::agent::{Agent, ModelName};
+use crate::event::StepOutput;
+use crate::extras::Extras;
 use crate::graph::FunctionCall;
+use crate::ids::{RunId, SessionId, UserId};
 
 /// One question to a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +48,7 @@ pub struct StepContent {
 }
 
 /// What a function step gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FunctionInput {
     /// Which function, and what `build` left for it.
     pub function: FunctionCall,
@@ -53,4 +60,23 @@ pub struct FunctionInput {
     pub previous: Option<String>,
     /// All finished steps, in order.
     pub outputs: Vec<StepContent>,
+    /// The run.
+    pub run: RunId,
+    /// Its session.
+    pub session: SessionId,
+    /// Who it belongs to.
+    pub user: Option<UserId>,
+    /// The session's state, with what earlier steps changed.
+    pub session_state: Map<String, Value>,
+    /// What the client sent along.
+    pub extras: Arc<Extras>,
+}
+
+/// What a function step gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionAnswer {
+    /// What the next step gets.
+    pub output: StepOutput,
+    /// The session's state from here on; `None` leaves it as it is.
+    pub session_state: Option<Map<String, Value>>,
 }

@@ -1,5 +1,6 @@
 //! Events: what the journal of a run holds, one fact each.
 
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::agent::ModelAnswer;
@@ -162,8 +163,12 @@ pub enum RunEvent {
     ModelAnswered { step: StepIndex, answer: ModelAnswer },
     /// The plugin's function is being called.
     FunctionCalled { step: StepIndex },
-    /// What the function gave.
-    FunctionAnswered { step: StepIndex, output: StepOutput },
+    /// What the function gave. With `session_state` the session's state from here on.
+    FunctionAnswered {
+        step: StepIndex,
+        output: StepOutput,
+        session_state: Option<Map<String, Value>>,
+    },
     /// A step is done.
     StepCompleted { step: StepIndex, output: StepOutput },
     /// A step failed, and with it the run.

@@ -1,4 +1,4 @@
-//! The words of the house and their laws: ids, who asks, graphs, events, whose fault.
+//! The words of the house and their laws: ids, who asks and what it may, graphs, events, whose fault.
 //!
 //! Nothing here waits, reads a clock or knows a database, so nothing outside can make it fail.
 
@@ -8,9 +8,12 @@ pub mod call;
 pub mod capability;
 pub mod context;
 pub mod event;
+pub mod extras;
 pub mod graph;
 pub mod ids;
+pub mod json;
 pub mod plugin;
 pub mod principal;
 pub mod run;
+pub mod scope;
 pub mod time;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::ids::{TenantId, UserId};
+use crate::ids::{SessionId, TenantId, UserId};
+use crate::scope::Right;
 
 /// What a verified token says. Empty if the host runs without authentication.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,12 +19,27 @@ pub struct TrustedClaims {
 /// Whether the host knows who it is talking to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// The host runs without authentication: everybody is the operator.
+    /// The host knows no users: everybody who comes in is the operator.
     Open,
     /// A verified token without the admin scope.
     Member,
     /// A verified token with the admin scope.
     Admin,
+}
+
+/// How far the operator lets members go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether workflows and sessions ask for scopes. If not, a token only says who asks.
+    pub authorization: bool,
+    /// Whether a member sees its own runs only.
+    pub user_isolation: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { authorization: true, user_isolation: true }
+    }
 }
 
 /// Who asks, as far as the host verified it. Only the door makes one.
@@ -37,22 +53,41 @@ pub struct Principal {
     pub trusted: TrustedClaims,
     /// How far the host knows the caller.
     pub standing: Standing,
+    /// How far the operator lets members go.
+    pub rules: Rules,
+    /// The conversation the token is for; takes the place of whatever the client asks for.
+    pub session: Option<SessionId>,
+    /// A run's dependencies, if the token decides them; they replace the client's as a whole.
+    pub dependencies: Option<Map<String, Value>>,
+    /// A run's first session state, if the token decides it; it replaces the client's as a whole.
+    pub session_state: Option<Map<String, Value>>,
 }
 
 impl Principal {
-    /// Whether the caller may do what `scope` names. The operator of an open host may do all,
-    /// and so may an admin.
-    pub fn may(&self, scope: &str) -> bool {
+    /// Whether the caller's token covers this. The operator may do all, and so may an admin.
+    pub fn holds(&self, right: Right<'_>) -> bool {
         match self.standing {
             Standing::Open | Standing::Admin => true,
-            Standing::Member => self.trusted.scopes.contains(scope),
+            Standing::Member => right.is_given_by(&self.trusted.scopes),
         }
+    }
+
+    /// Whether the caller may do this with a workflow or session: its token covers it, or the
+    /// operator asks for no scopes.
+    pub fn may(&self, right: Right<'_>) -> bool {
+        !self.rules.authorization || self.holds(right)
+    }
+
+    /// Whether there is anything at all the caller may do this with.
+    pub fn may_somewhere(&self, right: Right<'_>) -> bool {
+        self.may(right) || right.is_given_somewhere_by(&self.trusted.scopes)
     }
 
     /// Whose runs the caller may see: its own, or everybody's in the tenant.
     pub fn sees(&self) -> Sees<'_> {
         match (self.standing, &self.user) {
             (Standing::Open | Standing::Admin, _) => Sees::Everyone,
+            (Standing::Member, _) if !self.rules.user_isolation => Sees::Everyone,
             (Standing::Member, Some(user)) => Sees::Only(user),
             (Standing::Member, None) => Sees::Nobody,
         }
@@ -83,15 +118,31 @@ mod tests {
                 scopes: scopes.iter().map(|it| it.to_string()).collect(),
             },
             standing,
+            rules: Rules::default(),
+            session: None,
+            dependencies: None,
+            session_state: None,
         }
     }
 
     #[test]
     fn a_member_may_what_its_scopes_say() {
+        let (put, delete) = (Right::new("plugins:write"), Right::new("plugins:delete"));
         let member = principal(Standing::Member, Some("ada"), &["plugins:write"]);
-        assert!(member.may("plugins:write"));
-        assert!(!member.may("plugins:delete"));
-        assert!(principal(Standing::Admin, None, &[]).may("plugins:delete"));
+        assert!(member.may(put) && member.holds(put));
+        assert!(!member.may(delete));
+        assert!(principal(Standing::Admin, None, &[]).holds(delete));
+        assert!(principal(Standing::Open, None, &[]).holds(delete));
+    }
+
+    #[test]
+    fn without_authorization_a_member_may_all_and_still_holds_nothing() {
+        let run = Right::new("workflows:run").on("echo");
+        let mut member = principal(Standing::Member, Some("ada"), &[]);
+        assert!(!member.may(run) && !member.may_somewhere(run));
+        member.rules.authorization = false;
+        assert!(member.may(run) && member.may_somewhere(run));
+        assert!(!member.holds(run));
     }
 
     #[test]
@@ -101,5 +152,8 @@ mod tests {
         assert_eq!(principal(Standing::Member, None, &[]).sees(), Sees::Nobody);
         assert_eq!(principal(Standing::Admin, Some("ada"), &[]).sees(), Sees::Everyone);
         assert_eq!(principal(Standing::Open, None, &[]).sees(), Sees::Everyone);
+        let mut member = principal(Standing::Member, Some("ada"), &[]);
+        member.rules.user_isolation = false;
+        assert_eq!(member.sees(), Sees::Everyone);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::context::RequestContext;
+use crate::extras::Extras;
 use crate::graph::StepGraph;
 use crate::ids::{Digest, RunId, SessionId, UserId, WorkflowId};
 use crate::time::Timestamp;
@@ -38,6 +41,10 @@ pub struct RunPin {
     pub user: Option<UserId>,
     /// The message.
     pub input: String,
+    /// What came with the message.
+    pub extras: Arc<Extras>,
+    /// The session's state as the run found it, and over it what the client sent.
+    pub session_state: Map<String, Value>,
     /// Whether pieces are told.
     pub telling: Telling,
     /// Which code drew the graph.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use stepmill_core::call::{FunctionInput, ModelRequest, StepContent};
 use stepmill_core::event::{
     JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
@@ -133,9 +134,18 @@ impl Machine {
                     message: self.pin.input.clone(),
                     previous: previous.map(str::to_owned),
                     outputs: self.outputs(),
+                    run: self.pin.id,
+                    session: self.pin.session.clone(),
+                    user: self.pin.user.clone(),
+                    session_state: self.session_state().clone(),
+                    extras: self.pin.extras.clone(),
                 },
             ),
         })
+    }
+
+    fn session_state(&self) -> &Map<String, Value> {
+        self.record.session_state().unwrap_or(&self.pin.session_state)
     }
 
     fn outputs(&self) -> Vec<StepContent> {

@@ -1,5 +1,6 @@
 //! What a journal adds up to: each step, and how the run ended.
 
+use serde_json::{Map, Value};
 use stepmill_core::agent::ModelAnswer;
 use stepmill_core::event::{
     JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
@@ -78,6 +79,7 @@ pub struct RunRecord {
     started_at: Option<Timestamp>,
     steps: Vec<StepRecord>,
     ending: Option<Ending>,
+    session_state: Option<Map<String, Value>>,
 }
 
 impl RunRecord {
@@ -110,7 +112,10 @@ impl RunRecord {
                 other => other,
             }),
             RunEvent::FunctionCalled { step } => self.change(*step, |_| StepState::CallingFunction),
-            RunEvent::FunctionAnswered { step, output } => {
+            RunEvent::FunctionAnswered { step, output, session_state } => {
+                if session_state.is_some() {
+                    self.session_state.clone_from(session_state);
+                }
                 self.change(*step, |_| StepState::FunctionAnswered(output.clone()));
             }
             RunEvent::StepCompleted { step, output } => self.change(*step, |state| match state {
@@ -145,9 +150,23 @@ impl RunRecord {
         &self.steps
     }
 
+    /// Every answer of a model, in order.
+    pub fn answers(&self) -> impl Iterator<Item = (&ModelCall, &ModelAnswer)> {
+        self.steps.iter().filter_map(|it| match &it.state {
+            StepState::ModelAnswered(call, answer)
+            | StepState::CompletedByModel(call, answer, _) => Some((call, answer)),
+            _ => None,
+        })
+    }
+
     /// How it ended, if it did.
     pub fn ending(&self) -> Option<Ending> {
         self.ending
+    }
+
+    /// The session's state as the latest step that changed it left it; `None` if none did.
+    pub fn session_state(&self) -> Option<&Map<String, Value>> {
+        self.session_state.as_ref()
     }
 
     /// Where it stands.

@@ -43,7 +43,7 @@ fn pin(kinds: &[Kind]) -> Arc<RunPin> {
     let mut nodes: Vec<_> = kinds.iter().enumerate().map(step).collect();
     let root = nodes.len() as u32;
     nodes.push(NodeDraft::Sequence((0..root).collect()));
-    let draft = GraphDraft { name: "w".into(), description: None, nodes, root };
+    let draft = GraphDraft::new("w", nodes, root);
     let tenant = TenantId::new("t").unwrap();
     Arc::new(RunPin {
         id: RunId::from_uuid(Uuid::from_u128(1)),
@@ -51,6 +51,8 @@ fn pin(kinds: &[Kind]) -> Arc<RunPin> {
         session: SessionId::new("s").unwrap(),
         user: None,
         input: "message".into(),
+        extras: Arc::default(),
+        session_state: Default::default(),
         telling: Telling::Quiet,
         origin: Origin::Declared,
         context: Arc::new(RequestContext {
@@ -140,9 +142,13 @@ fn good(action: &Action) -> RunEvent {
         }
         Action::CallFunction(step, input) => {
             let content = format!("f<{}>", input.previous.as_ref().unwrap_or(&input.message));
-            RunEvent::FunctionAnswered { step: *step, output: StepOutput { content, stop: false } }
+            function_answered(*step, StepOutput { content, stop: false })
         }
     }
+}
+
+fn function_answered(step: StepIndex, output: StepOutput) -> RunEvent {
+    RunEvent::FunctionAnswered { step, output, session_state: None }
 }
 
 #[test]
@@ -222,10 +228,27 @@ fn a_step_may_end_the_workflow() {
     let mut drive = Drive::new(&[Kind::Function, Kind::Agent]);
     drive.run(&mut |_| {
         let output = StepOutput { content: "enough".into(), stop: true };
-        RunEvent::FunctionAnswered { step: StepIndex(0), output }
+        function_answered(StepIndex(0), output)
     });
     assert_eq!(drive.machine.record().content(), Some("enough"));
     assert_eq!(drive.words().last().map(String::as_str), Some("RunCompleted"));
+}
+
+#[test]
+fn a_step_finds_the_state_that_the_step_before_left() {
+    let mut drive = Drive::new(&[Kind::Function, Kind::Function, Kind::Function]);
+    let mut seen = Vec::new();
+    drive.run(&mut |action| {
+        let Action::CallFunction(step, input) = action else { panic!("all are functions") };
+        seen.push(input.session_state.get("n").cloned());
+        // The second step leaves the state as it is.
+        let session_state =
+            (step.0 != 1).then(|| [("n".to_owned(), step.0.into())].into_iter().collect());
+        let output = StepOutput { content: String::new(), stop: false };
+        RunEvent::FunctionAnswered { step: *step, output, session_state }
+    });
+    assert_eq!(seen, [None, Some(0.into()), Some(0.into())]);
+    assert_eq!(drive.machine.record().session_state().and_then(|it| it.get("n")), Some(&2.into()));
 }
 
 fn kinds() -> impl Strategy<Value = Vec<Kind>> {
@@ -243,7 +266,7 @@ fn scripted(script: &mut VecDeque<u8>) -> impl FnMut(&Action) -> RunEvent + '_ {
             }
             (Some(2), Action::CallFunction(..)) => {
                 let output = StepOutput { content: "stop".into(), stop: true };
-                RunEvent::FunctionAnswered { step: *step, output }
+                function_answered(*step, output)
             }
             _ => good(action),
         }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use stepmill_core::capability::{Capability, HostPattern};
 use stepmill_core::ids::WorkflowId;
-use stepmill_core::plugin::Description;
+use stepmill_core::plugin::{Description, WorkflowKind};
 
 use crate::load::LoadFailure;
 use crate::settings::LoadLimits;
@@ -11,6 +11,7 @@ use crate::settings::LoadLimits;
 /// The answer of `describe`, in any version of the contract. Nothing is known about it yet.
 pub(crate) struct Claimed {
     pub(crate) id: String,
+    pub(crate) kind: WorkflowKind,
     pub(crate) name: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) input_schema: Option<String>,
@@ -28,7 +29,7 @@ pub(crate) enum Asked {
 
 /// Checks lengths and forms. Whether the schema is a good schema is not known here.
 pub(crate) fn check(claimed: Claimed, limits: &LoadLimits) -> Result<Description, LoadFailure> {
-    let Claimed { id, name, description, input_schema, capabilities } = claimed;
+    let Claimed { id, kind, name, description, input_schema, capabilities } = claimed;
     let id = WorkflowId::new(id).map_err(|it| bad("id", it))?;
     short("name", name.as_deref(), limits.name_bytes)?;
     short("description", description.as_deref(), limits.description_bytes)?;
@@ -41,7 +42,7 @@ pub(crate) fn check(claimed: Claimed, limits: &LoadLimits) -> Result<Description
         ));
     }
     let capabilities = capabilities.into_iter().map(capability).collect::<Result<_, _>>()?;
-    Ok(Description { id, name, description, input_schema, capabilities })
+    Ok(Description { id, kind, name, description, input_schema, capabilities })
 }
 
 fn short(place: &str, text: Option<&str>, limit: usize) -> Result<(), LoadFailure> {
@@ -80,6 +81,7 @@ mod tests {
     fn claimed() -> Claimed {
         Claimed {
             id: "seed".to_owned(),
+            kind: WorkflowKind::Factory,
             name: None,
             description: None,
             input_schema: None,

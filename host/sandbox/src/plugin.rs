@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stepmill_core::call::FunctionInput;
+use stepmill_core::call::{FunctionAnswer, FunctionInput};
 use stepmill_core::context::RequestContext;
-use stepmill_core::event::StepOutput;
 use stepmill_core::graph::GraphDraft;
 use stepmill_core::ids::Digest;
 use stepmill_core::plugin::Description;
@@ -83,7 +82,7 @@ impl Plugin {
         site: CallSite,
         context: &RequestContext,
         input: &FunctionInput,
-    ) -> Result<StepOutput, FunctionFailure> {
+    ) -> Result<FunctionAnswer, FunctionFailure> {
         let mut call = Call::open(&self.0.shared, site).await?;
         let answer =
             timeout(self.deadline(), self.0.contract.run(&mut call.store, context, input)).await;

@@ -47,6 +47,9 @@ pub enum StoreError {
     /// The session belongs to somebody else.
     #[error("the session belongs to another user")]
     SessionForeign,
+    /// There is a session of this id already.
+    #[error("a session of this id exists")]
+    SessionExists,
     /// There is a run of this id already, in this tenant or in another.
     #[error("a run of this id exists")]
     RunExists,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::error::ErrorKind;
 use stepmill_core::event::{JournalEntry, RunEvent};
 use stepmill_core::ids::{RunId, TenantId};
-use stepmill_core::run::RunStatus;
+use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_core::time::Timestamp;
 
 use crate::database::{Promise, Row, Statement, places};
@@ -13,12 +13,13 @@ use crate::error::StoreError;
 use crate::run::status_word;
 use crate::store::TenantStore;
 use crate::stored;
+use crate::usage::Closing;
 
 /// Rows of one statement: few enough that the texts of all lengths stay prepared.
 const CHUNK: usize = 64;
 
 impl TenantStore {
-    /// Adds facts to a run's journal, all or nothing. A last one also sets the run's status.
+    /// Adds facts to a run's journal, all or nothing.
     ///
     /// # Errors
     /// [`StoreError::SequenceTaken`] if there is an entry at one of the places;
@@ -27,6 +28,31 @@ impl TenantStore {
         &self,
         run: RunId,
         entries: &[JournalEntry],
+    ) -> Result<(), StoreError> {
+        self.append(run, entries, Vec::new()).await
+    }
+
+    /// Adds the last facts to a run's journal, and leaves in its session what the run used and
+    /// changed: all or nothing. The last fact also sets the run's status.
+    ///
+    /// # Errors
+    /// As of [`Self::journal_append`].
+    pub async fn journal_close(
+        &self,
+        pin: &RunPin,
+        entries: &[JournalEntry],
+        closing: &Closing,
+    ) -> Result<(), StoreError> {
+        let at = entries.last().map_or(pin.created_at, |it| it.at);
+        let left = self.session_leave(&pin.session, at, closing)?;
+        self.append(pin.id, entries, left).await
+    }
+
+    async fn append(
+        &self,
+        run: RunId,
+        entries: &[JournalEntry],
+        beside: Vec<Statement<'_>>,
     ) -> Result<(), StoreError> {
         let mut statements = journal_insert(&self.tenant, run, entries)?;
         if let Some(last) = entries.iter().rfind(|it| it.event.is_last()) {
@@ -40,6 +66,7 @@ impl TenantStore {
                 .text(run.to_string());
             statements.push(update);
         }
+        statements.extend(beside);
         if statements.is_empty() {
             return Ok(());
         }

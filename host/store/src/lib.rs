@@ -10,13 +10,20 @@ mod journal;
 mod kv;
 mod plugin;
 mod run;
+mod session;
 mod settings;
 mod store;
 mod stored;
+mod usage;
 
 pub use error::StoreError;
 pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
-pub use run::{SessionEntry, StoredRun};
+pub use run::{RunFilter, SessionEntry, StoredRun, Touch};
+pub use session::{
+    SessionBefore, SessionChange, SessionFilter, SessionKey, SessionOverview, SessionPage,
+    StoredSession,
+};
 pub use settings::{SqliteSync, StoreSettings};
 pub use store::{Store, TenantStore};
+pub use usage::{Closing, ModelUsage};

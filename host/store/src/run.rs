@@ -24,6 +24,15 @@ pub enum SessionEntry {
     Any,
 }
 
+/// What a new run leaves in a session that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// Only that it is in use.
+    Use,
+    /// The state, which the client changed.
+    State,
+}
+
 /// A run as it is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredRun {
@@ -40,7 +49,7 @@ macro_rules! select_run {
     ($rest:literal) => {
         concat!(
             "select id, workflow_id, session_id, user_id, status, telling, plugin_digest, input, \
-             context, graph, created_at, updated_at from runs ",
+             context, graph, created_at, updated_at, extras from runs ",
             $rest
         )
     };
@@ -59,6 +68,7 @@ impl TenantStore {
         pin: &RunPin,
         events: &[RunEvent],
         entry: SessionEntry,
+        changed: Touch,
     ) -> Result<(), StoreError> {
         let entries: Vec<_> = (0..)
             .zip(events)
@@ -68,7 +78,8 @@ impl TenantStore {
                 event: event.clone(),
             })
             .collect();
-        let mut statements = vec![self.session_touch(pin), self.run_insert(pin, &entries, entry)?];
+        let mut statements =
+            vec![self.session_touch(pin, changed)?, self.run_insert(pin, &entries, entry)?];
         statements.extend(journal_insert(&self.tenant, pin.id, &entries)?);
         self.write("open a run", statements).await.map_err(|error| match error.violation() {
             Some(ErrorKind::NotNullViolation) => StoreError::SessionForeign,
@@ -79,17 +90,27 @@ impl TenantStore {
         Ok(())
     }
 
-    fn session_touch<'a>(&'a self, pin: &'a RunPin) -> Statement<'a> {
-        Statement::new(
-            "insert into sessions (tenant_id, id, user_id, created_at, updated_at)
-            values (?, ?, ?, ?, ?)
-            on conflict (tenant_id, id) do update set updated_at = excluded.updated_at",
+    fn session_touch<'a>(
+        &'a self,
+        pin: &'a RunPin,
+        touch: Touch,
+    ) -> Result<Statement<'a>, StoreError> {
+        let state = stored::object(&pin.session_state)?;
+        Ok(Statement::new(
+            "insert into sessions (
+                tenant_id, id, user_id, workflow_id, state, metadata, created_at, updated_at
+            ) values (?, ?, ?, ?, ?, '{}', ?, ?)
+            on conflict (tenant_id, id) do update set updated_at = excluded.updated_at,
+                state = coalesce(?, sessions.state, '{}')",
         )
         .text(self.tenant.as_str())
         .text(pin.session.as_str())
         .maybe_text(pin.user.as_ref().map(UserId::as_str))
+        .text(pin.workflow.as_str())
+        .json(state.clone())
         .number(pin.created_at.micros())
         .number(pin.created_at.micros())
+        .maybe_json((touch == Touch::State).then_some(state)))
     }
 
     /// The session's id is looked up, not copied: one that may not be entered gives null, which
@@ -109,14 +130,14 @@ impl TenantStore {
         Ok(Statement::new(
             "insert into runs (
                 id, tenant_id, workflow_id, session_id, user_id, status, telling, origin,
-                plugin_digest, input, context, graph, created_at, updated_at
+                plugin_digest, input, context, graph, created_at, updated_at, extras
             ) values (
                 ?, ?, ?,
                 (select id from sessions where tenant_id = ? and id = ?
                     and (user_id is null or user_id = ? or ? = 1)),
                 ?, ?, ?, ?,
                 (select max(digest) from components where tenant_id in (?, '') and digest = ?),
-                ?, ?, ?, ?, ?
+                ?, ?, ?, ?, ?, ?
             )",
         )
         .text(pin.id.to_string())
@@ -139,7 +160,8 @@ impl TenantStore {
         .json(stored::context::write(&pin.context)?)
         .json(stored::graph::write(&pin.graph))
         .number(pin.created_at.micros())
-        .number(pin.created_at.micros()))
+        .number(pin.created_at.micros())
+        .maybe_json(stored::extras::write(&pin.extras, &pin.session_state)?))
     }
 
     /// A run by its id alone: for the host, which has asked the caller nothing yet.
@@ -178,43 +200,89 @@ impl TenantStore {
         rows.first().map(stored_run).transpose()
     }
 
-    /// The latest `limit` runs of a workflow in a session, oldest first, without other users'.
-    /// None if there is no such session, or it is another user's.
+    /// The latest `limit` runs of a session that the filter lets through, oldest first, without
+    /// other users'. None if there is no such session, or it is another user's.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
     pub async fn run_list(
         &self,
         sees: Sees<'_>,
-        workflow: &WorkflowId,
         session: &SessionId,
+        filter: &RunFilter,
         limit: u32,
     ) -> Result<Option<Vec<StoredRun>>, StoreError> {
-        let known = Statement::new(
-            "select 1 from sessions where tenant_id = ? and id = ?
-            and (user_id is null or user_id = ? or ? = 1)",
-        )
-        .text(self.tenant.as_str())
-        .text(session.as_str());
-        if self.database.read("find a session", seen(known, sees)).await?.is_empty() {
+        if !self.session_is_there(sees, session).await? {
             return Ok(None);
         }
         let statement = Statement::new(select_run!(
-            "where tenant_id = ? and session_id = ? and workflow_id = ?
-            and (user_id is null or user_id = ? or ? = 1)
-            order by created_at desc, id desc limit ?"
+            "where tenant_id = ? and session_id = ? and (user_id is null or user_id = ? or ? = 1)"
         ))
         .text(self.tenant.as_str())
-        .text(session.as_str())
-        .text(workflow.as_str());
-        let statement = seen(statement, sees).number(limit.into());
+        .text(session.as_str());
+        let statement = filtered(seen(statement, sees), filter);
+        let statement =
+            statement.and(" order by created_at desc, id desc limit ?").number(limit.into());
         let rows = self.database.read("list runs", statement).await?;
         rows.iter().rev().map(stored_run).collect::<Result<_, _>>().map(Some)
     }
+
+    /// The first run of a session: of its own workflow, if that is known.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn run_first(
+        &self,
+        session: &SessionId,
+        workflow: Option<&WorkflowId>,
+    ) -> Result<Option<StoredRun>, StoreError> {
+        let statement = Statement::new(select_run!(
+            "where tenant_id = ? and session_id = ? and workflow_id = coalesce(?, workflow_id)
+            order by created_at, id limit 1"
+        ))
+        .text(self.tenant.as_str())
+        .text(session.as_str())
+        .maybe_text(workflow.map(WorkflowId::as_str));
+        let rows = self.database.read("find a session's first run", statement).await?;
+        rows.first().map(stored_run).transpose()
+    }
+}
+
+/// Which runs of a session are wanted; what is not said lets all through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of one workflow.
+    pub workflow: Option<WorkflowId>,
+    /// In one of these states; empty lets all through.
+    pub statuses: Vec<RunStatus>,
+    /// Accepted at this time or later.
+    pub created_after: Option<Timestamp>,
+    /// Accepted at this time or earlier.
+    pub created_before: Option<Timestamp>,
+}
+
+fn filtered<'a>(mut statement: Statement<'a>, filter: &'a RunFilter) -> Statement<'a> {
+    if let Some(workflow) = &filter.workflow {
+        statement = statement.and(" and workflow_id = ?").text(workflow.as_str());
+    }
+    if let Some(after) = filter.created_after {
+        statement = statement.and(" and created_at >= ?").number(after.micros());
+    }
+    if let Some(before) = filter.created_before {
+        statement = statement.and(" and created_at <= ?").number(before.micros());
+    }
+    if !filter.statuses.is_empty() {
+        statement = statement.and(" and (1 = 0");
+        for status in &filter.statuses {
+            statement = statement.and(" or status = ?").text(status_word(*status));
+        }
+        statement = statement.and(")");
+    }
+    statement
 }
 
 /// The arguments of `(user_id is null or user_id = ? or ? = 1)`.
-fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a> {
+pub(crate) fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a> {
     let user = match sees {
         Sees::Only(user) => Some(user.as_str()),
         Sees::Everyone | Sees::Nobody => None,
@@ -229,12 +297,15 @@ fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
         None => None,
     };
     let user = row.maybe_text(3)?.map(UserId::new).transpose();
+    let (extras, session_state) = stored::extras::read(row.maybe_text(12)?)?;
     let pin = RunPin {
         id: RunId::parse(row.text(0)?).map_err(|_| unreadable("id"))?,
         workflow: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("workflow"))?,
         session: SessionId::new(row.text(2)?).map_err(|_| unreadable("session"))?,
         user: user.map_err(|_| unreadable("user"))?,
         input: stored::parse("a run's input", row.text(7)?)?,
+        extras: Arc::new(extras),
+        session_state,
         telling: match row.text(5)? {
             "streamed" => Telling::Streamed,
             "quiet" => Telling::Quiet,

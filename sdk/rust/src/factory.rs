@@ -12,6 +12,7 @@ use crate::{
 /// claims; both are read off the function that builds.
 pub struct WorkflowFactory<I = AnyInput, C = JsonObject> {
     id: String,
+    kind: wire::WorkflowKind,
     name: Option<String>,
     description: Option<String>,
     capabilities: Vec<Capability>,
@@ -60,12 +61,21 @@ impl<I: Input, C: DeserializeOwned> WorkflowFactory<I, C> {
     ) -> Self {
         Self {
             id: id.into(),
+            kind: wire::WorkflowKind::Factory,
             name: None,
             description: None,
             capabilities: Vec::new(),
             build: Box::new(move |ctx| build(ctx).outcome()),
             functions: Vec::new(),
         }
+    }
+
+    /// The workflow is the same for everybody: the host asks for it once, when the plugin is
+    /// loaded, with an empty context and without any grant. Its detail shows the steps, and
+    /// clients send no `factory_input`; a schema is then that of the message.
+    pub fn prototype(mut self) -> Self {
+        self.kind = wire::WorkflowKind::Prototype;
+        self
     }
 
     /// Shown in listings.
@@ -104,6 +114,7 @@ impl<I: Input, C: DeserializeOwned> WorkflowFactory<I, C> {
     pub fn describe(&self) -> wire::Description {
         wire::Description {
             id: self.id.clone(),
+            kind: self.kind,
             name: self.name.clone(),
             description: self.description.clone(),
             input_schema: I::schema(),

@@ -5,6 +5,7 @@ mod error;
 mod factory;
 mod host;
 mod input;
+mod run;
 mod step;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -15,14 +16,16 @@ pub use error::{FactoryError, Outcome, StepError};
 pub use factory::{Capability, WorkflowFactory};
 pub use host::{config, http, kv, log};
 pub use input::{AnyInput, Input};
+pub use run::{Media, MediaKind, RunContext};
 pub use step::{StepContent, StepInput, StepOutput};
 pub use workflow::{Agent, Executor, Function, Model, Step, Workflow};
 
 /// What nearly every factory needs.
 pub mod prelude {
     pub use crate::{
-        Agent, AnyInput, Capability, FactoryError, Function, JsonObject, Model, RequestContext,
-        Step, StepError, StepInput, StepOutput, Workflow, WorkflowFactory, config, http, kv, log,
+        Agent, AnyInput, Capability, FactoryError, Function, JsonObject, Media, MediaKind, Model,
+        RequestContext, RunContext, Step, StepError, StepInput, StepOutput, Workflow,
+        WorkflowFactory, config, http, kv, log,
     };
 }
 

@@ -1,7 +1,7 @@
 //! What a function step gets and gives.
 
-use crate::Function;
 use crate::wit::stepmill::plugin::types as wire;
+use crate::{Function, JsonObject, RunContext};
 
 /// What one earlier step produced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct StepContent {
 }
 
 /// What a function step gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepInput {
     /// The function, with the argument that `build` gave it.
     pub function: Function,
@@ -25,6 +25,8 @@ pub struct StepInput {
     pub previous: Option<String>,
     /// All finished steps, in order.
     pub outputs: Vec<StepContent>,
+    /// The run, and what the client sent along.
+    pub run: RunContext,
 }
 
 impl StepInput {
@@ -37,6 +39,7 @@ impl StepInput {
             message: message.into(),
             previous: None,
             outputs: Vec::new(),
+            run: RunContext::default(),
         }
     }
 
@@ -61,38 +64,27 @@ impl From<wire::StepInput> for StepInput {
             message: input.message,
             previous: input.previous,
             outputs: outputs.map(|it| StepContent { step: it.step, content: it.content }).collect(),
-        }
-    }
-}
-
-impl From<StepInput> for wire::StepInput {
-    fn from(input: StepInput) -> Self {
-        let outputs = input.outputs.into_iter();
-        Self {
-            function: input.function.into(),
-            step: input.step,
-            message: input.message,
-            previous: input.previous,
-            outputs: outputs
-                .map(|it| wire::StepContent { step: it.step, content: it.content })
-                .collect(),
+            run: input.run.into(),
         }
     }
 }
 
 /// What a function step produces.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepOutput {
     /// What the next step gets.
     pub content: String,
     /// True ends the workflow after this step, successfully.
     pub stop: bool,
+    /// The session's state from here on; `None` leaves it as it is. It is kept in the session
+    /// when the run ends.
+    pub session_state: Option<JsonObject>,
 }
 
 impl StepOutput {
     /// An output after which the workflow goes on.
     pub fn new(content: impl Into<String>) -> Self {
-        Self { content: content.into(), stop: false }
+        Self { content: content.into(), stop: false, session_state: None }
     }
 
     /// Ends the workflow after this step, successfully.
@@ -100,11 +92,21 @@ impl StepOutput {
         self.stop = true;
         self
     }
+
+    /// Changes the session's state.
+    pub fn session_state(mut self, state: JsonObject) -> Self {
+        self.session_state = Some(state);
+        self
+    }
 }
 
 impl From<StepOutput> for wire::StepOutput {
     fn from(output: StepOutput) -> Self {
-        Self { content: output.content, stop: output.stop }
+        Self {
+            content: output.content,
+            stop: output.stop,
+            session_state: output.session_state.map(|it| serde_json::Value::Object(it).to_string()),
+        }
     }
 }
 
@@ -118,7 +120,6 @@ mod tests {
         assert_eq!(input.content(), "the message");
         input.previous = Some("the draft".into());
         input.outputs.push(StepContent { step: "draft".into(), content: "the draft".into() });
-        let input = StepInput::from(wire::StepInput::from(input));
         assert_eq!(input.content(), "the draft");
         assert_eq!(input.output("draft"), Some("the draft"));
         assert_eq!(input.output("edit"), None);

@@ -1,5 +1,6 @@
 //! Workflows, steps and agents: what a factory draws for one request.
 
+use crate::JsonObject;
 use crate::wit::stepmill::plugin::types as wire;
 
 /// One journey for one request: steps that run one after the other.
@@ -11,12 +12,20 @@ pub struct Workflow {
     pub description: Option<String>,
     /// In the order they run in. Each gets the content of the one before.
     pub steps: Vec<Step>,
+    /// The state that a session begins with.
+    pub session_state: Option<JsonObject>,
 }
 
 impl Workflow {
     /// A workflow without steps.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), description: None, steps: Vec::new() }
+        Self { name: name.into(), description: None, steps: Vec::new(), session_state: None }
+    }
+
+    /// The state that a session begins with.
+    pub fn session_state(mut self, state: JsonObject) -> Self {
+        self.session_state = Some(state);
+        self
     }
 
     /// What the workflow is for.
@@ -192,6 +201,9 @@ impl From<Workflow> for wire::Workflow {
             description: workflow.description,
             nodes: std::iter::once(wire::Node::Sequence(children)).chain(steps).collect(),
             root: 0,
+            session_state: workflow
+                .session_state
+                .map(|it| serde_json::Value::Object(it).to_string()),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A model provider that speaks five wires and misbehaves on request. For tests and benches only.
 //!
 //! Asked in whichever protocol, it answers with what it was told:
-//! `[<model id>] instructions=<instructions> | input=<last user message>`, in up to five pieces
-//! when streamed, with token counts that are counts of words. The first part of the path says how
-//! it behaves: see [`Scenario`].
+//! `[<model id>] instructions=<instructions> | input=<last user message>`, in up to four pieces of
+//! whole words when streamed, with token counts that are counts of words. The first part of the
+//! path says how it behaves, or else the model's name: see [`Scenario`].
 
 mod connection;
 mod record;

@@ -75,6 +75,25 @@ impl Scenario {
         Some(if once && 1 < number { Self::Fine } else { scenario })
     }
 
+    /// A model's name may say how to behave where the path says nothing: `gpt-5.4-fail`,
+    /// `gpt-5.4-delay1500`, `gpt-5.4-chunk150` (milliseconds before the answer, or each piece).
+    pub(crate) fn of_model(self, model: &str) -> Self {
+        let millis = |word: &str| {
+            let (_, number) = model.rsplit_once(word)?;
+            number.parse().ok().map(Duration::from_millis)
+        };
+        match self {
+            Self::Fine if model.ends_with("-fail") => {
+                Self::Status { status: 500, retry_after: None }
+            }
+            Self::Fine => {
+                let slow = millis("-delay").map(Self::Slow);
+                slow.or(millis("-chunk").map(Self::Drip)).unwrap_or(Self::Fine)
+            }
+            scenario => scenario,
+        }
+    }
+
     fn of_word(word: &str) -> Option<Self> {
         Some(match word {
             "ok" => Self::Fine,
@@ -135,5 +154,19 @@ mod tests {
         assert_eq!(Scenario::read("drip-5", 1), Some(drip));
         assert_eq!(Scenario::read("200", 1), None);
         assert_eq!(Scenario::read("else", 1), None);
+    }
+
+    #[test]
+    fn a_models_name_may_say_how_to_behave() {
+        let millis = Duration::from_millis;
+        for (model, scenario) in [
+            ("gpt-5.4", Scenario::Fine),
+            ("gpt-5.4-fail", Scenario::Status { status: 500, retry_after: None }),
+            ("gpt-5.4-delay1500", Scenario::Slow(millis(1500))),
+            ("gpt-5.4-chunk150", Scenario::Drip(millis(150))),
+        ] {
+            assert_eq!(Scenario::Fine.of_model(model), scenario);
+            assert_eq!(Scenario::Stall.of_model(model), Scenario::Stall);
+        }
     }
 }

@@ -59,6 +59,7 @@ async fn answer(
     let Some(scenario) = Scenario::read(word, of_scenario) else {
         return whole(connection, 404, &[], &json!({ "error": { "code": "no_scenario" } })).await;
     };
+    let scenario = scenario.of_model(&ask.model);
     let telling = Telling::of(&ask, number, ending(scenario), scenario == Scenario::Details);
     let script = ask.wire.script(&telling);
     let mut stage = Stage { connection, record, scenario };

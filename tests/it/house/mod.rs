@@ -6,8 +6,9 @@ mod reply;
 mod token;
 
 pub(crate) use needs::{
-    component, example, hostile, hostile_core, model_script, postgres_database, repository,
+    component, example, hostile, hostile_core, is_postgres, model_script, postgres_database,
+    repository, target,
 };
-pub(crate) use process::{House, command};
+pub(crate) use process::{House, command, stepmill};
 pub(crate) use reply::Reply;
 pub(crate) use token::Token;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -12,7 +13,7 @@ pub(crate) fn repository() -> &'static Path {
 }
 
 /// The folder cargo builds into.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(3).unwrap().to_owned()
 }
@@ -59,18 +60,29 @@ pub(crate) fn hostile_core(fields: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-/// The server that `tests/run` starts.
+/// A variable of the tests' own.
 #[expect(clippy::disallowed_methods, reason = "the tests' own needs are no settings of the host")]
-fn postgres() -> String {
-    std::env::var("STEPMILL_TEST_POSTGRES_URL")
-        .expect("STEPMILL_TEST_POSTGRES_URL is not set: `tests/run` starts a server and sets it")
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Whether houses open on PostgreSQL: `tests/run` runs the tests once on each database.
+pub(crate) fn is_postgres() -> bool {
+    match variable("STEPMILL_TEST_DATABASE").as_deref() {
+        None | Some("sqlite") => false,
+        Some("postgres") => true,
+        Some(other) => panic!("STEPMILL_TEST_DATABASE is `{other}`: sqlite or postgres"),
+    }
 }
 
 /// An empty database of its own on the PostgreSQL server that `tests/run` starts.
-pub(crate) async fn postgres_database(name: &str) -> String {
-    let server = postgres();
+pub(crate) async fn postgres_database() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let server = variable("STEPMILL_TEST_POSTGRES_URL")
+        .expect("STEPMILL_TEST_POSTGRES_URL is not set: `tests/run` starts a server and sets it");
     let mut connection = PgConnection::connect(&server).await.unwrap();
-    let name = format!("house_{name}_{}", std::process::id());
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("house_{}_{number}", std::process::id());
     let statements = format!("drop database if exists {name} with (force)");
     connection.execute(sqlx::AssertSqlSafe(statements)).await.unwrap();
     connection.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();

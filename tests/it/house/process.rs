@@ -50,12 +50,6 @@ impl Builder {
         self
     }
 
-    /// Uses this database instead of a file in the data folder.
-    pub(crate) fn database(mut self, url: impl Into<String>) -> Self {
-        self.database = Some(url.into());
-        self
-    }
-
     /// Lets in only who has a token; the house's own calls carry an admin's of the tenant `acme`.
     pub(crate) fn guarded(mut self) -> Self {
         self.token = Some(Token::admin("acme").sign());
@@ -80,7 +74,12 @@ impl Builder {
         )
     }
 
-    pub(crate) async fn open(self) -> House {
+    /// Opens it on a file in its folder, or on a fresh PostgreSQL database where
+    /// `STEPMILL_TEST_DATABASE` says so: every test holds on both.
+    pub(crate) async fn open(mut self) -> House {
+        if super::needs::is_postgres() {
+            self.database = Some(super::needs::postgres_database().await);
+        }
         let folder = TempDir::new().unwrap();
         let mut house = House {
             builder: self,
@@ -180,6 +179,11 @@ impl House {
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The database, where it is no file in the data folder.
+    pub(crate) fn database_url(&self) -> Option<&str> {
+        self.builder.database.as_deref()
     }
 
     /// Where it listens: `http://127.0.0.1:…`.

@@ -11,11 +11,16 @@ pub(crate) const KEY: &str = "a-secret-of-the-tests-with-32-bytes-or-more";
 pub(crate) struct Token(Value);
 
 impl Token {
-    /// A user of a tenant, without scopes.
+    /// A user of a tenant, who may do with workflows and sessions what users do.
     pub(crate) fn of(tenant: &str, user: &str) -> Self {
-        Self(
-            json!({ "sub": user, "tenant": tenant, "exp": get_current_timestamp() + 600, "scopes": [] }),
-        )
+        let claims = json!({ "sub": user, "tenant": tenant, "exp": get_current_timestamp() + 600 });
+        Self(claims).scopes(&[
+            "workflows:read",
+            "workflows:run",
+            "sessions:read",
+            "sessions:write",
+            "sessions:delete",
+        ])
     }
 
     /// Somebody who may do everything in a tenant.
@@ -28,8 +33,20 @@ impl Token {
         self
     }
 
+    /// Takes a claim away.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.as_object_mut().unwrap().remove(name);
+        self
+    }
+
+    /// The scopes it has, and no others.
+    pub(crate) fn scopes(self, scopes: &[&str]) -> Self {
+        self.claim("scopes", json!(scopes))
+    }
+
+    /// The one scope it has.
     pub(crate) fn scope(self, scope: &str) -> Self {
-        self.claim("scopes", json!([scope]))
+        self.scopes(&[scope])
     }
 
     pub(crate) fn sign(&self) -> String {

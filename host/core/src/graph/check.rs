@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value};
+
 use super::draft::{Executor, GraphDraft, NodeDraft, Step};
+use crate::json;
 
 /// How large a graph may be. Lengths are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +18,7 @@ pub struct GraphLimits {
     pub name_bytes: usize,
     /// A description.
     pub description_bytes: usize,
-    /// One agent's instructions, or one function's argument.
+    /// One agent's instructions, one function's argument, or the first session state.
     pub text_bytes: usize,
 }
 
@@ -67,6 +70,9 @@ pub enum GraphFault {
     /// A number is outside what the contract allows.
     #[error("{place}: must be {rule}")]
     OutOfRange { place: String, rule: &'static str },
+    /// A text that has to be a JSON object is none.
+    #[error("{place}: must be a JSON object")]
+    NoObject { place: String },
 }
 
 /// A graph that passed [`GraphDraft::check`].
@@ -78,6 +84,7 @@ pub struct StepGraph {
     name: String,
     description: Option<String>,
     steps: Vec<Step>,
+    session_state: Map<String, Value>,
 }
 
 impl StepGraph {
@@ -94,6 +101,11 @@ impl StepGraph {
     /// The steps in the order they run in.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The state that a session begins with.
+    pub fn session_state(&self) -> &Map<String, Value> {
+        &self.session_state
     }
 }
 
@@ -116,6 +128,7 @@ impl GraphDraft {
             self.description.as_deref().unwrap_or("-"),
             limits.description_bytes,
         );
+        let session_state = walk.object("session-state", self.session_state.as_deref());
         walk.node("root", self.root, 0);
         walk.orphans();
         if !walk.faults.is_empty() {
@@ -128,7 +141,8 @@ impl GraphDraft {
             Some(NodeDraft::Step(step)) => Some(step),
             _ => None,
         });
-        Ok(StepGraph { name: self.name, description: self.description, steps: steps.collect() })
+        let steps = steps.collect();
+        Ok(StepGraph { name: self.name, description: self.description, steps, session_state })
     }
 }
 
@@ -217,6 +231,15 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn object(&mut self, place: &str, text: Option<&str>) -> Map<String, Value> {
+        let Some(text) = text else { return Map::new() };
+        self.text(place, text, self.limits.text_bytes);
+        json::object(text).unwrap_or_else(|_| {
+            self.faults.push(GraphFault::NoObject { place: place.to_owned() });
+            Map::new()
+        })
+    }
+
     fn orphans(&mut self) {
         // Behind another fault a subtree was not walked; its nodes are no orphans.
         if !self.faults.is_empty() {
@@ -258,7 +281,7 @@ mod tests {
     }
 
     fn graph(nodes: Vec<NodeDraft>, root: u32) -> GraphDraft {
-        GraphDraft { name: "w".into(), description: None, nodes, root }
+        GraphDraft::new("w", nodes, root)
     }
 
     fn faults(draft: GraphDraft) -> Vec<String> {

@@ -51,4 +51,13 @@ pub struct GraphDraft {
     pub nodes: Vec<NodeDraft>,
     /// The place of the outermost node.
     pub root: u32,
+    /// The state that a session begins with; should be a JSON object.
+    pub session_state: Option<String>,
+}
+
+impl GraphDraft {
+    /// A graph that says no more than it has to.
+    pub fn new(name: impl Into<String>, nodes: Vec<NodeDraft>, root: u32) -> Self {
+        Self { name: name.into(), description: None, nodes, root, session_state: None }
+    }
 }

@@ -47,7 +47,7 @@ async fn a_streamed_answer_comes_in_the_pieces_that_were_sent() {
     for wire in WIRES {
         let provider = open().await;
         let it = streamed(&*model(&provider, wire, "ok", limits())).await;
-        let pieces = ["[small] ", "instructions=", "Be terse.", " | input=", "the secret wörld 🌍"];
+        let pieces = ["[small] instructions=Be ", "terse. | ", "input=the secret ", "wörld 🌍"];
         assert_eq!(it.deltas, pieces, "{wire:?}");
         let answer = it.end.unwrap();
         assert_eq!(answer.content, ANSWER, "{wire:?}");
@@ -81,7 +81,7 @@ async fn an_answer_cut_at_the_limit_of_tokens_is_an_answer() {
         let unary = unary_outcome(wire, "incomplete", limits()).await;
         assert_eq!(unary, "answered; 1 asked", "{wire:?}");
         let streamed = streamed_outcome(wire, "incomplete", limits()).await;
-        assert_eq!(streamed, "5 pieces, answered; 1 asked", "{wire:?}");
+        assert_eq!(streamed, "4 pieces, answered; 1 asked", "{wire:?}");
     }
 }
 
@@ -92,7 +92,7 @@ async fn it_does_not_matter_how_the_bytes_come() {
             let unary = unary_outcome(wire, scenario, limits()).await;
             assert_eq!(unary, "answered; 1 asked", "{wire:?} {scenario}");
             let streamed = streamed_outcome(wire, scenario, limits()).await;
-            assert_eq!(streamed, "5 pieces, answered; 1 asked", "{wire:?} {scenario}");
+            assert_eq!(streamed, "4 pieces, answered; 1 asked", "{wire:?} {scenario}");
         }
     }
 }

@@ -10,7 +10,7 @@ async fn each_piece_is_told_while_the_next_is_held() {
     for wire in WIRES {
         let provider = open().await;
         let mut stream = model(&provider, wire, "gate-deltas", limits()).stream(&request());
-        let pieces = ["[small] ", "instructions=", "Be terse.", " | input=", "the secret wörld 🌍"];
+        let pieces = ["[small] instructions=Be ", "terse. | ", "input=the secret ", "wörld 🌍"];
         for piece in pieces {
             assert!(stream.next().now_or_never().is_none(), "{wire:?}: nothing was released");
             provider.release_deltas(1);

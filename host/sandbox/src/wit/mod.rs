@@ -2,9 +2,8 @@
 
 mod v1;
 
-use stepmill_core::call::FunctionInput;
+use stepmill_core::call::{FunctionAnswer, FunctionInput};
 use stepmill_core::context::RequestContext;
-use stepmill_core::event::StepOutput;
 use stepmill_core::graph::GraphDraft;
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
@@ -69,7 +68,7 @@ impl Contract {
         store: &mut Store<CallState>,
         context: &RequestContext,
         input: &FunctionInput,
-    ) -> Result<Result<StepOutput, String>, CallFailure> {
+    ) -> Result<Result<FunctionAnswer, String>, CallFailure> {
         match self {
             Self::V1(guest) => guest.run(store, context, input).await,
         }

@@ -1,10 +1,13 @@
 //! `wit/v1` and the core's words, converted both ways.
 
 use stepmill_core::agent::{Agent, ModelName};
-use stepmill_core::call::FunctionInput;
+use stepmill_core::call::{FunctionAnswer, FunctionInput};
 use stepmill_core::context::RequestContext;
 use stepmill_core::event::StepOutput;
+use stepmill_core::extras::{Media, MediaKind};
 use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Step};
+use stepmill_core::json;
+use stepmill_core::plugin::WorkflowKind;
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
@@ -93,13 +96,16 @@ impl Linked {
         store: &mut Store<CallState>,
         context: &RequestContext,
         input: &FunctionInput,
-    ) -> Result<Result<StepOutput, String>, CallFailure> {
+    ) -> Result<Result<FunctionAnswer, String>, CallFailure> {
         let (context, input) = (request_context(context), step_input(input));
         let guest = self.0.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
         let functions = guest.stepmill_plugin_functions();
         let answer =
             functions.call_run(store, &context, &input).await.map_err(CallFailure::at_call)?;
-        Ok(answer.map(|it| StepOutput { content: it.content, stop: it.stop }))
+        match answer {
+            Ok(answer) => function_answer(answer).map(Ok),
+            Err(text) => Ok(Err(text)),
+        }
     }
 }
 
@@ -109,7 +115,7 @@ fn request_context(context: &RequestContext) -> wit::RequestContext {
     wit::RequestContext {
         user_id: context.user.as_ref().map(ToString::to_string),
         session_id: context.session.as_ref().map(ToString::to_string),
-        input: context.input.as_ref().map(json),
+        input: context.input.as_ref().map(object_text),
         request: wit::Request {
             method: context.request.method.clone(),
             path: context.request.path.clone(),
@@ -127,7 +133,7 @@ fn request_context(context: &RequestContext) -> wit::RequestContext {
     }
 }
 
-fn json(object: &serde_json::Map<String, serde_json::Value>) -> String {
+fn object_text(object: &serde_json::Map<String, serde_json::Value>) -> String {
     serde_json::to_string(object).expect("an object with text keys is always JSON")
 }
 
@@ -144,13 +150,54 @@ fn step_input(input: &FunctionInput) -> wit::StepInput {
         outputs: outputs
             .map(|it| wit::StepContent { step: it.step.clone(), content: it.content.clone() })
             .collect(),
+        run: run_context(input),
     }
+}
+
+fn run_context(input: &FunctionInput) -> wit::RunContext {
+    wit::RunContext {
+        run_id: input.run.to_string(),
+        session_id: input.session.to_string(),
+        user_id: input.user.as_ref().map(ToString::to_string),
+        session_state: object_text(&input.session_state),
+        dependencies: input.extras.dependencies.as_ref().map(ToString::to_string),
+        metadata: object_text(&input.extras.metadata),
+        additional_data: input.extras.additional_data.clone(),
+        media: input.extras.media.iter().map(media).collect(),
+    }
+}
+
+fn media(media: &Media) -> wit::Media {
+    wit::Media {
+        kind: match media.kind {
+            MediaKind::Image => wit::MediaKind::Image,
+            MediaKind::Audio => wit::MediaKind::Audio,
+            MediaKind::Video => wit::MediaKind::Video,
+            MediaKind::File => wit::MediaKind::File,
+        },
+        content: media.content.clone(),
+        url: media.url.clone(),
+        mime_type: media.mime_type.clone(),
+        filename: media.filename.clone(),
+    }
+}
+
+fn function_answer(answer: wit::StepOutput) -> Result<FunctionAnswer, CallFailure> {
+    let session_state = answer.session_state.as_deref().map(json::object).transpose();
+    Ok(FunctionAnswer {
+        output: StepOutput { content: answer.content, stop: answer.stop },
+        session_state: session_state.map_err(|it| CallFailure::BadAnswer(it.into()))?,
+    })
 }
 
 fn claimed(description: wit::Description) -> Claimed {
     let capabilities = description.capabilities.into_iter();
     Claimed {
         id: description.id,
+        kind: match description.kind {
+            wit::WorkflowKind::Factory => WorkflowKind::Factory,
+            wit::WorkflowKind::Prototype => WorkflowKind::Prototype,
+        },
         name: description.name,
         description: description.description,
         input_schema: description.input_schema,
@@ -180,6 +227,7 @@ fn graph_draft(workflow: wit::Workflow) -> GraphDraft {
         description: workflow.description,
         nodes: workflow.nodes.into_iter().map(node).collect(),
         root: workflow.root,
+        session_state: workflow.session_state,
     }
 }
 

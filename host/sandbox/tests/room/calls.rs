@@ -1,7 +1,7 @@
 //! What well-behaved guests get and give.
 
 use stepmill_core::graph::{Executor, GraphLimits, NodeDraft};
-use stepmill_sandbox::{BuildFailure, CallLimits, FunctionFailure};
+use stepmill_sandbox::{BuildFailure, CallFailure, CallLimits, FunctionFailure};
 
 use crate::room::{build, context, input, plugin, run, short, site};
 
@@ -67,12 +67,27 @@ async fn a_function_gets_its_input_and_gives_its_output() {
     let plugin = plugin(short()).await;
     let mut input = input("input");
     input.previous = Some("before".to_owned());
-    let output = plugin.run_function(site(), &context("good"), &input).await.unwrap();
+    let answer = plugin.run_function(site(), &context("good"), &input).await.unwrap();
+    let output = answer.output;
     for part in [r#"name: "finish""#, r#"argument: Some("{}")"#, r#"previous: Some("before")"#] {
         assert!(output.content.contains(part), "{part} in {}", output.content);
     }
     assert!(!output.stop);
-    assert!(run(&plugin, "stop here").await.unwrap().stop);
+    assert_eq!(answer.session_state, None);
+    assert!(output.content.contains(r#"session-state: "{\"n\":1}""#), "{}", output.content);
+    assert!(run(&plugin, "stop here").await.unwrap().output.stop);
+}
+
+#[tokio::test]
+async fn a_function_changes_the_sessions_state() {
+    let plugin = plugin(short()).await;
+    let answer = run(&plugin, r#"state {"n":2}"#).await.unwrap();
+    assert_eq!(answer.session_state.unwrap()["n"], 2);
+    let deep = format!("state {}1{}", "{\"a\":".repeat(65), "}".repeat(65));
+    for order in ["state [1]", "state nonsense", &deep] {
+        let failure = run(&plugin, order).await.unwrap_err();
+        assert!(matches!(failure, FunctionFailure::Call(CallFailure::BadAnswer(_))), "{order}");
+    }
 }
 
 #[tokio::test]

@@ -5,12 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use stepmill_core::call::FunctionInput;
+use stepmill_core::call::{FunctionAnswer, FunctionInput};
 use stepmill_core::capability::{Capability, Grants};
 use stepmill_core::context::{RequestContext, RequestFacts};
-use stepmill_core::event::StepOutput;
 use stepmill_core::graph::{FunctionCall, GraphDraft};
-use stepmill_core::ids::{SessionId, TenantId, UserId};
+use stepmill_core::ids::{RunId, SessionId, TenantId, UserId};
 use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{
     BuildFailure, CallFailure, CallLimits, CallSite, FunctionFailure, KeyValueDown,
@@ -67,6 +66,11 @@ pub(crate) fn input(order: &str) -> FunctionInput {
         message: order.to_owned(),
         previous: None,
         outputs: vec![],
+        run: RunId::from_uuid(uuid::Uuid::nil()),
+        session: SessionId::new("s").unwrap(),
+        user: None,
+        session_state: serde_json::Map::from_iter([("n".to_owned(), 1.into())]),
+        extras: Arc::default(),
     }
 }
 
@@ -96,7 +100,7 @@ pub(crate) async fn failure(plugin: &Plugin, order: &str) -> CallFailure {
     }
 }
 
-pub(crate) async fn run(plugin: &Plugin, order: &str) -> Result<StepOutput, FunctionFailure> {
+pub(crate) async fn run(plugin: &Plugin, order: &str) -> Result<FunctionAnswer, FunctionFailure> {
     plugin.run_function(site(), &context("good"), &input(order)).await
 }
 

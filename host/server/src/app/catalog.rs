@@ -4,7 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::graph::{GraphLimits, StepGraph};
 use stepmill_core::ids::{Digest, TenantId, WorkflowId};
+use stepmill_core::plugin::WorkflowKind;
+use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{LoadFailure, Plugin, Sandbox};
 use stepmill_store::{PluginRow, Store};
 use tokio::sync::OnceCell;
@@ -13,6 +17,10 @@ use super::declared::Declared;
 use super::error::AppError;
 use super::plugins::Shelf;
 use super::schema::InputSchema;
+use super::services::bare_site;
+
+/// The tenant a prototype is drawn for: none that a token may name means anything here.
+const NOBODY: &str = "prototype";
 
 /// A plugin ready to be called.
 pub(crate) struct Factory {
@@ -20,22 +28,43 @@ pub(crate) struct Factory {
     pub shelf: Shelf,
     /// The code.
     pub plugin: Plugin,
-    /// What its input has to look like.
+    /// What its input has to look like; of a prototype, its message.
     pub schema: Option<InputSchema>,
+    /// The graph of a prototype, drawn once for everybody.
+    pub fixed: Option<Arc<StepGraph>>,
 }
 
 impl Factory {
-    /// Loads a component and compiles its schema.
+    /// Loads a component, compiles its schema, and has a prototype drawn.
     pub(crate) async fn load(
         sandbox: &Sandbox,
+        limits: &GraphLimits,
         shelf: Shelf,
         component: Arc<[u8]>,
     ) -> Result<Self, AppError> {
         let plugin = sandbox.load(component).await.map_err(AppError::NotAPlugin)?;
         let schema =
             plugin.description().input_schema.as_ref().map(InputSchema::compile).transpose()?;
-        Ok(Self { shelf, plugin, schema })
+        let fixed = match plugin.description().kind {
+            WorkflowKind::Factory => None,
+            WorkflowKind::Prototype => Some(Arc::new(draw_once(&plugin, limits).await?)),
+        };
+        Ok(Self { shelf, plugin, schema, fixed })
     }
+}
+
+/// Asks a prototype for its graph, with a context in which there is nothing.
+async fn draw_once(plugin: &Plugin, limits: &GraphLimits) -> Result<StepGraph, AppError> {
+    let context = RequestContext {
+        user: None,
+        session: None,
+        input: None,
+        request: RequestFacts { method: String::new(), path: String::new(), headers: Vec::new() },
+        tenant: TenantId::new(NOBODY).expect("the constant is a tenant id"),
+        trusted: TrustedClaims::default(),
+    };
+    let draft = plugin.build(bare_site(NOBODY), &context).await.map_err(AppError::from)?;
+    draft.check(limits).map_err(AppError::BadGraph)
 }
 
 /// A plugin in its place; its code is loaded when somebody asks for it first.
@@ -62,7 +91,7 @@ impl Slot {
 /// Where a workflow comes from.
 #[derive(Clone)]
 pub enum Source {
-    /// A plugin draws it for each request.
+    /// A plugin draws it, for each request or once.
     Factory(Arc<Slot>),
     /// A file declares it.
     Declared(Arc<Declared>),
@@ -82,6 +111,14 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether its steps are drawn for each request.
+    pub fn is_factory(&self) -> bool {
+        match &self.source {
+            Source::Factory(slot) => slot.row.description.kind == WorkflowKind::Factory,
+            Source::Declared(_) => false,
+        }
+    }
+
     fn factory(slot: &Arc<Slot>) -> Self {
         let about = &slot.row.description;
         Self {
@@ -108,6 +145,7 @@ type Shelves = HashMap<Shelf, BTreeMap<WorkflowId, Arc<Slot>>>;
 pub(crate) struct Catalog {
     store: Store,
     sandbox: Sandbox,
+    graph_limits: GraphLimits,
     declared: BTreeMap<WorkflowId, Arc<Declared>>,
     shelves: RwLock<Shelves>,
 }
@@ -117,6 +155,7 @@ impl Catalog {
     pub(crate) async fn open(
         store: Store,
         sandbox: Sandbox,
+        graph_limits: GraphLimits,
         declared: BTreeMap<WorkflowId, Arc<Declared>>,
     ) -> Result<Self, AppError> {
         let mut shelves = Shelves::new();
@@ -128,7 +167,7 @@ impl Catalog {
             let slot = Arc::new(Slot::stored(shelf.clone(), row));
             shelves.entry(shelf).or_default().insert(slot.row.id.clone(), slot);
         }
-        Ok(Self { store, sandbox, declared, shelves: RwLock::new(shelves) })
+        Ok(Self { store, sandbox, graph_limits, declared, shelves: RwLock::new(shelves) })
     }
 
     /// A workflow as this tenant sees it.
@@ -140,16 +179,30 @@ impl Catalog {
         self.declared.get(id).map(Entry::declared)
     }
 
-    /// All workflows this tenant sees, by id.
+    /// All workflows this tenant sees: plugins as they came, then declared ones by file name.
     pub(crate) fn list(&self, tenant: &TenantId) -> Vec<Entry> {
-        let mut found: BTreeMap<&WorkflowId, Entry> =
-            self.declared.iter().map(|(id, it)| (id, Entry::declared(it))).collect();
+        self.listed(&[Shelf::Tenant(tenant.clone()), Shelf::Shared])
+    }
+
+    /// How many workflows every tenant sees.
+    pub(crate) fn public_count(&self) -> usize {
+        self.listed(&[Shelf::Shared]).len()
+    }
+
+    /// What stands on some shelves, and what is declared. An id means what `find` finds.
+    fn listed(&self, reach: &[Shelf]) -> Vec<Entry> {
         let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
-        for shelf in [Shelf::Shared, Shelf::Tenant(tenant.clone())] {
-            let slots = shelves.get(&shelf).into_iter().flatten();
-            found.extend(slots.map(|(id, slot)| (id, Entry::factory(slot))));
+        let mut slots: BTreeMap<&WorkflowId, &Arc<Slot>> = BTreeMap::new();
+        for shelf in reach.iter().rev() {
+            slots.extend(shelves.get(shelf).into_iter().flatten());
         }
-        found.into_values().collect()
+        let is_free = |it: &&Arc<Declared>| !slots.contains_key(&it.id);
+        let mut declared: Vec<_> = self.declared.values().filter(is_free).collect();
+        declared.sort_by(|a, b| a.file.cmp(&b.file));
+        let mut slots: Vec<_> = slots.into_values().collect();
+        slots.sort_by(|a, b| (a.row.created_at, &a.row.id).cmp(&(b.row.created_at, &b.row.id)));
+        let plugins = slots.into_iter().map(Entry::factory);
+        plugins.chain(declared.into_iter().map(Entry::declared)).collect()
     }
 
     /// How many there are of each kind, in words.
@@ -239,7 +292,9 @@ impl Catalog {
             Shelf::Tenant(tenant) => self.store.tenant(tenant).component_fetch(digest).await?,
         };
         let Some(component) = component else { return Ok(None) };
-        match Factory::load(&self.sandbox, shelf.clone(), component.into()).await {
+        let loaded =
+            Factory::load(&self.sandbox, &self.graph_limits, shelf.clone(), component.into());
+        match loaded.await {
             Ok(factory) => Ok(Some(Arc::new(factory))),
             // It compiled when it was uploaded; a machine under load may need another try.
             Err(AppError::NotAPlugin(fault))

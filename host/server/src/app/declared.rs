@@ -20,6 +20,8 @@ const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 pub struct Declared {
     /// What it is called in the API.
     pub id: WorkflowId,
+    /// The name of its file. Listings keep the order of these.
+    pub file: String,
     /// What it does.
     pub graph: Arc<StepGraph>,
 }
@@ -27,7 +29,7 @@ pub struct Declared {
 impl Declared {
     /// A workflow whose file is part of the binary; `None` if it declares none.
     pub fn built_in(stem: &str, text: &str) -> Option<Self> {
-        declare(toml::from_str(text).ok()?, stem, &GraphLimits::default()).ok()
+        declare(toml::from_str(text).ok()?, stem, stem, &GraphLimits::default()).ok()
     }
 }
 
@@ -133,20 +135,27 @@ fn read_file(path: &Path, limits: &GraphLimits) -> Result<Declared, FileFault> {
     }
     let text = fs::read_to_string(path)?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     match path.extension().and_then(|it| it.to_str()) {
-        Some("json") => declare(serde_json::from_str(&text)?, &stem, limits),
-        _ => declare(toml::from_str(&text)?, &stem, limits),
+        Some("json") => declare(serde_json::from_str(&text)?, &name, &stem, limits),
+        _ => declare(toml::from_str(&text)?, &name, &stem, limits),
     }
 }
 
-fn declare(file: WorkflowFile, stem: &str, limits: &GraphLimits) -> Result<Declared, FileFault> {
+fn declare(
+    file: WorkflowFile,
+    name: &str,
+    stem: &str,
+    limits: &GraphLimits,
+) -> Result<Declared, FileFault> {
     let id = WorkflowId::new(file.id.as_deref().unwrap_or(stem))?;
     let mut nodes: Vec<_> = file.steps.into_iter().map(|it| NodeDraft::Step(it.into())).collect();
     let root = nodes.len() as u32;
     nodes.push(NodeDraft::Sequence((0..root).collect()));
-    let draft = GraphDraft { name: file.name, description: file.description, nodes, root };
+    let mut draft = GraphDraft::new(file.name, nodes, root);
+    draft.description = file.description;
     let graph = draft.check(limits).map_err(FileFault::Graph)?;
-    Ok(Declared { id, graph: Arc::new(graph) })
+    Ok(Declared { id, file: name.to_owned(), graph: Arc::new(graph) })
 }
 
 impl From<StepFile> for Step {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use stepmill_core::call::{FunctionInput, ModelRequest};
+use stepmill_core::call::{FunctionAnswer, FunctionInput, ModelRequest};
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex};
 use stepmill_core::graph::Executor;
 use stepmill_core::run::{RunPin, Telling};
-use stepmill_engine::{Action, Machine, Next};
+use stepmill_engine::{Action, Machine, Next, RunRecord};
 use stepmill_models::{ChatModel, ModelFailure, Piece};
 use stepmill_sandbox::{CallFailure, FunctionFailure};
-use stepmill_store::{SessionEntry, StoreError, TenantStore};
+use stepmill_store::{Closing, ModelUsage, SessionEntry, StoreError, TenantStore, Touch};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -98,12 +98,13 @@ impl Driver {
     pub(crate) async fn open(
         &mut self,
         entry: SessionEntry,
+        touch: Touch,
     ) -> Result<Vec<JournalEntry>, StoreError> {
         self.decide();
         let mut first = std::mem::take(&mut self.pending);
         first.iter_mut().for_each(|it| it.at = self.pin.created_at);
         let events: Vec<_> = first.iter().map(|it| it.event.clone()).collect();
-        self.store.run_open(&self.pin, &events, entry).await?;
+        self.store.run_open(&self.pin, &events, entry, touch).await?;
         Ok(first)
     }
 
@@ -138,6 +139,9 @@ impl Driver {
 
     fn abandon(&self, fault: &StoreError) {
         let run = self.pin.id;
+        if matches!(fault, StoreError::RunMissing) {
+            return tracing::info!(run.id = %run, "run {run} was deleted with its session");
+        }
         let fault = fault as &dyn std::error::Error;
         tracing::error!(run.id = %run, fault, "run {run} cannot be noted and waits for the next start");
     }
@@ -167,7 +171,7 @@ impl Driver {
         }
         let mut tries = 0;
         loop {
-            match self.store.journal_append(self.pin.id, &self.pending).await {
+            match self.append().await {
                 Ok(()) => break,
                 // Nobody else writes this journal: an earlier try got through unheard.
                 Err(StoreError::SequenceTaken) if 0 < tries => break,
@@ -182,6 +186,15 @@ impl Driver {
         }
         self.speaker.tell(std::mem::take(&mut self.pending));
         Ok(())
+    }
+
+    /// The last entries take along what the run leaves in its session.
+    async fn append(&self) -> Result<(), StoreError> {
+        if self.pending.last().is_some_and(|it| it.event.is_last()) {
+            let closing = closing(self.machine.record());
+            return self.store.journal_close(&self.pin, &self.pending, &closing).await;
+        }
+        self.store.journal_append(self.pin.id, &self.pending).await
     }
 
     async fn act(&mut self, action: Action) -> Result<RunEvent, StoreError> {
@@ -249,7 +262,9 @@ impl Driver {
         let failure = loop {
             let site = self.app.call_site(&context.tenant, &self.pin.workflow, factory);
             match factory.plugin.run_function(site, context, input).await {
-                Ok(output) => return RunEvent::FunctionAnswered { step, output },
+                Ok(FunctionAnswer { output, session_state }) => {
+                    return RunEvent::FunctionAnswered { step, output, session_state };
+                }
                 // Nothing was called: there was no seat. The run was accepted, so it waits.
                 Err(FunctionFailure::Call(CallFailure::Busy)) if tries < SEAT_TRIES => tries += 1,
                 Err(failure) => break failure,
@@ -272,4 +287,27 @@ impl Driver {
         };
         RunEvent::StepFailed { step, failure }
     }
+}
+
+/// What a run that ends leaves in its session: what its models used, and the state if it changed.
+fn closing(record: &RunRecord) -> Closing {
+    let mut usage: Vec<ModelUsage> = Vec::new();
+    for (call, answer) in record.answers() {
+        let known =
+            usage.iter_mut().find(|it| it.model == call.model.model && it.api == call.model.api);
+        match known {
+            Some(it) => {
+                it.input_tokens = it.input_tokens.saturating_add(answer.usage.input_tokens);
+                it.output_tokens = it.output_tokens.saturating_add(answer.usage.output_tokens);
+            }
+            None => usage.push(ModelUsage {
+                model: call.model.model.clone(),
+                api: call.model.api.clone(),
+                input_tokens: answer.usage.input_tokens,
+                output_tokens: answer.usage.output_tokens,
+                first_at: call.asked_at,
+            }),
+        }
+    }
+    Closing { usage, session_state: record.session_state().cloned() }
 }

@@ -1,8 +1,8 @@
 //! What can go wrong in a use case, in the words of the house.
 
 use stepmill_core::graph::GraphFault;
-use stepmill_core::ids::{IdFault, WorkflowId};
-use stepmill_sandbox::{CallFailure, LoadFailure};
+use stepmill_core::ids::{IdFault, SessionId, WorkflowId};
+use stepmill_sandbox::{BuildFailure, CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
 use super::input::InputFault;
@@ -20,12 +20,21 @@ pub enum AppError {
     /// Unknown, of another session or workflow, or not the caller's.
     #[error("there is no such run")]
     UnknownRun,
+    /// The session has no runs at all.
+    #[error("the session has no runs")]
+    NoRuns,
+    /// A session is to be made whose id is taken.
+    #[error("there is a session of this id")]
+    SessionExists(SessionId),
     /// There is no such plugin in the caller's tenant.
     #[error("there is no such plugin")]
     UnknownPlugin,
     /// The caller's scopes do not cover this.
     #[error("the scope `{0}` is required")]
     ScopeMissing(&'static str),
+    /// The caller's scopes do not let it do this with the workflow.
+    #[error("the caller may not {0} this workflow")]
+    WorkflowDenied(&'static str),
     /// An id the caller chose cannot be one.
     #[error("{field} {fault}")]
     BadId {
@@ -76,4 +85,15 @@ pub enum AppError {
     /// The database.
     #[error("the host's database did not do its work")]
     Store(#[from] StoreError),
+}
+
+impl From<BuildFailure> for AppError {
+    fn from(failure: BuildFailure) -> Self {
+        match failure {
+            BuildFailure::Permission(text) => Self::FactoryRefused(text),
+            BuildFailure::Validation(text) => Self::FactoryInvalid(text),
+            BuildFailure::Other(text) => Self::FactoryFailed(text),
+            BuildFailure::Call(failure) => Self::PluginStopped(failure),
+        }
+    }
 }

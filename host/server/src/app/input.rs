@@ -1,37 +1,32 @@
 //! `factory_input`: from a client's text to a value the factory may see.
 
 use serde_json::{Map, Value};
+use stepmill_core::json;
 
+use super::json_fault;
 use super::schema::InputSchema;
 
 /// The most bytes of `factory_input`. A form field may be larger; what a factory decides by is not.
 const MAX_INPUT_BYTES: usize = 64 * 1024;
 
-/// Deeper documents are refused before they are validated, because validation recurses.
-const MAX_INPUT_DEPTH: usize = 64;
-
 /// Why `factory_input` cannot be used. The texts are for the caller; none repeats a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InputFault {
     /// No JSON.
-    #[error("factory_input must be valid JSON: {message}: line {line} column {column}")]
-    NotJson {
-        /// What the parser expected or met.
-        message: String,
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
+    #[error("factory_input must be valid JSON: {0}")]
+    NotJson(String),
     /// JSON, but no object.
     #[error("factory_input must be a JSON object, got {0}")]
     NotAnObject(&'static str),
     /// Too long or too deep.
-    #[error("factory_input must not be {0}")]
+    #[error("the input must not be {0}")]
     TooLarge(String),
-    /// Not valid against the factory's schema. One line for each fault.
-    #[error("factory_input validation failed: {}", .0.join("\n"))]
-    Invalid(Vec<String>),
+    /// Not valid against the factory's schema.
+    #[error("factory_input validation failed: {0}")]
+    Invalid(String),
+    /// A message that is not valid against its workflow's schema.
+    #[error("Input failed schema validation: {0}")]
+    Message(String),
 }
 
 /// Reads and validates. An absent or empty text is no input; with a schema it is `{}`.
@@ -41,25 +36,43 @@ pub(crate) fn read(
 ) -> Result<Option<Map<String, Value>>, InputFault> {
     let input = text.filter(|it| !it.is_empty()).map(parse).transpose()?;
     let Some(schema) = schema else { return Ok(input) };
-    let input = Value::Object(input.unwrap_or_default());
-    schema.validate(&input)?;
-    match input {
-        Value::Object(input) => Ok(Some(input)),
-        _ => Ok(None),
+    match schema.read(Value::Object(input.unwrap_or_default())) {
+        Ok(Value::Object(input)) => Ok(Some(input)),
+        Ok(_) => Ok(None),
+        Err(faults) => Err(InputFault::Invalid(sentence(schema, &faults))),
     }
+}
+
+/// Checks a message against the schema of a workflow that has one.
+pub(crate) fn check_message(text: &str, schema: &InputSchema) -> Result<(), InputFault> {
+    let message = serde_json::from_str(text).map_err(|fault| {
+        let place = place(text, &fault);
+        InputFault::Message(format!("Failed to parse input. Is it a valid JSON string?: {place}"))
+    })?;
+    if json::is_deeper(&message, json::MAX_DEPTH) {
+        return Err(InputFault::TooLarge(format!("nested deeper than {}", json::MAX_DEPTH)));
+    }
+    schema.read(message).map(drop).map_err(|faults| {
+        let (title, faults) = (schema.title(), sentence(schema, &faults));
+        InputFault::Message(format!("Failed to parse dict into {title}: {faults}"))
+    })
+}
+
+/// One line that counts, then one for each fault.
+fn sentence(schema: &InputSchema, faults: &[String]) -> String {
+    let errors = if faults.len() == 1 { "error" } else { "errors" };
+    let head = format!("{} validation {errors} for {}", faults.len(), schema.title());
+    std::iter::once(&head).chain(faults).map(String::as_str).collect::<Vec<_>>().join("\n")
 }
 
 fn parse(text: &str) -> Result<Map<String, Value>, InputFault> {
     if MAX_INPUT_BYTES < text.len() {
         return Err(InputFault::TooLarge(format!("longer than {MAX_INPUT_BYTES} bytes")));
     }
-    let value = serde_json::from_str(text).map_err(|it| {
-        let message = it.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-        InputFault::NotJson { message, line: it.line(), column: it.column() }
-    })?;
-    if !is_shallow(&value, MAX_INPUT_DEPTH) {
-        return Err(InputFault::TooLarge(format!("nested deeper than {MAX_INPUT_DEPTH}")));
+    let value =
+        serde_json::from_str(text).map_err(|fault| InputFault::NotJson(place(text, &fault)))?;
+    if json::is_deeper(&value, json::MAX_DEPTH) {
+        return Err(InputFault::TooLarge(format!("nested deeper than {}", json::MAX_DEPTH)));
     }
     match value {
         Value::Object(input) => Ok(input),
@@ -67,11 +80,14 @@ fn parse(text: &str) -> Result<Map<String, Value>, InputFault> {
     }
 }
 
-fn is_shallow(value: &Value, depth: usize) -> bool {
-    match value {
-        Value::Array(items) => 0 < depth && items.iter().all(|it| is_shallow(it, depth - 1)),
-        Value::Object(fields) => 0 < depth && fields.values().all(|it| is_shallow(it, depth - 1)),
-        _ => true,
+/// What is wrong with a text that is no JSON, and where.
+fn place(text: &str, fault: &serde_json::Error) -> String {
+    match json_fault::find(text) {
+        Some(it) => {
+            format!("{}: line {} column {} (char {})", it.message, it.line, it.column, it.character)
+        }
+        // JSON to Python, and none to us: a number without bounds, half a character.
+        None => fault.to_string(),
     }
 }
 
@@ -96,6 +112,7 @@ mod tests {
 
     fn schema() -> InputSchema {
         let schema = json!({
+            "title": "Config",
             "type": "object",
             "properties": { "words": { "type": "integer", "minimum": 1 } },
             "required": ["words"]
@@ -113,7 +130,8 @@ mod tests {
         assert_eq!(read(Some(""), None), Ok(None));
         assert_eq!(
             read(None, Some(&schema())).unwrap_err().to_string(),
-            "factory_input validation failed: (root): \"words\" is a required property"
+            "factory_input validation failed: 1 validation error for Config\n\
+             (root): \"words\" is a required property"
         );
     }
 
@@ -135,7 +153,8 @@ mod tests {
     fn a_fault_names_its_place_and_never_the_value() {
         assert_eq!(
             fault(r#"{"words": "hunter2"}"#),
-            "factory_input validation failed: /words: value is not of type \"integer\""
+            "factory_input validation failed: 1 validation error for Config\n\
+             /words: value is not of type \"integer\""
         );
     }
 
@@ -143,13 +162,14 @@ mod tests {
     fn malformed_json_is_told_with_its_place() {
         assert_eq!(
             fault("{bad"),
-            "factory_input must be valid JSON: key must be a string: line 1 column 2"
+            "factory_input must be valid JSON: Expecting property name enclosed in double quotes: \
+             line 1 column 2 (char 1)"
         );
     }
 
     #[test]
     fn deep_input_is_refused_before_it_is_validated() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(70), "]".repeat(70));
-        assert_eq!(fault(&deep), "factory_input must not be nested deeper than 64");
+        assert_eq!(fault(&deep), "the input must not be nested deeper than 64");
     }
 }

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use stepmill_core::capability::Grants;
 use stepmill_core::ids::{Digest, TenantId, WorkflowId};
 use stepmill_core::principal::Principal;
+use stepmill_core::scope::Right;
 use stepmill_store::PluginRow;
 
 use super::catalog::{Factory, Slot};
@@ -66,12 +67,12 @@ impl App {
         id: WorkflowId,
         component: Arc<[u8]>,
     ) -> Result<(Upload, PluginView), AppError> {
-        require(who, "plugins:write")?;
+        require(who, "plugins:write", Some(&id))?;
         if self.catalog.is_operators(&id) {
             return Err(AppError::IdTaken(id));
         }
         let shelf = Shelf::Tenant(who.tenant.clone());
-        let factory = Factory::load(&self.sandbox, shelf.clone(), component.clone()).await?;
+        let factory = self.load(shelf.clone(), component.clone()).await?;
         let mut row = self.row(&shelf, id, &factory, &component);
         row.uploaded_by = who.user.clone();
         self.see_through(self.clone().shelve(shelf, row, factory, component)).await
@@ -94,9 +95,13 @@ impl App {
         if self.catalog.slot(&Shelf::Shared, &id).is_some_and(|it| it.row.digest == digest) {
             return Ok(Upload::Unchanged);
         }
-        let factory = Factory::load(&self.sandbox, Shelf::Shared, component.clone()).await?;
+        let factory = self.load(Shelf::Shared, component.clone()).await?;
         let row = self.row(&Shelf::Shared, id, &factory, &component);
         Ok(self.clone().shelve(Shelf::Shared, row, factory, component).await?.0)
+    }
+
+    async fn load(&self, shelf: Shelf, component: Arc<[u8]>) -> Result<Factory, AppError> {
+        Factory::load(&self.sandbox, &self.graph_limits, shelf, component).await
     }
 
     fn row(&self, shelf: &Shelf, id: WorkflowId, factory: &Factory, component: &[u8]) -> PluginRow {
@@ -147,7 +152,7 @@ impl App {
     /// # Errors
     /// The scope `plugins:read` is missing.
     pub fn plugin_list(&self, who: &Principal) -> Result<Vec<PluginView>, AppError> {
-        require(who, "plugins:read")?;
+        require(who, "plugins:read", None)?;
         let mut slots = self.catalog.slots(&Shelf::Tenant(who.tenant.clone()));
         slots.extend(self.catalog.slots(&Shelf::Shared));
         slots.sort_by(|a, b| a.row.id.cmp(&b.row.id));
@@ -160,7 +165,7 @@ impl App {
     /// # Errors
     /// The scope `plugins:read` is missing, or there is no such plugin.
     pub fn plugin_fetch(&self, who: &Principal, id: &WorkflowId) -> Result<PluginView, AppError> {
-        require(who, "plugins:read")?;
+        require(who, "plugins:read", Some(id))?;
         let own = self.catalog.slot(&Shelf::Tenant(who.tenant.clone()), id);
         let slot: Option<Arc<Slot>> = own.or_else(|| self.catalog.slot(&Shelf::Shared, id));
         slot.map(|it| self.view(&it)).ok_or(AppError::UnknownPlugin)
@@ -171,7 +176,7 @@ impl App {
     /// # Errors
     /// The scope `plugins:delete` is missing, there is no such plugin, or it is the operator's.
     pub async fn plugin_delete(&self, who: &Principal, id: &WorkflowId) -> Result<(), AppError> {
-        require(who, "plugins:delete")?;
+        require(who, "plugins:delete", Some(id))?;
         self.see_through(self.clone().unshelve(who.tenant.clone(), id.clone())).await
     }
 
@@ -204,6 +209,8 @@ impl App {
     }
 }
 
-fn require(who: &Principal, scope: &'static str) -> Result<(), AppError> {
-    if who.may(scope) { Ok(()) } else { Err(AppError::ScopeMissing(scope)) }
+/// Plugins are code: their scopes are asked for also where workflows ask for none.
+fn require(who: &Principal, scope: &'static str, id: Option<&WorkflowId>) -> Result<(), AppError> {
+    let right = Right { id: id.map(WorkflowId::as_str), ..Right::new(scope) };
+    if who.holds(right) { Ok(()) } else { Err(AppError::ScopeMissing(scope)) }
 }

@@ -1,32 +1,33 @@
-//! Runs: start one, follow it, read it back.
+//! Runs: start one, read it back.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::JournalEntry;
+use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
-use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::json;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
-use stepmill_engine::RunRecord;
-use stepmill_sandbox::BuildFailure;
-use stepmill_store::{SessionEntry, StoreError, StoredRun, TenantStore};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-use tokio_util::task::TaskTracker;
+use stepmill_core::scope::Right;
+use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
 use uuid::Uuid;
 
 use super::catalog::{Entry, Factory, Source};
 use super::clock::now;
 use super::driver::Driver;
 use super::error::AppError;
+use super::follow::{Follow, Started, facts, journal_of};
 use super::input;
-use super::telling::Batch;
 use super::wiring::App;
 
-/// Journal entries read at once.
-const PAGE: u32 = 1_000;
+/// To look at a workflow.
+const READ: Right<'static> = Right::new("workflows:read");
+
+/// To run a workflow, and to read its runs.
+const RUN: Right<'static> = Right::new("workflows:run");
 
 /// How often a run is tried while its plugin is being replaced.
 const START_TRIES: u32 = 3;
@@ -43,6 +44,10 @@ pub struct StartRun {
     pub user: Option<String>,
     /// JSON text.
     pub factory_input: Option<String>,
+    /// What came with the message.
+    pub extras: Extras,
+    /// Laid over the session's state.
+    pub session_state: Option<Map<String, Value>>,
     /// Whether pieces of answers are told.
     pub telling: Telling,
     /// The request.
@@ -68,20 +73,71 @@ struct Drawn {
     factory: Option<Arc<Factory>>,
 }
 
+impl Drawn {
+    /// Of a prototype with a schema, the message has to be valid.
+    fn check_message(&self, message: &str) -> Result<(), AppError> {
+        match &self.factory {
+            Some(factory) if factory.fixed.is_some() => match &factory.schema {
+                Some(schema) => Ok(input::check_message(message, schema)?),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+fn bad_session(fault: IdFault) -> AppError {
+    AppError::BadId { field: "session_id", fault }
+}
+
 impl App {
-    /// All workflows the caller's tenant sees.
+    /// All workflows of the caller's tenant that the caller may look at.
     pub fn workflow_list(&self, who: &Principal) -> Vec<Entry> {
-        self.catalog.list(&who.tenant)
+        let mut found = self.catalog.list(&who.tenant);
+        found.retain(|it| who.may(READ.on(it.id.as_str())));
+        found
+    }
+
+    /// How many workflows every tenant sees.
+    pub fn workflow_count(&self) -> usize {
+        self.catalog.public_count()
     }
 
     /// One workflow.
     ///
     /// # Errors
-    /// There is none of this id, or it is another tenant's.
+    /// The caller may not look at it, there is none of this id, or it is another tenant's.
     pub fn workflow_fetch(&self, who: &Principal, id: &str) -> Result<Entry, AppError> {
+        self.workflow(who, id, READ)
+    }
+
+    /// A workflow the caller may do this with. That is asked first: who may not is not told
+    /// what there is.
+    fn workflow(
+        &self,
+        who: &Principal,
+        id: &str,
+        right: Right<'static>,
+    ) -> Result<Entry, AppError> {
+        if !who.may(right.on(id)) {
+            return Err(AppError::WorkflowDenied(right.action));
+        }
         // What cannot be an id names nothing.
         let id = WorkflowId::new(id).map_err(|_| AppError::UnknownWorkflow)?;
         self.catalog.find(&who.tenant, &id).ok_or(AppError::UnknownWorkflow)
+    }
+
+    /// The steps of a workflow that are the same for everybody; a factory has none before it is
+    /// asked.
+    ///
+    /// # Errors
+    /// The plugin's code cannot be loaded.
+    pub async fn workflow_graph(&self, entry: &Entry) -> Result<Option<Arc<StepGraph>>, AppError> {
+        match &entry.source {
+            Source::Declared(declared) => Ok(Some(declared.graph.clone())),
+            Source::Factory(_) if entry.is_factory() => Ok(None),
+            Source::Factory(slot) => Ok(self.catalog.factory(slot).await?.fixed.clone()),
+        }
     }
 
     /// From "somebody asked" to "a run exists". Once the run is stored, its failure is an event.
@@ -101,39 +157,39 @@ impl App {
 
     /// Every line hands the next one something stronger; nothing flows back.
     async fn run_try(&self, who: &Principal, ask: &StartRun) -> Result<Started, AppError> {
-        let entry = self.workflow_fetch(who, &ask.workflow)?;
-        let session = ask.session.clone().map(SessionId::new).transpose();
-        let session = session.map_err(|fault| AppError::BadId { field: "session_id", fault })?;
+        let entry = self.workflow(who, &ask.workflow, RUN)?;
+        let session = match &who.session {
+            Some(session) => Some(session.clone()),
+            None => ask.session.clone().map(SessionId::new).transpose().map_err(bad_session)?,
+        };
         let user = effective_user(who, ask.user.clone())?;
         let seat = self.seat()?;
         let (input, request) = (ask.factory_input.as_deref(), ask.request.clone());
         let (context, drawn) =
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
+        drawn.check_message(&ask.message)?;
+        let store = self.store.tenant(&who.tenant);
+        let found = found(&store, who, session.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
             id: RunId::from_uuid(Uuid::now_v7()),
             workflow: entry.id,
             session: session.unwrap_or_else(new_session),
             user,
             input: ask.message.clone(),
+            extras: Arc::new(found.extras),
+            session_state: found.state,
             telling: ask.telling,
             origin: drawn.origin,
             context,
             graph: drawn.graph,
             created_at: now(),
         });
-        let store = self.store.tenant(&who.tenant);
         let driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
         let listener = driver.listener();
-        let first = self.see_through(self.clone().run_open(driver, session_entry(who))).await?;
-        let follow = Follow {
-            store,
-            run: pin.id,
-            listener,
-            read: first.into(),
-            next: 0,
-            reading: Reading::Told,
-            tasks: self.tasks.clone(),
-        };
+        let first = self
+            .see_through(self.clone().run_open(driver, session_entry(who), found.touch))
+            .await?;
+        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
         Ok(Started { pin, follow })
     }
 
@@ -142,8 +198,9 @@ impl App {
         self,
         mut driver: Driver,
         entry: SessionEntry,
+        touch: Touch,
     ) -> Result<Vec<JournalEntry>, AppError> {
-        let first = driver.open(entry).await.map_err(|fault| match fault {
+        let first = driver.open(entry, touch).await.map_err(|fault| match fault {
             StoreError::SessionForeign => AppError::UnknownSession,
             fault => fault.into(),
         })?;
@@ -167,10 +224,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let found = store.run_find(who.sees(), &workflow, &session, run).await?;
         let found = found.ok_or(AppError::UnknownRun)?;
-        let journal = match found.pin.telling {
-            Telling::Streamed => journal_whole(&store, run).await?,
-            Telling::Quiet => facts(&store, &[run]).await?.pop().unwrap_or_default(),
-        };
+        let journal = journal_of(&store, &found.pin).await?;
         Ok((found, journal))
     }
 
@@ -187,7 +241,8 @@ impl App {
         let (workflow, session) = self.admit(who, ask).await?;
         let session = session.ok_or(AppError::UnknownSession)?;
         let store = self.store.tenant(&who.tenant);
-        let found = store.run_list(who.sees(), &workflow, &session, self.run_settings.list).await?;
+        let filter = RunFilter { workflow: Some(workflow), ..RunFilter::default() };
+        let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
         let found = found.ok_or(AppError::UnknownSession)?;
         let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
         let journals = facts(&store, &ids).await?;
@@ -200,8 +255,8 @@ impl App {
         who: &Principal,
         ask: ReadRuns,
     ) -> Result<(WorkflowId, Option<SessionId>), AppError> {
-        let entry = self.workflow_fetch(who, &ask.workflow)?;
-        let session = SessionId::new(ask.session).ok();
+        let entry = self.workflow(who, &ask.workflow, RUN)?;
+        let session = who.session.clone().or_else(|| SessionId::new(ask.session).ok());
         let user = effective_user(who, None)?;
         self.draw(who, &entry, user, session.clone(), ask.factory_input.as_deref(), ask.request)
             .await?;
@@ -237,22 +292,52 @@ impl App {
             }
         };
         let factory = self.catalog.factory(slot).await?;
+        let origin = Origin::Plugin(factory.plugin.digest());
+        if let Some(graph) = factory.fixed.clone() {
+            return Ok((Arc::new(context), Drawn { graph, origin, factory: Some(factory) }));
+        }
         context.input = input::read(factory_input, factory.schema.as_ref())?;
         let site = self.call_site(&who.tenant, &entry.id, &factory);
-        let draft = factory.plugin.build(site, &context).await.map_err(build_failure)?;
+        let draft = factory.plugin.build(site, &context).await.map_err(AppError::from)?;
         let graph = draft.check(&self.graph_limits).map_err(AppError::BadGraph)?;
-        let origin = Origin::Plugin(factory.plugin.digest());
         Ok((Arc::new(context), Drawn { graph: Arc::new(graph), origin, factory: Some(factory) }))
     }
 }
 
-fn build_failure(failure: BuildFailure) -> AppError {
-    match failure {
-        BuildFailure::Permission(text) => AppError::FactoryRefused(text),
-        BuildFailure::Validation(text) => AppError::FactoryInvalid(text),
-        BuildFailure::Other(text) => AppError::FactoryFailed(text),
-        BuildFailure::Call(failure) => AppError::PluginStopped(failure),
+/// What a run finds in its session, with what the client sent over it.
+struct Found {
+    state: Map<String, Value>,
+    extras: Extras,
+    touch: Touch,
+}
+
+/// The token's word counts instead of the client's, the client's more than the session's, and
+/// the session's more than the workflow's.
+async fn found(
+    store: &TenantStore,
+    who: &Principal,
+    session: Option<&SessionId>,
+    graph: &StepGraph,
+    ask: &StartRun,
+) -> Result<Found, AppError> {
+    let before = match session {
+        Some(session) => store.session_before(session).await?,
+        None => None,
+    };
+    let is_new = before.is_none();
+    let before = before.unwrap_or_default();
+    let mut state = graph.session_state().clone();
+    json::lay_over(&mut state, before.state.clone());
+    let said = who.session_state.as_ref().or(ask.session_state.as_ref());
+    json::lay_over(&mut state, said.cloned().unwrap_or_default());
+    let mut extras = ask.extras.clone();
+    if let Some(dependencies) = &who.dependencies {
+        extras.dependencies = Some(Value::Object(dependencies.clone()));
     }
+    let said = std::mem::replace(&mut extras.metadata, before.metadata);
+    json::lay_over(&mut extras.metadata, said);
+    let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };
+    Ok(Found { state, extras, touch })
 }
 
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.
@@ -276,122 +361,6 @@ fn session_entry(who: &Principal) -> SessionEntry {
 
 /// Ids of runs and sessions begin with the time, so that new rows lie side by side: a database
 /// writes a few pages for many of them. Seventy-four bits of an id are chance, and ids are no secrets.
-fn new_session() -> SessionId {
+pub(crate) fn new_session() -> SessionId {
     SessionId::new(Uuid::now_v7().to_string()).expect("a UUID is a session id")
-}
-
-/// The journals of these runs without pieces of answers, in the order of the ids.
-async fn facts(store: &TenantStore, runs: &[RunId]) -> Result<Vec<Vec<JournalEntry>>, AppError> {
-    Ok(store.journal_facts(runs).await?.into_iter().map(|(_, journal)| journal).collect())
-}
-
-/// One whole journal, page by page.
-pub(crate) async fn journal_whole(
-    store: &TenantStore,
-    run: RunId,
-) -> Result<Vec<JournalEntry>, AppError> {
-    let mut journal: Vec<JournalEntry> = Vec::new();
-    loop {
-        let from = journal.last().map_or(0, |it| it.sequence + 1);
-        let page = store.journal_read(run, from, PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
-        journal.extend(page);
-        if is_last {
-            return Ok(journal);
-        }
-    }
-}
-
-/// A run that exists, and its journal as it grows.
-pub struct Started {
-    /// What was pinned.
-    pub pin: Arc<RunPin>,
-    /// The journal, from its first entry.
-    pub follow: Follow,
-}
-
-impl Started {
-    /// Waits for the end.
-    ///
-    /// # Errors
-    /// The host goes down first, or cannot read its journal. The run itself is not lost.
-    pub async fn finished(mut self) -> Result<RunRecord, AppError> {
-        let mut record = RunRecord::default();
-        while let Some(entry) = self.follow.next().await? {
-            record.apply(&entry);
-        }
-        Ok(record)
-    }
-}
-
-/// A reader of a journal that may still grow. It ends after the run's last event.
-pub struct Follow {
-    store: TenantStore,
-    run: RunId,
-    listener: Receiver<Batch>,
-    read: VecDeque<JournalEntry>,
-    next: u64,
-    reading: Reading,
-    tasks: TaskTracker,
-}
-
-/// Where the next entries come from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// From whoever drives the run.
-    Told,
-    /// From the journal, because telling went too fast.
-    Behind,
-    /// From the journal, because nobody drives the run any more.
-    Left,
-    /// From nowhere: the last entry was read.
-    Ended,
-}
-
-impl Follow {
-    /// The next entry, if it need not be waited for.
-    pub fn ready(&mut self) -> Option<JournalEntry> {
-        loop {
-            let entry = self.read.pop_front()?;
-            if entry.sequence < self.next {
-                continue;
-            }
-            self.next = entry.sequence + 1;
-            if entry.event.is_last() {
-                self.reading = Reading::Ended;
-            }
-            return Some(entry);
-        }
-    }
-
-    /// The next entry; `None` after the last one. Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// The host goes down, or cannot read its journal.
-    pub async fn next(&mut self) -> Result<Option<JournalEntry>, AppError> {
-        loop {
-            if let Some(entry) = self.ready() {
-                return Ok(Some(entry));
-            }
-            match self.reading {
-                Reading::Ended => return Ok(None),
-                Reading::Told => match self.listener.recv().await {
-                    Ok(batch) => self.read.extend(batch.iter().cloned()),
-                    Err(RecvError::Lagged(_)) => self.reading = Reading::Behind,
-                    Err(RecvError::Closed) => self.reading = Reading::Left,
-                },
-                Reading::Behind | Reading::Left => {
-                    let page = self.store.journal_read(self.run, self.next, PAGE).await?;
-                    if page.is_empty() && self.reading == Reading::Left {
-                        let stopping = self.tasks.is_closed();
-                        return Err(if stopping { AppError::Stopping } else { AppError::Broken });
-                    }
-                    if page.len() < PAGE as usize && self.reading == Reading::Behind {
-                        self.reading = Reading::Told;
-                    }
-                    self.read.extend(page);
-                }
-            }
-        }
-    }
 }

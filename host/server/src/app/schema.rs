@@ -3,7 +3,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
-use super::input::InputFault;
+use super::lax;
 
 /// The most faults told at once.
 const MAX_FAULTS: usize = 20;
@@ -43,7 +43,10 @@ pub enum SchemaFault {
 }
 
 /// A schema that may be validated against on the request path.
-pub(crate) struct InputSchema(Validator);
+pub(crate) struct InputSchema {
+    root: Value,
+    validator: Validator,
+}
 
 impl InputSchema {
     /// Checks and compiles. Nothing is fetched from anywhere.
@@ -64,18 +67,30 @@ impl InputSchema {
             place: it.instance_path().to_string(),
             message: it.masked().to_string(),
         })?;
-        Ok(Self(validator))
+        Ok(Self { root, validator })
     }
 
-    /// Whether the input is valid.
-    pub(crate) fn validate(&self, input: &Value) -> Result<(), InputFault> {
-        let faults = self.0.iter_errors(input).take(MAX_FAULTS).map(|it| {
+    /// A valid input: as it is, or with its words read as what the schema asks for.
+    ///
+    /// # Errors
+    /// What is wrong with the input as it was read.
+    pub(crate) fn read(&self, input: Value) -> Result<Value, Vec<String>> {
+        if self.validator.is_valid(&input) {
+            return Ok(input);
+        }
+        let input = lax::read(&self.root, &self.root, input);
+        let faults = self.validator.iter_errors(&input).take(MAX_FAULTS).map(|it| {
             let place = it.instance_path().to_string();
             let place = if place.is_empty() { "(root)" } else { &place };
             format!("{place}: {}", it.masked())
         });
         let faults: Vec<_> = faults.collect();
-        if faults.is_empty() { Ok(()) } else { Err(InputFault::Invalid(faults)) }
+        if faults.is_empty() { Ok(input) } else { Err(faults) }
+    }
+
+    /// What the schema calls what it describes.
+    pub(crate) fn title(&self) -> &str {
+        self.root.get("title").and_then(Value::as_str).unwrap_or("the input")
     }
 }
 
@@ -179,8 +194,8 @@ mod tests {
             "$defs": { "tier": { "enum": ["free", "pro"] } }
         });
         let schema = InputSchema::compile(schema.as_object().unwrap()).unwrap();
-        assert!(schema.validate(&json!({ "a": "free" })).is_ok());
-        assert!(schema.validate(&json!({ "a": "other" })).is_err());
+        assert!(schema.read(json!({ "a": "free" })).is_ok());
+        assert!(schema.read(json!({ "a": "other" })).is_err());
     }
 
     #[test]

@@ -51,6 +51,38 @@ impl Services for PluginServices {
     }
 }
 
+/// What a plugin reaches while nobody has asked for anything yet: nothing.
+struct NoServices;
+
+#[async_trait]
+impl Services for NoServices {
+    async fn kv_get(&self, _: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+        Err(KeyValueDown)
+    }
+
+    async fn kv_set(&self, _: &str, _: Vec<u8>) -> Result<(), KeyValueDown> {
+        Err(KeyValueDown)
+    }
+
+    async fn kv_delete(&self, _: &str) -> Result<(), KeyValueDown> {
+        Err(KeyValueDown)
+    }
+
+    async fn http_fetch(&self, _: OutboundRequest) -> Result<OutboundResponse, OutboundFailure> {
+        Err(OutboundFailure::Failed)
+    }
+}
+
+/// A call without any grant.
+pub(crate) fn bare_site(label: &str) -> CallSite {
+    CallSite {
+        grants: Grants::none(),
+        config: Arc::default(),
+        services: Arc::new(NoServices),
+        label: label.into(),
+    }
+}
+
 impl App {
     /// Everything a call of a plugin may reach: of this tenant, and of this plugin.
     pub(crate) fn call_site(

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use stepmill_core::agent::ModelName;
+use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::GraphLimits;
 use stepmill_models::Models;
 use stepmill_sandbox::Sandbox;
@@ -101,7 +103,7 @@ impl App {
         let outbound = Outbound::open(settings.outbound.clone())?;
         let store =
             Store::open(settings.database_url.expose_secret(), settings.store.clone()).await?;
-        let catalog = Catalog::open(store.clone(), sandbox.clone(), declared).await;
+        let catalog = Catalog::open(store.clone(), sandbox.clone(), settings.graph, declared).await;
         Ok(Self(Arc::new(Rooms {
             catalog: catalog.map_err(OpenError::Catalog)?,
             store,
@@ -133,6 +135,11 @@ impl App {
         let lines: Vec<_> =
             self.models.providers().map(|it| format!("{} ({})", it.name, it.api)).collect();
         if lines.is_empty() { "none".into() } else { lines.join(", ") }
+    }
+
+    /// Who answers for a model's name; none if nobody does.
+    pub(crate) fn model_identity(&self, name: &ModelName) -> Option<ModelIdentity> {
+        Some(self.models.resolve(name)?.identity().clone())
     }
 
     /// Whether the database answers.

@@ -33,8 +33,8 @@ const ASYNC_STEPS: &str = r#"[
 ]"#;
 
 pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<(), Failure> {
-    let overrides =
-        Overrides { listen: Some(args.listen), data_dir: Some(args.data_dir), database_url: None };
+    let DemoArgs { listen, data_dir, database_url } = args;
+    let overrides = Overrides { listen: Some(listen), data_dir: Some(data_dir), database_url };
     let mut settings = read(None, overrides, environment).map_err(Failure::usage)?;
     settings.models = demo_models(environment);
     let is_real = settings.models.default_provider.as_deref() != Some("demo");

@@ -85,6 +85,9 @@ struct DemoArgs {
     /// Folder for the database, compiled plugins and workflows/*.toml|json; made if it is not there
     #[arg(long, env = "STEPMILL_DATA_DIR", value_name = "DIR", default_value = "stepmill-data")]
     data_dir: PathBuf,
+    /// sqlite://PATH or postgres://… [default: stepmill.sqlite in the data folder]
+    #[arg(long, env = "STEPMILL_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<SecretString>,
 }
 
 #[derive(Args)]

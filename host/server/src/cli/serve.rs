@@ -36,8 +36,8 @@ pub(super) async fn serve<F>(
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    if settings.auth.is_none() && !settings.listen.ip().is_loopback() {
-        let text = "without authentication only loopback addresses are served; set [auth.jwt], or listen on 127.0.0.1";
+    if settings.auth.mode.is_none() && !settings.listen.ip().is_loopback() {
+        let text = "without authentication only loopback addresses are served; set [auth.jwt] or [auth.key], or listen on 127.0.0.1";
         return Err(Failure::usage(anyhow!("{text}")));
     }
     let since = now();
@@ -48,10 +48,8 @@ where
         })
         .map_err(Failure::Work)?;
     let app = App::open(&settings).await.map_err(open_failure)?;
-    let bytes = settings.sandbox.load.component_bytes;
     let drain = Duration::from_millis(settings.http.drain_timeout_ms);
-    let door = Door::new(app.clone(), settings.auth.as_ref(), settings.http.clone(), bytes, since);
-    let door = door.map_err(Failure::usage)?;
+    let door = Door::new(app.clone(), &settings, since).map_err(Failure::usage)?;
     let address = listener.local_addr().map_err(Failure::work)?;
     prepare(app.clone()).await?;
     let unfinished = app.unfinished().await.map_err(Failure::work)?;
@@ -142,15 +140,11 @@ impl Signals {
 
 /// What an operator wants to see first. The first line is for programs too.
 fn banner(app: &App, settings: &Settings, address: SocketAddr) {
-    let auth = match &settings.auth {
-        Some(jwt) => format!("JWT, {}", jwt.algorithm.name()),
-        None => "none: this machine only".to_owned(),
-    };
     let lines = [
         format!("Stepmill {} listens on http://{address}", env!("CARGO_PKG_VERSION")),
         format!("  database   {}", app.database()),
         format!("  data       {}", settings.data_dir.display()),
-        format!("  auth       {auth}"),
+        format!("  auth       {}", settings.auth.mode.describe()),
         format!("  workflows  {}", app.counts()),
         format!("  models     {}", app.providers()),
     ];

@@ -1,23 +1,24 @@
 //! The whole API as one list, and what every request passes through.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use stepmill_core::time::Timestamp;
-use tower::Layer;
+use tower::{Layer, Service};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
+use tower_http::normalize_path::NormalizePathLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
-use super::{health, plugins, runs, workflows};
+use super::{cors, docs, health, openapi, os, plugins, runs, session_runs, sessions, workflows};
 use crate::app::App;
-use crate::settings::{HttpSettings, JwtSettings};
+use crate::settings::{HttpSettings, Identity, Settings};
 
 /// What handlers know.
 #[derive(Clone)]
@@ -25,6 +26,7 @@ pub struct Door {
     pub(super) app: App,
     pub(super) auth: Arc<Auth>,
     pub(super) settings: Arc<HttpSettings>,
+    pub(super) identity: Arc<Identity>,
     /// The largest component taken in.
     pub(super) component_bytes: usize,
     /// When the host started.
@@ -35,16 +37,16 @@ impl Door {
     /// A door to an application.
     ///
     /// # Errors
-    /// The verification key cannot be used.
-    pub fn new(
-        app: App,
-        jwt: Option<&JwtSettings>,
-        settings: HttpSettings,
-        component_bytes: usize,
-        since: Timestamp,
-    ) -> Result<Self, AuthFault> {
-        let auth = Arc::new(Auth::of(jwt)?);
-        Ok(Self { app, auth, settings: Arc::new(settings), component_bytes, since })
+    /// The keys of the settings cannot be used.
+    pub fn new(app: App, settings: &Settings, since: Timestamp) -> Result<Self, AuthFault> {
+        Ok(Self {
+            app,
+            auth: Arc::new(Auth::of(&settings.auth)?),
+            settings: Arc::new(settings.http.clone()),
+            identity: Arc::new(settings.identity.clone()),
+            component_bytes: settings.sandbox.load.component_bytes,
+            since,
+        })
     }
 
     /// How long a client may take to send a body.
@@ -53,22 +55,51 @@ impl Door {
     }
 }
 
-/// Everything the host answers to.
-pub(super) fn router(door: Door) -> NormalizePath<Router> {
-    let routes = Router::new()
+/// What a connection is served with.
+pub(super) trait Routes:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<T> Routes for T where
+    T: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// The whole API, as routes and as what they say of themselves.
+pub(super) fn api() -> OpenApiRouter<Door> {
+    OpenApiRouter::new()
+        .merge(os::routes())
         .merge(health::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
+        .merge(sessions::routes())
+        .merge(session_runs::routes())
         .merge(plugins::routes())
+}
+
+/// Everything the host answers to.
+pub(super) fn router(door: Door) -> impl Routes {
+    let (routes, api) = api().split_for_parts();
+    let routes = match door.settings.docs {
+        true => routes.merge(docs::routes(&door, openapi::document(api, &door))),
+        false => routes,
+    };
+    let routes = routes
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         // Each handler that reads a body bounds it, with an answer a client understands.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(door.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(|_| panicked()))
-        .with_state(door);
+        .with_state(door.clone());
     // Outside of the routes: `/workflows/` is `/workflows` before a route is looked for.
-    NormalizePathLayer::trim_trailing_slash().layer(routes)
+    let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    // Outermost: refusals are for pages of other origins to read, too.
+    from_fn_with_state(door, cors::cross_origin).layer(routes)
 }
 
 async fn unknown(_: Uri) -> Response {

@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
 use stepmill_sandbox::{CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
+pub(super) use super::view::FieldFault;
+use super::view::{Fault, FieldFaults};
 use crate::app::AppError;
 
 /// A failure as a client reads it.
@@ -24,31 +25,20 @@ pub(super) enum ApiError {
     Render(serde_json::Error),
 }
 
-/// One field that is missing or malformed, as Agno's clients know it.
-#[derive(Debug)]
-pub(super) struct FieldFault {
-    /// `missing`, `bool_parsing`, …
-    pub kind: &'static str,
-    /// `body` or `query`.
-    pub part: &'static str,
-    /// The field.
-    pub field: &'static str,
-    /// The rule.
-    pub message: &'static str,
-    /// What was given.
-    pub input: Option<String>,
-}
-
-impl FieldFault {
-    /// A required field that is not there.
-    pub(super) fn missing(part: &'static str, field: &'static str) -> Self {
-        Self { kind: "missing", part, field, message: "Field required", input: None }
+impl ApiError {
+    /// 400 with one sentence.
+    pub(super) fn bad_request(text: impl Into<String>) -> Self {
+        Self::Body(StatusCode::BAD_REQUEST, text.into())
     }
 
-    /// A field that has to be a whole number and is none.
-    pub(super) fn no_integer(part: &'static str, field: &'static str, input: String) -> Self {
-        let message = "Input should be a valid integer, unable to parse string as an integer";
-        Self { kind: "int_parsing", part, field, message, input: Some(input) }
+    /// 404 with one sentence.
+    pub(super) fn missing(text: impl Into<String>) -> Self {
+        Self::Body(StatusCode::NOT_FOUND, text.into())
+    }
+
+    /// 422 with one sentence.
+    pub(super) fn unusable(text: impl Into<String>) -> Self {
+        Self::Body(StatusCode::UNPROCESSABLE_ENTITY, text.into())
     }
 }
 
@@ -66,16 +56,24 @@ impl From<serde_json::Error> for ApiError {
 
 /// `{"detail": …}` and nothing else.
 pub(super) fn detail(status: StatusCode, text: impl Into<String>) -> Response {
-    (status, Json(json!({ "detail": text.into() }))).into_response()
+    let body = Fault { detail: text.into(), error_id: None };
+    (status, Json(body)).into_response()
+}
+
+/// The caller's scopes do not cover what it asks for.
+pub(super) fn scope_missing(scope: &str) -> Response {
+    let text = format!("Insufficient permissions. Required scope(s): {scope}");
+    detail(StatusCode::FORBIDDEN, text)
 }
 
 /// The same, with a stable word for programs.
-fn coded(status: StatusCode, text: impl Into<String>, code: &str) -> Response {
-    (status, Json(json!({ "detail": text.into(), "error_id": code }))).into_response()
+fn coded(status: StatusCode, text: impl Into<String>, code: &'static str) -> Response {
+    let body = Fault { detail: text.into(), error_id: Some(code) };
+    (status, Json(body)).into_response()
 }
 
 /// As [`coded`], and when to come back.
-fn later(status: StatusCode, text: &str, code: &str) -> Response {
+pub(super) fn later(status: StatusCode, text: &str, code: &'static str) -> Response {
     let mut response = coded(status, text, code);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
@@ -97,16 +95,7 @@ impl IntoResponse for ApiError {
 }
 
 fn fields(faults: Vec<FieldFault>) -> Response {
-    let faults = faults.into_iter().map(|it| {
-        let mut fault = Map::new();
-        fault.insert("type".into(), it.kind.into());
-        fault.insert("loc".into(), json!([it.part, it.field]));
-        fault.insert("msg".into(), it.message.into());
-        fault.insert("input".into(), it.input.into());
-        Value::Object(fault)
-    });
-    let body = json!({ "detail": faults.collect::<Vec<_>>() });
-    (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(FieldFaults { detail: faults })).into_response()
 }
 
 fn app(fault: AppError) -> Response {
@@ -114,10 +103,17 @@ fn app(fault: AppError) -> Response {
         AppError::UnknownWorkflow => detail(StatusCode::NOT_FOUND, "Workflow not found"),
         AppError::UnknownSession => detail(StatusCode::NOT_FOUND, "Session not found"),
         AppError::UnknownRun => detail(StatusCode::NOT_FOUND, "Run not found"),
+        AppError::NoRuns => detail(StatusCode::NOT_FOUND, "The session has no runs"),
+        AppError::SessionExists(id) => {
+            let text = format!(
+                "Session with id '{id}' already exists. Use PATCH /sessions/{id} to update it."
+            );
+            detail(StatusCode::CONFLICT, text)
+        }
         AppError::UnknownPlugin => detail(StatusCode::NOT_FOUND, "Plugin not found"),
-        AppError::ScopeMissing(scope) => {
-            let text = format!("Insufficient permissions. Required scope(s): {scope}");
-            detail(StatusCode::FORBIDDEN, text)
+        AppError::ScopeMissing(scope) => scope_missing(scope),
+        AppError::WorkflowDenied(action) => {
+            detail(StatusCode::FORBIDDEN, format!("Access denied to {action} this workflow"))
         }
         AppError::BadId { .. } | AppError::Input(_) => {
             detail(StatusCode::BAD_REQUEST, fault.to_string())

@@ -8,12 +8,13 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use serde_json::json;
 
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
 
-/// The most fields of a form. Agno's client sends about ten.
-const MAX_FIELDS: usize = 256;
+/// The most fields of a form, as Agno's. Its client sends about ten.
+const MAX_FIELDS: usize = 1_000;
 
 /// The most bytes of a field's name.
 const MAX_NAME_BYTES: usize = 256;
@@ -23,7 +24,11 @@ const FORGOTTEN_BYTES: usize = 64 * 1024 * 1024;
 
 /// Text fields by name. Of a repeated field the last counts.
 #[derive(Default)]
-pub(super) struct Form(HashMap<String, String>);
+pub(super) struct Form {
+    fields: HashMap<String, String>,
+    /// How many came, also of the same name.
+    count: usize,
+}
 
 impl Form {
     /// Reads a request's body. A body that is no form is a form without fields.
@@ -50,14 +55,18 @@ impl Form {
     }
 
     async fn read_multipart(door: &Door, request: Request) -> Result<Self, ApiError> {
-        let mut parts = Multipart::from_request(request, &()).await.map_err(|_| malformed())?;
+        let missing = |_| ApiError::bad_request("Missing boundary in multipart.");
+        let mut parts = Multipart::from_request(request, &()).await.map_err(missing)?;
         let mut form = Self::default();
         while let Some(part) = parts.next_field().await.map_err(|_| malformed())? {
             // An upload is no text field.
             if part.file_name().is_some() {
                 continue;
             }
-            let name = part.name().unwrap_or_default().to_owned();
+            let Some(name) = part.name().map(str::to_owned) else {
+                let text = "The Content-Disposition header field \"name\" must be provided.";
+                return Err(ApiError::bad_request(text));
+            };
             let value = part.bytes().await.map_err(|_| malformed())?;
             if door.settings.field_bytes < value.len() {
                 return Err(oversized("Part", door.settings.field_bytes));
@@ -69,10 +78,11 @@ impl Form {
 
     fn read_urlencoded(door: &Door, body: &[u8]) -> Result<Self, ApiError> {
         let mut form = Self::default();
+        // As they came: name and value together, still encoded.
+        if body.split(|it| *it == b'&').any(|it| door.settings.field_bytes + 1 < it.len()) {
+            return Err(oversized("Field", door.settings.field_bytes));
+        }
         for (name, value) in form_urlencoded::parse(body) {
-            if door.settings.field_bytes < value.len() {
-                return Err(oversized("Field", door.settings.field_bytes));
-            }
             form.insert(name.into_owned(), value.into_owned())?;
         }
         Ok(form)
@@ -83,8 +93,9 @@ impl Form {
             let text = format!("A field's name must not be longer than {MAX_NAME_BYTES} bytes.");
             return Err(ApiError::Body(StatusCode::BAD_REQUEST, text));
         }
-        self.0.insert(name, value);
-        if MAX_FIELDS < self.0.len() {
+        self.fields.insert(name, value);
+        self.count += 1;
+        if MAX_FIELDS < self.count {
             let text = format!("Too many fields. Maximum number of fields is {MAX_FIELDS}.");
             return Err(ApiError::Body(StatusCode::BAD_REQUEST, text));
         }
@@ -93,7 +104,18 @@ impl Form {
 
     /// A field with something in it.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name).filter(|it| !it.is_empty())
+        self.fields.remove(name).filter(|it| !it.is_empty())
+    }
+
+    /// A field, also an empty one.
+    pub(super) fn given(&mut self, name: &str) -> Option<String> {
+        self.fields.remove(name)
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
+        let fields = fields.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Self { fields: fields.collect(), count: 0 }
     }
 
     /// A yes-or-no field. Present and empty counts as the default.
@@ -108,27 +130,37 @@ impl Form {
             "true" | "1" | "yes" | "on" | "t" | "y" => true,
             "false" | "0" | "no" | "off" | "f" | "n" => false,
             _ => {
-                let message = "Input should be a valid boolean, unable to interpret input";
-                faults.push(FieldFault {
-                    kind: "bool_parsing",
-                    part: "body",
-                    field,
-                    message,
-                    input: Some(input),
-                });
+                let text = "Input should be a valid boolean, unable to interpret input";
+                let fault = FieldFault::new("bool_parsing", json!(["body", field]), text);
+                faults.push(fault.given(input));
                 default
             }
         }
     }
 
-    /// A whole number that is checked and not used.
-    pub(super) fn check_integer(&mut self, field: &'static str, faults: &mut Vec<FieldFault>) {
-        if let Some(input) = self.take(field)
-            && input.trim().parse::<i64>().is_err()
-        {
+    /// A whole number, blanks around it and zeros behind its point notwithstanding.
+    pub(super) fn take_integer(
+        &mut self,
+        field: &'static str,
+        faults: &mut Vec<FieldFault>,
+    ) -> Option<i64> {
+        let input = self.take(field)?;
+        let number = integer(&input);
+        if number.is_none() {
             faults.push(FieldFault::no_integer("body", field, input));
         }
+        number
     }
+}
+
+/// A whole number as FastAPI reads it.
+pub(super) fn integer(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let whole = match text.split_once('.') {
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|it| it == b'0') => whole,
+        _ => text,
+    };
+    whole.parse().ok()
 }
 
 /// Reads a body, unless the client takes too long to send it.

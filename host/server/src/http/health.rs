@@ -1,29 +1,48 @@
 //! Whether the host is up.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::door::Door;
 use super::view::iso;
 
-pub(super) fn routes() -> Router<Door> {
-    Router::new().route("/", get(home)).route("/health", get(health))
+pub(super) fn routes() -> OpenApiRouter<Door> {
+    OpenApiRouter::new().routes(routes!(health))
 }
 
-/// What this is.
-async fn home() -> Response {
-    Json(json!({ "name": "Stepmill", "health": "/health" })).into_response()
+#[derive(Serialize, ToSchema)]
+#[schema(as = HealthResponse)]
+struct Health {
+    /// `ok`, or `unavailable`.
+    status: &'static str,
+    /// When the host started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instantiated_at: Option<String>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
 }
 
 /// Up, and the database answers.
+#[utoipa::path(
+    get, path = "/health", operation_id = "health_check", tag = "Health",
+    responses(
+        (status = 200, description = "It does", body = Health),
+        (status = 503, description = "It does not", body = Health),
+    ),
+)]
 async fn health(State(door): State<Door>) -> Response {
     if !door.app.is_well().await {
-        let body = json!({ "status": "unavailable", "detail": "the database does not answer" });
+        let detail = Some("the database does not answer");
+        let body = Health { status: "unavailable", instantiated_at: None, detail };
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
-    Json(json!({ "status": "ok", "instantiated_at": iso(door.since) })).into_response()
+    let instantiated_at = Some(iso(door.since));
+    Json(Health { status: "ok", instantiated_at, detail: None }).into_response()
 }

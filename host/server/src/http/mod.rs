@@ -1,14 +1,22 @@
 //! The door: HTTP in, JSON or events out. Only here are status codes, headers and tokens known.
 
 mod auth;
+mod cors;
+mod docs;
 mod door;
 mod error;
+mod extras;
 mod form;
 mod health;
+mod json_body;
+mod openapi;
+mod os;
 mod plugins;
 mod query;
 mod runs;
 mod serve;
+mod session_runs;
+mod sessions;
 mod stream;
 mod view;
 mod workflows;

@@ -1,28 +1,56 @@
 //! `/plugins`: upload, list, look at and delete plugins of a running host.
 
+use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Map, Value};
-use stepmill_core::capability::Capability;
+use serde_json::Value;
 use stepmill_core::ids::WorkflowId;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::door::Door;
 use super::error::ApiError;
 use super::form::{body, in_time};
-use super::view::iso;
-use crate::app::{AppError, PluginView, Upload};
+use super::view::{Fault, PluginBody};
+use crate::app::{AppError, Upload};
 
-pub(super) fn routes() -> Router<Door> {
-    Router::new()
-        .route("/plugins", get(plugin_list))
-        .route("/plugins/{id}", get(plugin_fetch).put(plugin_put).delete(plugin_delete))
+pub(super) fn routes() -> OpenApiRouter<Door> {
+    OpenApiRouter::new().routes(routes!(plugin_list)).routes(routes!(
+        plugin_fetch,
+        plugin_put,
+        plugin_delete
+    ))
 }
 
-/// Take in a component. 201 if there was no plugin of this id, 200 if there was.
+/// The bytes of a component.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "the document's word for a body that is not text")]
+struct Component(Vec<u8>);
+
+/// Take in a component.
+///
+/// It is in effect from the next request on. Needs the scope `plugins:write`.
+#[utoipa::path(
+    put, path = "/plugins/{id}", operation_id = "put_plugin", tag = "Plugins",
+    params(("id" = String, Path, description = "The plugin", pattern = "^[a-z0-9_-]{1,64}$")),
+    request_body(
+        content = Component, content_type = "application/wasm", description = "A WebAssembly component",
+    ),
+    responses(
+        (status = 200, description = "There was a plugin of this id", body = PluginBody),
+        (status = 201, description = "There was none", body = PluginBody),
+        (status = 400, description = "The id cannot be one, or the body broke off", body = Fault),
+        (status = 408, description = "The body did not arrive in time", body = Fault),
+        (status = 409, description = "The id is the operator's", body = Fault),
+        (status = 413, description = "The component is too large", body = Fault),
+        (status = 422, description = "The component is no plugin", body = Fault),
+        (status = 503, description = "The host is busy, or stops", body = Fault),
+    ),
+)]
 async fn plugin_put(
     State(door): State<Door>,
     Caller(who): Caller,
@@ -37,30 +65,60 @@ async fn plugin_put(
         Upload::Replaced => (StatusCode::OK, "replaced"),
         Upload::Unchanged => (StatusCode::OK, "unchanged"),
     };
-    let mut body = view(&plugin);
-    body["upload"] = word.into();
+    let mut body = PluginBody::of(&plugin);
+    body.upload = Some(word);
     Ok((status, Json(body)).into_response())
 }
 
 /// The plugins the caller's tenant can use.
+///
+/// Needs the scope `plugins:read`.
+#[utoipa::path(
+    get, path = "/plugins", operation_id = "get_plugins", tag = "Plugins",
+    responses((status = 200, description = "By id", body = [PluginBody])),
+)]
 async fn plugin_list(
     State(door): State<Door>,
     Caller(who): Caller,
 ) -> Result<Json<Vec<Value>>, ApiError> {
-    Ok(Json(door.app.plugin_list(&who)?.iter().map(view).collect()))
+    let plugins = door.app.plugin_list(&who)?;
+    let views = plugins.iter().map(|it| serde_json::to_value(PluginBody::of(it)));
+    Ok(Json(views.collect::<Result<_, _>>()?))
 }
 
 /// One plugin.
+///
+/// Needs the scope `plugins:read`.
+#[utoipa::path(
+    get, path = "/plugins/{id}", operation_id = "get_plugin", tag = "Plugins",
+    params(("id" = String, Path, description = "The plugin", min_length = 1)),
+    responses(
+        (status = 200, description = "The plugin", body = PluginBody),
+        (status = 404, description = "There is none", body = Fault),
+    ),
+)]
 async fn plugin_fetch(
     State(door): State<Door>,
     Caller(who): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let id = WorkflowId::new(id).map_err(|_| AppError::UnknownPlugin)?;
-    Ok(Json(view(&door.app.plugin_fetch(&who, &id)?)))
+    Ok(Json(serde_json::to_value(PluginBody::of(&door.app.plugin_fetch(&who, &id)?))?))
 }
 
-/// Take a plugin away. Runs under way go on with it.
+/// Take a plugin away.
+///
+/// Runs under way go on with it. Needs the scope `plugins:delete`.
+#[utoipa::path(
+    delete, path = "/plugins/{id}", operation_id = "delete_plugin", tag = "Plugins",
+    params(("id" = String, Path, description = "The plugin", min_length = 1)),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "There is none", body = Fault),
+        (status = 409, description = "It is the operator's", body = Fault),
+        (status = 503, description = "The host stops", body = Fault),
+    ),
+)]
 async fn plugin_delete(
     State(door): State<Door>,
     Caller(who): Caller,
@@ -69,39 +127,4 @@ async fn plugin_delete(
     let id = WorkflowId::new(id).map_err(|_| AppError::UnknownPlugin)?;
     door.app.plugin_delete(&who, &id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn view(plugin: &PluginView) -> Value {
-    let row = &plugin.row;
-    let about = &row.description;
-    let mut view = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            view.insert(name.into(), value);
-        }
-    };
-    put("id", Some(row.id.as_str().into()));
-    put("name", about.name.clone().map(Value::from));
-    put("description", about.description.clone().map(Value::from));
-    put("digest", Some(format!("sha256:{}", row.digest).into()));
-    put("bytes", Some(row.bytes.into()));
-    put("shared", Some(plugin.shared.into()));
-    put("capabilities", Some(about.capabilities.iter().map(word).collect()));
-    put("granted", Some(plugin.grants.iter().map(word).collect()));
-    put("input_schema", about.input_schema.clone().map(Value::Object));
-    put("created_at", Some(iso(row.created_at).into()));
-    put("uploaded_at", Some(iso(row.uploaded_at).into()));
-    put("uploaded_by", row.uploaded_by.as_ref().map(|it| it.as_str().into()));
-    Value::Object(view)
-}
-
-/// A capability as the settings file writes it.
-fn word(capability: &Capability) -> Value {
-    match capability {
-        Capability::Clock => "clock".into(),
-        Capability::Randomness => "randomness".into(),
-        Capability::Config => "config".into(),
-        Capability::KeyValue => "kv".into(),
-        Capability::Http(host) => format!("http:{}", host.as_str()).into(),
-    }
 }

@@ -6,23 +6,56 @@ use axum::http::request::Parts;
 use stepmill_core::context::RequestFacts;
 
 use super::error::{ApiError, FieldFault};
+use super::form::integer;
 
 /// The longest header value a plugin is shown.
 const MAX_HEADER_BYTES: usize = 4_096;
 
-/// Query parameters; of a repeated one the last counts.
-pub(super) struct Query(HashMap<String, String>);
+/// Query parameters; of a repeated one the last counts, unless all are asked for.
+pub(super) struct Query {
+    last: HashMap<String, String>,
+    all: Vec<(String, String)>,
+}
 
 impl Query {
     /// Reads a request's query.
     pub(super) fn of(parts: &Parts) -> Self {
         let query = parts.uri.query().unwrap_or_default();
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        let all: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Self { last: all.iter().cloned().collect(), all }
     }
 
     /// A parameter with something in it.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name).filter(|it| !it.is_empty())
+        self.last.remove(name).filter(|it| !it.is_empty())
+    }
+
+    /// A parameter, also an empty one.
+    pub(super) fn given(&mut self, name: &str) -> Option<String> {
+        self.last.remove(name)
+    }
+
+    /// Every value of a repeated parameter.
+    pub(super) fn every(&self, name: &str) -> Vec<&str> {
+        self.all.iter().filter(|(it, _)| it == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// A whole number, no smaller than `least`.
+    pub(super) fn integer(
+        &mut self,
+        name: &'static str,
+        least: Option<i64>,
+        faults: &mut Vec<FieldFault>,
+    ) -> Option<i64> {
+        let input = self.given(name)?;
+        match (integer(&input), least) {
+            (None, _) => faults.push(FieldFault::no_integer("query", name, input)),
+            (Some(number), Some(least)) if number < least => {
+                faults.push(FieldFault::too_small(name, least, input));
+            }
+            (Some(number), _) => return Some(number),
+        }
+        None
     }
 
     /// A parameter that has to be there.

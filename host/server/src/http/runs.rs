@@ -1,34 +1,128 @@
-//! `/workflows/{id}/runs`: start a run, read one, list a session's.
+//! `/workflows/{workflow_id}/runs`: start a run, read one, list a session's.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use serde_json::json;
 use stepmill_core::event::JournalEntry;
 use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{Ending, RunRecord};
+use utoipa::ToSchema;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
+use super::extras;
 use super::form::Form;
 use super::query::{Query, facts};
 use super::stream;
-use super::view::{Detail, EventView, Listed, Renderer, failure, run, summaries};
+use super::view::{
+    Detail, EventView, Fault, FieldFaults, Listed, Renderer, RunFault, RunSummary, RunView,
+    failure, run, summaries,
+};
 use crate::app::{AppError, ReadRuns, StartRun};
 
-pub(super) fn routes() -> Router<Door> {
-    Router::new()
-        .route("/workflows/{id}/runs", post(run_start).get(run_list))
-        .route("/workflows/{id}/runs/{run}", get(run_fetch))
+pub(super) fn routes() -> OpenApiRouter<Door> {
+    OpenApiRouter::new().routes(routes!(run_start, run_list)).routes(routes!(run_fetch))
 }
 
-/// Start a run; the answer is the finished run, or its events as they happen.
+/// What a run is started with.
+#[derive(ToSchema)]
+#[schema(as = Body_create_workflow_run)]
+#[expect(dead_code, reason = "the document's word for what `run_start` takes from a form")]
+struct RunForm {
+    /// What the first step gets.
+    #[schema(min_length = 1)]
+    message: String,
+    /// Whether the answer is the run's events as they happen, or the finished run.
+    #[schema(value_type = bool, required = false, default = true)]
+    stream: Option<bool>,
+    /// Not supported by this host: `true` is refused.
+    #[schema(required = false, schema_with = only_false)]
+    background: Option<bool>,
+    /// The conversation the run belongs to; a new one if absent.
+    #[schema(value_type = String, required = false, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
+    session_id: Option<String>,
+    /// Who asks, on a host without authentication.
+    #[schema(value_type = String, required = false, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
+    user_id: Option<String>,
+    /// Noted in the run's metadata; code has one version.
+    #[schema(value_type = i64, required = false)]
+    version: Option<i64>,
+    /// Laid over the session's state: a JSON object as text.
+    #[schema(value_type = String, required = false, format = "json-object")]
+    session_state: Option<String>,
+    /// For function steps: a JSON object as text.
+    #[schema(value_type = String, required = false, format = "json-object")]
+    dependencies: Option<String>,
+    /// Shown with the run: a JSON object as text.
+    #[schema(value_type = String, required = false, format = "json-object")]
+    metadata: Option<String>,
+    /// For function steps, as it is.
+    #[schema(value_type = String, required = false)]
+    additional_data: Option<String>,
+    /// Pictures: a JSON list of objects with `url` or (base64) `content`, as text.
+    #[schema(value_type = String, required = false, format = "json-media")]
+    images: Option<String>,
+    /// Sounds, as `images`.
+    #[schema(value_type = String, required = false, format = "json-media")]
+    audio: Option<String>,
+    /// Films, as `images`.
+    #[schema(value_type = String, required = false, format = "json-media")]
+    videos: Option<String>,
+    /// Files, as `images`.
+    #[schema(value_type = String, required = false, format = "json-media")]
+    input_files: Option<String>,
+    /// Whether a stream tells more than its content.
+    #[schema(value_type = bool, required = false, default = true)]
+    stream_events: Option<bool>,
+    /// What the factory builds from: a JSON object as text, valid against its schema.
+    #[schema(value_type = String, required = false, format = "json-object")]
+    factory_input: Option<String>,
+}
+
+fn only_false() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])).build()
+}
+
+/// One server-sent event.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the document's word for what a stream is made of")]
+struct EventFrame {
+    /// What happened.
+    event: String,
+    /// Its fields.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
+/// Start a run.
+///
+/// The answer is the finished run, or its events as they happen. A stream's failures come as events.
+#[utoipa::path(
+    post, path = "/workflows/{workflow_id}/runs", operation_id = "create_workflow_run", tag = "Workflows",
+    params(("workflow_id" = String, Path, description = "The workflow", min_length = 1)),
+    request_body(content(
+        (RunForm = "multipart/form-data"), (RunForm = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "The finished run, or its events", content(
+            (RunView = "application/json"), (EventFrame = "text/event-stream"),
+        )),
+        (status = 400, description = "The input or the form cannot be used", body = Fault),
+        (status = 404, description = "There is no such workflow or session", body = Fault),
+        (status = 408, description = "The form did not arrive in time", body = Fault),
+        (status = 413, description = "The form is too large", body = Fault),
+        (status = 422, description = "Fields are missing or malformed", body = FieldFaults),
+        (status = 500, description = "The run failed, or could not begin", body = RunFault),
+        (status = 503, description = "The host is busy, or stops", body = RunFault),
+    ),
+)]
 async fn run_start(
     State(door): State<Door>,
     Caller(who): Caller,
@@ -45,25 +139,28 @@ async fn run_start(
     }
     let streamed = form.take_bool("stream", true, &mut faults);
     let background = form.take_bool("background", false, &mut faults);
-    form.check_integer("version", &mut faults);
+    let version = form.take_integer("version", &mut faults);
     let Some(message) = message.filter(|_| faults.is_empty()) else {
         return Err(ApiError::Fields(faults));
     };
     if background {
         return Err(ApiError::Unsupported("Background runs are not supported by this host"));
     }
+    let sent = extras::read(&mut form, version)?;
     let ask = StartRun {
         workflow,
         message,
         session: form.take("session_id"),
         user: form.take("user_id"),
         factory_input: form.take("factory_input"),
+        extras: sent.extras,
+        session_state: sent.session_state,
         telling: if streamed { Telling::Streamed } else { Telling::Quiet },
         request: facts,
     };
     let started = door.app.run_start(&who, &ask).await?;
     if streamed {
-        return Ok(stream::events(&door, started));
+        return Ok(stream::events(&door, started, sent.content_only));
     }
     let pin = started.pin.clone();
     match started.finished().await {
@@ -76,13 +173,7 @@ async fn run_start(
 /// The finished run; a failed one keeps its ids, so that it can be read back.
 fn finished(pin: &RunPin, record: &RunRecord) -> Result<Response, ApiError> {
     if let Some(Ending::Failed(_, cause)) = record.ending() {
-        let body = json!({
-            "detail": failure(pin, record),
-            "error_id": cause.code(),
-            "run_id": pin.id.to_string(),
-            "session_id": pin.session.as_str(),
-            "status": "ERROR",
-        });
+        let body = fault(pin, failure(pin, record), cause.code(), "ERROR");
         return Ok((StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response());
     }
     Ok(json_text(run(pin, record, Detail::Fresh)?))
@@ -90,14 +181,24 @@ fn finished(pin: &RunPin, record: &RunRecord) -> Result<Response, ApiError> {
 
 /// The run was accepted and goes on at the host's next start: starting it again would run it twice.
 fn left(pin: &RunPin) -> Response {
-    let body = json!({
-        "detail": "The host is shutting down; the run goes on at its next start",
-        "error_id": "stopping",
-        "run_id": pin.id.to_string(),
-        "session_id": pin.session.as_str(),
-        "status": "RUNNING",
-    });
+    let text = "The host is shutting down; the run goes on at its next start";
+    let body = fault(pin, Some(text.into()), "stopping", "RUNNING");
     (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
+}
+
+fn fault(
+    pin: &RunPin,
+    detail: Option<String>,
+    code: &'static str,
+    status: &'static str,
+) -> RunFault {
+    RunFault {
+        detail,
+        error_id: Some(code),
+        run_id: Some(pin.id.uuid()),
+        session_id: Some(pin.session.as_str().to_owned()),
+        status: Some(status),
+    }
 }
 
 fn json_text(text: Vec<u8>) -> Response {
@@ -116,7 +217,7 @@ fn read(door: &Door, workflow: String, parts: &Parts) -> Result<ReadRuns, ApiErr
 }
 
 /// A run's events, kept only of runs that were streamed.
-fn stored_events(
+pub(super) fn stored_events(
     pin: &Arc<RunPin>,
     journal: &[JournalEntry],
 ) -> serde_json::Result<Vec<EventView>> {
@@ -127,6 +228,25 @@ fn stored_events(
 }
 
 /// One run, as stored.
+///
+/// The factory is asked again: what it refuses cannot be read.
+#[utoipa::path(
+    get, path = "/workflows/{workflow_id}/runs/{run_id}", operation_id = "get_workflow_run", tag = "Workflows",
+    params(
+        ("workflow_id" = String, Path, description = "The workflow", min_length = 1),
+        ("run_id" = String, Path, description = "The run", min_length = 1),
+        ("session_id" = String, Query, description = "The run's session", min_length = 1),
+        ("factory_input" = Option<String>, Query, nullable = false, format = "json-object",
+            description = "What the factory builds from: a JSON object as text"),
+    ),
+    responses(
+        (status = 200, description = "The run", body = RunView),
+        (status = 400, description = "The input cannot be used", body = Fault),
+        (status = 404, description = "There is no such workflow, session or run", body = Fault),
+        (status = 422, description = "`session_id` is missing", body = FieldFaults),
+        (status = 503, description = "The host is busy, or stops", body = Fault),
+    ),
+)]
 async fn run_fetch(
     State(door): State<Door>,
     Caller(who): Caller,
@@ -141,6 +261,26 @@ async fn run_fetch(
 }
 
 /// The runs of one session, oldest first.
+///
+/// The factory is asked again: what it refuses cannot be read.
+#[utoipa::path(
+    get, path = "/workflows/{workflow_id}/runs", operation_id = "list_workflow_runs", tag = "Workflows",
+    params(
+        ("workflow_id" = String, Path, description = "The workflow", min_length = 1),
+        ("session_id" = String, Query, description = "The session", min_length = 1),
+        ("status" = Option<String>, Query, nullable = false,
+            description = "Only runs that stand so; any other word matches nothing"),
+        ("factory_input" = Option<String>, Query, nullable = false, format = "json-object",
+            description = "What the factory builds from: a JSON object as text"),
+    ),
+    responses(
+        (status = 200, description = "The runs", body = [RunSummary]),
+        (status = 400, description = "The input cannot be used", body = Fault),
+        (status = 404, description = "There is no such workflow or session", body = Fault),
+        (status = 422, description = "`session_id` is missing", body = FieldFaults),
+        (status = 503, description = "The host is busy, or stops", body = Fault),
+    ),
+)]
 async fn run_list(
     State(door): State<Door>,
     Caller(who): Caller,

@@ -23,10 +23,16 @@ const TOGETHER_BYTES: usize = 16 * 1024;
 
 /// The answer that tells a run while it goes on. The run does not depend on the listener: it
 /// goes on when nobody listens any more.
-pub(super) fn events(door: &Door, started: Started) -> Response {
+///
+/// With `content_only` a listener hears what is made, and how the run begins and ends.
+pub(super) fn events(door: &Door, started: Started, content_only: bool) -> Response {
     let keep_alive = Duration::from_millis(door.settings.keep_alive_ms);
-    let telling =
-        Telling { renderer: Renderer::new(started.pin), follow: started.follow, keep_alive };
+    let telling = Telling {
+        renderer: Renderer::new(started.pin),
+        follow: started.follow,
+        keep_alive,
+        content_only,
+    };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -40,6 +46,7 @@ struct Telling {
     renderer: Renderer,
     follow: Follow,
     keep_alive: Duration,
+    content_only: bool,
 }
 
 impl Telling {
@@ -77,7 +84,10 @@ impl Telling {
 
     fn tell(&mut self, entry: &JournalEntry, frames: &mut Vec<u8>) {
         match self.renderer.render(entry) {
-            Ok(views) => views.iter().for_each(|it| frame(frames, it)),
+            Ok(views) => {
+                let told = views.iter().filter(|it| !self.content_only || it.is_content());
+                told.for_each(|it| frame(frames, it));
+            }
             Err(fault) => tracing::error!(%fault, "an event could not be written"),
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use stepmill_core::capability::{Capability, HostPattern};
 use stepmill_core::graph::GraphLimits;
@@ -14,11 +14,12 @@ use stepmill_models::{ModelSettings, ProviderSettings, Route, Wire};
 use stepmill_sandbox::SandboxSettings;
 use stepmill_store::{SqliteSync, StoreSettings};
 
+use super::auth::AuthFile;
 use super::environment::Environment;
 use super::models::models_of_environment;
 use super::{
-    HttpSettings, JwtAlgorithm, JwtSettings, OutboundSettings, PluginKey, PluginPolicy, PluginRule,
-    RunSettings, Settings,
+    HttpSettings, Identity, OutboundSettings, PluginKey, PluginPolicy, PluginRule, RunSettings,
+    Settings,
 };
 
 /// What is wrong with the settings. No text repeats a secret.
@@ -50,7 +51,7 @@ pub enum SettingsFault {
     },
 }
 
-fn value(place: impl Into<String>, rule: impl Into<String>) -> SettingsFault {
+pub(super) fn value(place: impl Into<String>, rule: impl Into<String>) -> SettingsFault {
     SettingsFault::Value { place: place.into(), rule: rule.into() }
 }
 
@@ -69,6 +70,7 @@ macro_rules! overlay {
         }
     };
 }
+pub(super) use overlay;
 
 overlay! {
     /// `[limits]`: bounds of plugins.
@@ -96,13 +98,25 @@ overlay! {
 }
 
 overlay! {
-    /// `[database]`: how it is used.
-    DatabaseFile over StoreSettings {
-        connections: u32 => connections,
-        acquire_timeout_ms: u64 => acquire_timeout_ms,
-        statement_timeout_ms: u64 => statement_timeout_ms,
-        takeover_wait_ms: u64 => takeover_wait_ms,
-        sqlite_sync: Sync => sqlite_sync,
+    /// `[os]`: what the host calls itself.
+    OsFile over Identity {
+        id: String => id,
+        name: String => name,
+        description: String => description,
+        version: String => version,
+        available_models: Vec<String> => available_models,
+    }
+}
+
+overlay! {
+    /// `[database]`: what it is called, and how it is used.
+    DatabaseFile over Settings {
+        id: String => identity.database,
+        connections: u32 => store.connections,
+        acquire_timeout_ms: u64 => store.acquire_timeout_ms,
+        statement_timeout_ms: u64 => store.statement_timeout_ms,
+        takeover_wait_ms: u64 => store.takeover_wait_ms,
+        sqlite_sync: Sync => store.sqlite_sync,
     }
 }
 
@@ -148,6 +162,8 @@ overlay! {
         field_bytes: usize => field_bytes,
         body_timeout_ms: u64 => body_timeout_ms,
         plugin_headers: Vec<String> => plugin_headers,
+        cors_origins: Vec<String> => cors_origins,
+        docs: bool => docs,
         connections: usize => connections,
         write_timeout_ms: u64 => write_timeout_ms,
         keep_alive_ms: u64 => keep_alive_ms,
@@ -191,6 +207,7 @@ struct File {
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     database_url: Option<SecretString>,
+    os: OsFile,
     database: DatabaseFile,
     auth: AuthFile,
     models: Option<ModelsFile>,
@@ -200,28 +217,6 @@ struct File {
     http: HttpFile,
     outbound: OutboundFile,
     runs: RunsFile,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-struct AuthFile {
-    jwt: Option<JwtFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JwtFile {
-    algorithm: String,
-    key_file: Option<PathBuf>,
-    key_env: Option<String>,
-    #[serde(default)]
-    audience: Vec<String>,
-    issuer: Option<String>,
-    user_claim: Option<String>,
-    tenant_claim: Option<String>,
-    scopes_claim: Option<String>,
-    admin_scope: Option<String>,
-    leeway_seconds: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -317,9 +312,10 @@ fn settings(
     let default_url = || format!("sqlite://{}", data_dir.join("stepmill.sqlite").display()).into();
     let mut settings = Settings {
         listen: over.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7777))),
+        identity: Identity::default(),
         database_url: over.database_url.or(file.database_url).unwrap_or_else(default_url),
         store: StoreSettings::default(),
-        auth: file.auth.jwt.map(|it| jwt(it, environment)).transpose()?,
+        auth: file.auth.settings(environment)?,
         models: match file.models {
             Some(models) => self::models(models, environment)?,
             None => models_of_environment(environment),
@@ -336,7 +332,11 @@ fn settings(
         runs: RunSettings::default(),
         declared: Vec::new(),
     };
-    file.database.lay_over(&mut settings.store);
+    file.os.lay_over(&mut settings.identity);
+    file.database.lay_over(&mut settings);
+    if let Some(key) = settings.identity.empty_key() {
+        return Err(value(key, "must not be empty"));
+    }
     file.limits.lay_over(&mut settings.sandbox);
     file.graph.lay_over(&mut settings.graph);
     file.http.lay_over(&mut settings.http);
@@ -348,10 +348,27 @@ fn settings(
             return Err(value("http.plugin_headers", format!("`{secret}` is not for plugins")));
         }
     }
+    if !settings.http.cors_origins.iter().all(|it| is_origin(it)) {
+        return Err(value("http.cors_origins", "each is an origin such as `https://example.com`"));
+    }
     Ok(settings)
 }
 
-fn secret(
+/// As browsers write origins. `*` is none: pages of whoever it may be are not invited.
+fn is_origin(text: &str) -> bool {
+    let is_plain =
+        |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b".-:[]_".contains(&it);
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        !scheme.is_empty() && !authority.is_empty() && authority.bytes().all(is_plain)
+    })
+}
+
+/// A file that the settings name.
+pub(super) fn read_text(file: PathBuf) -> Result<String, SettingsFault> {
+    std::fs::read_to_string(&file).map_err(|source| SettingsFault::Unreadable { file, source })
+}
+
+pub(super) fn secret(
     place: &str,
     key_file: Option<PathBuf>,
     key_env: Option<String>,
@@ -360,11 +377,7 @@ fn secret(
     match (key_file, key_env) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(value(place, "give `key_file` or `key_env`, not both")),
-        (Some(path), None) => {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| SettingsFault::Unreadable { file: path.clone(), source })?;
-            Ok(Some(text.trim().into()))
-        }
+        (Some(path), None) => Ok(Some(read_text(path)?.trim().into())),
         (None, Some(name)) => match environment.get(&name) {
             Some(key) => Ok(Some(key.clone())),
             None => {
@@ -372,37 +385,6 @@ fn secret(
             }
         },
     }
-}
-
-fn jwt(file: JwtFile, environment: &Environment) -> Result<JwtSettings, SettingsFault> {
-    let algorithm = match file.algorithm.as_str() {
-        "HS256" => JwtAlgorithm::Hs256,
-        "RS256" => JwtAlgorithm::Rs256,
-        "ES256" => JwtAlgorithm::Es256,
-        "EdDSA" => JwtAlgorithm::EdDsa,
-        _ => return Err(value("auth.jwt.algorithm", "one of HS256, RS256, ES256, EdDSA")),
-    };
-    let key_env = match (&file.key_file, file.key_env) {
-        (None, None) => Some("JWT_VERIFICATION_KEY".into()),
-        (_, key_env) => key_env,
-    };
-    let key = secret("auth.jwt", file.key_file, key_env, environment)?
-        .ok_or_else(|| value("auth.jwt", "`key_file` or `key_env` is required"))?;
-    // RFC 7518, 3.2: a key of at least the size of the hash's output.
-    if algorithm == JwtAlgorithm::Hs256 && key.expose_secret().len() < 32 {
-        return Err(value("auth.jwt", "an HS256 key has at least 32 bytes"));
-    }
-    Ok(JwtSettings {
-        algorithm,
-        key,
-        audience: file.audience,
-        issuer: file.issuer,
-        user_claim: file.user_claim.unwrap_or_else(|| "sub".into()),
-        tenant_claim: file.tenant_claim.unwrap_or_else(|| "tenant".into()),
-        scopes_claim: file.scopes_claim.unwrap_or_else(|| "scopes".into()),
-        admin_scope: file.admin_scope.unwrap_or_else(|| "agent_os:admin".into()),
-        leeway_seconds: file.leeway_seconds.unwrap_or(5),
-    })
 }
 
 fn models(file: ModelsFile, environment: &Environment) -> Result<ModelSettings, SettingsFault> {
@@ -474,9 +456,11 @@ fn capabilities(place: &str, words: &[String]) -> Result<Vec<Capability>, Settin
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
-    fn read_text(text: &str, vars: &[(&str, &str)]) -> Result<Settings, String> {
+    fn read_toml(text: &str, vars: &[(&str, &str)]) -> Result<Settings, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.toml");
         std::fs::write(&path, text).unwrap();
@@ -486,7 +470,7 @@ mod tests {
     }
 
     fn fault(text: &str) -> String {
-        read_text(text, &[]).err().expect("the settings are bad")
+        read_toml(text, &[]).err().expect("the settings are bad")
     }
 
     #[test]
@@ -494,7 +478,7 @@ mod tests {
         let settings = read(None, Overrides::default(), &Environment::default()).unwrap();
         assert!(settings.listen.ip().is_loopback());
         assert_eq!(settings.database_url.expose_secret(), "sqlite://stepmill-data/stepmill.sqlite");
-        assert!(settings.auth.is_none());
+        assert!(settings.auth.mode.is_none());
     }
 
     #[test]
@@ -502,7 +486,7 @@ mod tests {
         let example = include_str!("../../stepmill.example.toml");
         let key = "k".repeat(32);
         let settings =
-            read_text(example, &[("JWT_VERIFICATION_KEY", &key), ("OPENAI_API_KEY", "k")]);
+            read_toml(example, &[("JWT_VERIFICATION_KEY", &key), ("OPENAI_API_KEY", "k")]);
         assert!(settings.is_ok(), "{:?}", settings.err());
     }
 
@@ -527,15 +511,20 @@ mod tests {
         assert!(fault("[limits]\ncpu = 1").contains("unknown field `cpu`"));
         assert_eq!(
             fault("[auth.jwt]\nalgorithm = \"none\""),
-            "auth.jwt.algorithm: one of HS256, RS256, ES256, EdDSA"
+            "auth.jwt.algorithm: one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA"
         );
         assert_eq!(
             fault("[auth.jwt]\nalgorithm = \"HS256\""),
             "auth.jwt.key_env: the variable `JWT_VERIFICATION_KEY` is not set"
         );
         let short =
-            read_text("[auth.jwt]\nalgorithm = \"HS256\"", &[("JWT_VERIFICATION_KEY", "hunter2")]);
+            read_toml("[auth.jwt]\nalgorithm = \"HS256\"", &[("JWT_VERIFICATION_KEY", "hunter2")]);
         assert_eq!(short.err().unwrap(), "auth.jwt: an HS256 key has at least 32 bytes");
+        for bad in ["*", "https://a.example/", "https://A.example", "null"] {
+            let text = fault(&format!("[http]\ncors_origins = [\"{bad}\"]"));
+            assert!(text.starts_with("http.cors_origins: each is"), "{text}");
+        }
+        assert_eq!(fault("[database]\nid = \" \""), "database.id: must not be empty");
         assert!(fault("[plugins]\nallow = [\"all\"]").starts_with("plugins.allow: each is one of"));
         assert!(
             fault("[http]\nplugin_headers = [\"Cookie\"]").contains("`cookie` is not for plugins")

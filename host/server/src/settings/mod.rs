@@ -2,8 +2,10 @@
 //!
 //! This is the only place that reads the environment.
 
+mod auth;
 mod environment;
 mod file;
+mod identity;
 mod models;
 
 use std::collections::BTreeMap;
@@ -21,22 +23,27 @@ use stepmill_store::StoreSettings;
 
 use crate::app::Declared;
 
+pub(crate) use auth::is_pem;
+pub use auth::{AuthMode, AuthSettings, JwksSettings, JwtAlgorithm, JwtSettings, TokenSource};
 pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
+pub use identity::Identity;
 pub use models::{demo_models, models_of_environment};
 
 /// Everything the host needs to know before it opens.
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// What the host calls itself.
+    pub identity: Identity,
     /// Where the host keeps its files: the SQLite database, compiled plugins, declared workflows.
     pub data_dir: PathBuf,
     /// `sqlite:…` or `postgres://…`.
     pub database_url: SecretString,
     /// How the database is used.
     pub store: StoreSettings,
-    /// Who may come in; `None` serves everybody, on loopback only.
-    pub auth: Option<JwtSettings>,
+    /// Who may come in, and how far members go.
+    pub auth: AuthSettings,
     /// Which providers there are, and what they answer for.
     pub models: ModelSettings,
     /// Bounds of plugins.
@@ -55,56 +62,9 @@ pub struct Settings {
     pub declared: Vec<Arc<Declared>>,
 }
 
-/// How tokens are verified. One key; every check is on.
-pub struct JwtSettings {
-    /// `HS256`, `RS256`, `ES256` or `EdDSA`.
-    pub algorithm: JwtAlgorithm,
-    /// The shared secret, or the public key as PEM.
-    pub key: SecretString,
-    /// Accepted audiences; a token must name one of them. Empty: not checked.
-    pub audience: Vec<String>,
-    /// The accepted issuer. `None`: not checked.
-    pub issuer: Option<String>,
-    /// The claim that names the user.
-    pub user_claim: String,
-    /// The claim that names the tenant. A token without it belongs to the tenant `default`.
-    pub tenant_claim: String,
-    /// The claim with the scopes: a list, or one scope as text.
-    pub scopes_claim: String,
-    /// The scope that may do everything inside its tenant.
-    pub admin_scope: String,
-    /// How far the clocks of issuer and host may differ.
-    pub leeway_seconds: u64,
-}
-
-/// A signature algorithm the host accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JwtAlgorithm {
-    /// HMAC with SHA-256.
-    Hs256,
-    /// RSA PKCS#1 with SHA-256.
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
 /// Which plugin a rule is for: a tenant's own, or (without a tenant) the operator's shared one.
 /// The tenant is part of the name, so that nobody gets another's rule by choosing its id.
 pub type PluginKey = (Option<TenantId>, WorkflowId);
-
-impl JwtAlgorithm {
-    /// As tokens write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-}
 
 /// What plugins may do: a rule for all, and rules for single ones.
 #[derive(Debug, Clone, Default)]
@@ -147,6 +107,10 @@ pub struct HttpSettings {
     pub body_timeout_ms: u64,
     /// Request headers that plugins may see, in lower case.
     pub plugin_headers: Vec<String>,
+    /// Origins whose pages may use the host, besides its own.
+    pub cors_origins: Vec<String>,
+    /// Whether `/docs` and `/openapi.json` are there.
+    pub docs: bool,
     /// Connections open at once. More wait until one closes.
     pub connections: usize,
     /// How long a client may leave an answer unread before its connection is closed.
@@ -155,6 +119,23 @@ pub struct HttpSettings {
     pub keep_alive_ms: u64,
     /// How long running work may take to finish after the host was told to stop.
     pub drain_timeout_ms: u64,
+}
+
+/// Where Agno's screens are served from, and where people try their own.
+const AGNO_ORIGINS: [&str; 6] = [
+    "http://localhost:3000",
+    "https://agno.com",
+    "https://www.agno.com",
+    "https://app.agno.com",
+    "https://os-stg.agno.com",
+    "https://os.agno.com",
+];
+
+impl HttpSettings {
+    /// Whether pages of this origin may use the host.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.cors_origins.iter().any(|it| it == origin)
+    }
 }
 
 impl Default for HttpSettings {
@@ -166,6 +147,8 @@ impl Default for HttpSettings {
             plugin_headers: ["accept-language", "user-agent", "x-request-id"]
                 .map(String::from)
                 .into(),
+            cors_origins: AGNO_ORIGINS.map(String::from).into(),
+            docs: true,
             connections: 4_096,
             write_timeout_ms: 60_000,
             keep_alive_ms: 15_000,

@@ -79,7 +79,8 @@ impl Database {
         self.within(doing, answer).await
     }
 
-    /// Runs all statements or none. Gives how many rows the last one changed.
+    /// Runs all statements or none. Gives how many rows a single one changed; of several the
+    /// number means nothing.
     pub(crate) async fn write(
         &self,
         doing: &'static str,

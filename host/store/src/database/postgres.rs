@@ -218,7 +218,7 @@ fn arguments(args: &[Arg<'_>]) -> Result<PgArguments, sqlx::Error> {
             Arg::Text(text) => arguments.add(text.as_deref()),
             Arg::Number(number) => arguments.add(*number),
             Arg::Bytes(bytes) => arguments.add(&**bytes),
-            Arg::Json(text) => arguments.add(JsonText(text)),
+            Arg::Json(text) => arguments.add(JsonText(text.as_deref())),
         }
         .map_err(sqlx::Error::Encode)?;
     }
@@ -226,7 +226,7 @@ fn arguments(args: &[Arg<'_>]) -> Result<PgArguments, sqlx::Error> {
 }
 
 /// JSON text for a `json` column. sqlx's own wrapper says `jsonb`, which would be rewritten.
-struct JsonText<'a>(&'a str);
+struct JsonText<'a>(Option<&'a str>);
 
 impl Type<Postgres> for JsonText<'_> {
     fn type_info() -> PgTypeInfo {
@@ -238,7 +238,8 @@ impl Type<Postgres> for JsonText<'_> {
 
 impl Encode<'_, Postgres> for JsonText<'_> {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        buffer.extend_from_slice(self.0.as_bytes());
+        let Some(text) = self.0 else { return Ok(IsNull::Yes) };
+        buffer.extend_from_slice(text.as_bytes());
         Ok(IsNull::No)
     }
 }

@@ -9,7 +9,7 @@ pub(crate) enum Arg<'a> {
     Number(i64),
     Bytes(Cow<'a, [u8]>),
     /// JSON text, kept to the letter.
-    Json(Cow<'a, str>),
+    Json(Option<Cow<'a, str>>),
 }
 
 /// A statement whose places are written `?`, in the order of its arguments.
@@ -44,8 +44,18 @@ impl<'a> Statement<'a> {
         self
     }
 
-    pub(crate) fn json(mut self, value: impl Into<Cow<'a, str>>) -> Self {
-        self.args.push(Arg::Json(value.into()));
+    pub(crate) fn json(self, value: impl Into<Cow<'a, str>>) -> Self {
+        self.maybe_json(Some(value))
+    }
+
+    pub(crate) fn maybe_json(mut self, value: Option<impl Into<Cow<'a, str>>>) -> Self {
+        self.args.push(Arg::Json(value.map(Into::into)));
+        self
+    }
+
+    /// Adds a condition that is not always there, before its argument.
+    pub(crate) fn and(mut self, sql: &'static str) -> Self {
+        self.sql.to_mut().push_str(sql);
         self
     }
 
@@ -55,7 +65,7 @@ impl<'a> Statement<'a> {
             Arg::Text(text) => Arg::Text(text.map(|it| it.into_owned().into())),
             Arg::Number(number) => Arg::Number(number),
             Arg::Bytes(bytes) => Arg::Bytes(bytes.into_owned().into()),
-            Arg::Json(text) => Arg::Json(text.into_owned().into()),
+            Arg::Json(text) => Arg::Json(text.map(|it| it.into_owned().into())),
         };
         Statement { sql: self.sql, args: self.args.into_iter().map(owned).collect() }
     }

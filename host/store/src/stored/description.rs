@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stepmill_core::capability::{Capability, HostPattern};
 use stepmill_core::ids::WorkflowId;
-use stepmill_core::plugin::Description;
+use stepmill_core::plugin::{Description, WorkflowKind};
 
 use super::{V1, check_depth, parse, text};
 use crate::error::StoreError;
@@ -17,10 +17,27 @@ const WHAT: &str = "a plugin's description";
 pub(super) struct DescriptionForm<'a> {
     v: V1,
     id: Cow<'a, str>,
+    /// Absent: a factory.
+    #[serde(default, skip_serializing_if = "KindForm::is_factory")]
+    kind: KindForm,
     name: Option<Cow<'a, str>>,
     description: Option<Cow<'a, str>>,
     input_schema: Option<Cow<'a, Map<String, Value>>>,
     capabilities: Vec<CapabilityForm<'a>>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+enum KindForm {
+    #[default]
+    Factory,
+    Prototype,
+}
+
+impl KindForm {
+    fn is_factory(&self) -> bool {
+        matches!(self, Self::Factory)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,6 +66,10 @@ pub(super) fn form(description: &Description) -> DescriptionForm<'_> {
     DescriptionForm {
         v: V1,
         id: description.id.as_str().into(),
+        kind: match description.kind {
+            WorkflowKind::Factory => KindForm::Factory,
+            WorkflowKind::Prototype => KindForm::Prototype,
+        },
         name: description.name.as_deref().map(Cow::from),
         description: description.description.as_deref().map(Cow::from),
         input_schema: description.input_schema.as_ref().map(Cow::Borrowed),
@@ -61,6 +82,10 @@ pub(crate) fn read(text: &str) -> Result<Description, StoreError> {
     let capabilities = form.capabilities.into_iter().map(capability).collect::<Result<_, _>>()?;
     Ok(Description {
         id: WorkflowId::new(form.id).map_err(|_| StoreError::unreadable(format!("{WHAT}'s id")))?,
+        kind: match form.kind {
+            KindForm::Factory => WorkflowKind::Factory,
+            KindForm::Prototype => WorkflowKind::Prototype,
+        },
         name: form.name.map(Cow::into_owned),
         description: form.description.map(Cow::into_owned),
         input_schema: form.input_schema.map(Cow::into_owned),

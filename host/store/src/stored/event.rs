@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use stepmill_core::agent::{ModelAnswer, Usage};
 use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
 
@@ -23,16 +24,43 @@ pub(super) struct EventForm<'a> {
 enum KindForm<'a> {
     RunStarted,
     RunResumed,
-    StepStarted { step: u32 },
-    ModelCalled { step: u32, call: Cow<'a, str>, model: ModelForm<'a> },
-    ModelDelta { step: u32, text: Cow<'a, str> },
-    ModelAnswered { step: u32, answer: AnswerForm<'a> },
-    FunctionCalled { step: u32 },
-    FunctionAnswered { step: u32, output: OutputForm<'a> },
-    StepCompleted { step: u32, output: OutputForm<'a> },
-    StepFailed { step: u32, failure: Cow<'a, str> },
+    StepStarted {
+        step: u32,
+    },
+    ModelCalled {
+        step: u32,
+        call: Cow<'a, str>,
+        model: ModelForm<'a>,
+    },
+    ModelDelta {
+        step: u32,
+        text: Cow<'a, str>,
+    },
+    ModelAnswered {
+        step: u32,
+        answer: AnswerForm<'a>,
+    },
+    FunctionCalled {
+        step: u32,
+    },
+    FunctionAnswered {
+        step: u32,
+        output: OutputForm<'a>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session_state: Option<Cow<'a, Map<String, Value>>>,
+    },
+    StepCompleted {
+        step: u32,
+        output: OutputForm<'a>,
+    },
+    StepFailed {
+        step: u32,
+        failure: Cow<'a, str>,
+    },
     RunCompleted,
-    RunFailed { failure: Cow<'a, str> },
+    RunFailed {
+        failure: Cow<'a, str>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,9 +137,11 @@ pub(super) fn form(event: &RunEvent) -> EventForm<'_> {
             KindForm::ModelAnswered { step: step.0, answer: answer_form(answer) }
         }
         RunEvent::FunctionCalled { step } => KindForm::FunctionCalled { step: step.0 },
-        RunEvent::FunctionAnswered { step, output } => {
-            KindForm::FunctionAnswered { step: step.0, output: output_form(output) }
-        }
+        RunEvent::FunctionAnswered { step, output, session_state } => KindForm::FunctionAnswered {
+            step: step.0,
+            output: output_form(output),
+            session_state: session_state.as_ref().map(Cow::Borrowed),
+        },
         RunEvent::StepCompleted { step, output } => {
             KindForm::StepCompleted { step: step.0, output: output_form(output) }
         }
@@ -166,8 +196,12 @@ pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
             RunEvent::ModelAnswered { step: StepIndex(step), answer: answer(form) }
         }
         KindForm::FunctionCalled { step } => RunEvent::FunctionCalled { step: StepIndex(step) },
-        KindForm::FunctionAnswered { step, output: form } => {
-            RunEvent::FunctionAnswered { step: StepIndex(step), output: output(form) }
+        KindForm::FunctionAnswered { step, output: form, session_state } => {
+            RunEvent::FunctionAnswered {
+                step: StepIndex(step),
+                output: output(form),
+                session_state: session_state.map(Cow::into_owned),
+            }
         }
         KindForm::StepCompleted { step, output: form } => {
             RunEvent::StepCompleted { step: StepIndex(step), output: output(form) }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::graph::{
     Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepGraph,
@@ -29,6 +30,9 @@ pub(super) struct GraphForm<'a> {
     name: Cow<'a, str>,
     description: Option<Cow<'a, str>>,
     steps: Vec<StepForm<'a>>,
+    /// Absent in rows from before there was one, and where it is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session_state: Option<Cow<'a, Map<String, Value>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,6 +70,7 @@ pub(super) fn form(graph: &StepGraph) -> GraphForm<'_> {
         name: graph.name().into(),
         description: graph.description().map(Cow::from),
         steps: graph.steps().iter().map(step).collect(),
+        session_state: Some(graph.session_state()).filter(|it| !it.is_empty()).map(Cow::Borrowed),
     }
 }
 
@@ -102,6 +107,7 @@ pub(crate) fn read(text: &str) -> Result<StepGraph, StoreError> {
         description: form.description.map(Cow::into_owned),
         nodes,
         root,
+        session_state: form.session_state.map(|it| super::text(&it)),
     };
     draft.check(&LIMITS).map_err(|_| StoreError::unreadable(format!("{WHAT} that cannot run")))
 }

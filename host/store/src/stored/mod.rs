@@ -7,6 +7,7 @@
 pub(crate) mod context;
 pub(crate) mod description;
 pub(crate) mod event;
+pub(crate) mod extras;
 pub(crate) mod graph;
 
 #[cfg(test)]
@@ -15,12 +16,13 @@ mod tests;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use stepmill_core::json;
 
 use crate::error::StoreError;
 
 /// How deep a value of the outside may be nested: below the depth at which the JSON reader, which
-/// also sees our own levels around it, gives up.
-const DEPTH: usize = 100;
+/// also sees our own levels around it, gives up. The object itself is one level more.
+const DEPTH: usize = 99;
 
 /// The number of a first form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,19 +62,16 @@ pub(crate) fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, St
     })
 }
 
+/// An object of the outside as text.
+pub(crate) fn object(object: &Map<String, Value>) -> Result<String, StoreError> {
+    check_depth(Some(object))?;
+    Ok(text(object))
+}
+
 /// Refuses what could be written but not be read back.
 fn check_depth(map: Option<&Map<String, Value>>) -> Result<(), StoreError> {
-    if map.is_some_and(|it| it.values().any(|value| is_deeper(value, DEPTH))) {
+    if map.is_some_and(|it| it.values().any(|value| json::is_deeper(value, DEPTH))) {
         return Err(StoreError::Unstorable { what: "JSON nested deeper than 100 levels" });
     }
     Ok(())
-}
-
-fn is_deeper(value: &Value, depth: usize) -> bool {
-    let Some(below) = depth.checked_sub(1) else { return true };
-    match value {
-        Value::Array(items) => items.iter().any(|it| is_deeper(it, below)),
-        Value::Object(map) => map.values().any(|it| is_deeper(it, below)),
-        _ => false,
-    }
 }

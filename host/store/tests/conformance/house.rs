@@ -10,11 +10,11 @@ use stepmill_core::graph::{
     Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepGraph,
 };
 use stepmill_core::ids::{Digest, RunId, SessionId, TenantId, UserId, WorkflowId};
-use stepmill_core::plugin::Description;
+use stepmill_core::plugin::{Description, WorkflowKind};
 use stepmill_core::principal::TrustedClaims;
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_core::time::Timestamp;
-use stepmill_store::{PluginRow, Store, StoreError, StoreSettings, TenantStore};
+use stepmill_store::{PluginRow, RunFilter, Store, StoreError, StoreSettings, TenantStore};
 
 /// The connections of a store's pool.
 pub(crate) const CONNECTIONS: u32 = 4;
@@ -132,12 +132,8 @@ fn graph() -> StepGraph {
     let function = FunctionCall { name: "f".into(), argument: Some("1".into()) };
     let step =
         Step { name: "step".into(), description: None, executor: Executor::Function(function) };
-    let draft = GraphDraft {
-        name: "Workflow".into(),
-        description: Some("Steps.".into()),
-        nodes: vec![NodeDraft::Step(step)],
-        root: 0,
-    };
+    let mut draft = GraphDraft::new("Workflow", vec![NodeDraft::Step(step)], 0);
+    draft.description = Some("Steps.".into());
     draft.check(&GraphLimits::default()).unwrap()
 }
 
@@ -157,6 +153,8 @@ pub(crate) fn pin(number: u128, in_session: &str, by: Option<&str>) -> RunPin {
         session: session(in_session),
         user: by.map(user),
         input: "Hello".into(),
+        extras: Arc::default(),
+        session_state: Map::new(),
         telling: Telling::Streamed,
         origin: Origin::Declared,
         context: Arc::new(context),
@@ -189,6 +187,7 @@ pub(crate) fn plugin(id: &str, digest: Digest) -> PluginRow {
         bytes: 3,
         description: Description {
             id: workflow("its-own-name"),
+            kind: WorkflowKind::Factory,
             name: Some("Plugin".into()),
             description: None,
             input_schema: None,
@@ -198,4 +197,9 @@ pub(crate) fn plugin(id: &str, digest: Digest) -> PluginRow {
         uploaded_by: Some(user("ada")),
         created_at: at(10),
     }
+}
+
+/// The runs of one workflow.
+pub(crate) fn of(name: &str) -> RunFilter {
+    RunFilter { workflow: Some(workflow(name)), ..RunFilter::default() }
 }

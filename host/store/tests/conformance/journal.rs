@@ -2,7 +2,7 @@
 
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure};
 use stepmill_core::run::RunStatus;
-use stepmill_store::{SessionEntry, Store, StoreError, TenantStore};
+use stepmill_store::{SessionEntry, Store, StoreError, TenantStore, Touch};
 use tokio::task::JoinSet;
 
 use crate::house::{House, at, entry, piece, pin, run, step_started, tenant};
@@ -11,7 +11,7 @@ use crate::house::{House, at, entry, piece, pin, run, step_started, tenant};
 async fn begun(store: &Store) -> TenantStore {
     let acme = tenant(store, "acme");
     let started = [RunEvent::RunStarted];
-    acme.run_open(&pin(1, "s", None), &started, SessionEntry::Owner).await.unwrap();
+    acme.run_open(&pin(1, "s", None), &started, SessionEntry::Owner, Touch::Use).await.unwrap();
     acme
 }
 
@@ -95,7 +95,9 @@ pub(crate) async fn appends_to_many_runs_at_once_all_arrive(house: House) {
     let acme = tenant(&store, "acme");
     for number in 0..20 {
         let pin = pin(number, "s", None);
-        acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner).await.unwrap();
+        acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use)
+            .await
+            .unwrap();
     }
     let batch = |it: u128| (it % 20, vec![step_started(1 + it as u64 / 20)]);
 
@@ -109,7 +111,7 @@ pub(crate) async fn a_last_entry_sets_the_status(house: House) {
     let store = house.open().await;
     let acme = begun(&store).await;
     let pin = pin(2, "s", None);
-    acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner).await.unwrap();
+    acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use).await.unwrap();
 
     acme.journal_append(run(1), &[step_started(1)]).await.unwrap();
     let running = acme.run_fetch(run(1)).await.unwrap().unwrap();
@@ -132,7 +134,9 @@ pub(crate) async fn facts_come_without_pieces_and_in_the_order_asked(house: Hous
     acme.journal_append(run(1), &[piece(1, "a"), step_started(2), piece(3, "b")]).await.unwrap();
     for number in 2..150 {
         let pin = pin(number, "s", None);
-        acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner).await.unwrap();
+        acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use)
+            .await
+            .unwrap();
     }
 
     let asked: Vec<_> = (1..=150).rev().map(run).collect();

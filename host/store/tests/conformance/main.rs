@@ -8,6 +8,7 @@ mod kv;
 mod ownership;
 mod plugins;
 mod runs;
+mod sessions;
 mod texts;
 
 /// Each story becomes two tests: `sqlite::<story>` and `postgres::<story>`.
@@ -34,6 +35,14 @@ conformance! {
         another_tenants_runs_are_not_there
         the_host_sees_all_unfinished_runs
         a_run_that_ends_as_it_begins_is_finished;
+    sessions:
+        a_session_reads_back_as_it_was_made
+        a_caller_sees_its_sessions_and_those_of_nobody
+        sessions_are_filtered_sorted_and_paged
+        a_change_replaces_what_it_names
+        a_run_leaves_its_mark_on_its_session
+        runs_of_a_session_are_filtered
+        a_deleted_session_takes_its_runs_along;
     journal:
         entries_are_read_back_in_order
         a_place_in_the_journal_is_taken_once

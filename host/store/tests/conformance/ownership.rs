@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use stepmill_core::event::RunEvent;
-use stepmill_store::{SessionEntry, SqliteSync, Store, StoreError, StoreSettings};
+use stepmill_store::{SessionEntry, SqliteSync, Store, StoreError, StoreSettings, Touch};
 
 use crate::house::{self, CONNECTIONS, House, run, step_started, tenant, workflow};
 
@@ -42,7 +42,9 @@ pub(crate) async fn opening_again_finds_everything(house: House) {
         let store = house.open().await;
         let acme = tenant(&store, "acme");
         let pin = house::pin(life, "s", None);
-        acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner).await.unwrap();
+        acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use)
+            .await
+            .unwrap();
         assert_eq!(store.run_unfinished().await.unwrap().len() as u128, life);
         store.close().await;
     }
@@ -63,7 +65,7 @@ pub(crate) async fn a_caller_who_goes_away_leaves_the_store_whole(house: House) 
     let store = house.open().await;
     let acme = tenant(&store, "acme");
     let pinned = house::pin(1, "s", None);
-    acme.run_open(&pinned, &[RunEvent::RunStarted], SessionEntry::Owner).await.unwrap();
+    acme.run_open(&pinned, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use).await.unwrap();
     let last = house::entry(2, RunEvent::RunCompleted);
 
     // Each caller is polled a few times and leaves wherever it is by then.
@@ -184,7 +186,9 @@ fn sqlite_keeps_the_same_rows_however_it_syncs() {
             let store = Store::open(&house.url, settings).await.unwrap();
             let acme = tenant(&store, "acme");
             let pin = house::pin(life, "s", None);
-            acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner).await.unwrap();
+            acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use)
+                .await
+                .unwrap();
             for number in 1..=life {
                 acme.journal_append(run(number), &[step_started(life as u64)]).await.unwrap();
             }

@@ -4,13 +4,13 @@ use stepmill_core::capability::{Capability, HostPattern};
 use stepmill_core::event::RunEvent;
 use stepmill_core::ids::TenantId;
 use stepmill_core::run::RunPin;
-use stepmill_store::{PluginRow, SessionEntry, StoreError, TenantStore};
+use stepmill_store::{PluginRow, SessionEntry, StoreError, TenantStore, Touch};
 use tokio::task::JoinSet;
 
 use crate::house::{House, at, digest, entry, plugin, plugin_pin, run, tenant, workflow};
 
 async fn open(acme: &TenantStore, pin: &RunPin) -> Result<(), StoreError> {
-    acme.run_open(pin, &[RunEvent::RunStarted], SessionEntry::Owner).await
+    acme.run_open(pin, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use).await
 }
 
 async fn finish(acme: &TenantStore, number: u128) {

@@ -4,16 +4,18 @@ use stepmill_core::event::{RunEvent, StepFailure};
 use stepmill_core::ids::{RunId, TenantId};
 use stepmill_core::principal::Sees;
 use stepmill_core::run::{RunStatus, Telling};
-use stepmill_store::{SessionEntry, StoreError, StoredRun, TenantStore};
+use stepmill_store::{SessionEntry, StoreError, StoredRun, TenantStore, Touch};
 
 use crate::house::{
-    House, at, digest, pin, plugin, plugin_pin, run, session, tenant, user, workflow,
+    House, at, digest, of, pin, plugin, plugin_pin, run, session, tenant, user, workflow,
 };
 
 const STARTED: [RunEvent; 1] = [RunEvent::RunStarted];
 
 async fn open(acme: &TenantStore, number: u128, in_session: &str, by: Option<&str>) {
-    acme.run_open(&pin(number, in_session, by), &STARTED, SessionEntry::Owner).await.unwrap();
+    acme.run_open(&pin(number, in_session, by), &STARTED, SessionEntry::Owner, Touch::Use)
+        .await
+        .unwrap();
 }
 
 pub(crate) async fn a_run_reads_back_as_it_was_accepted(house: House) {
@@ -26,7 +28,7 @@ pub(crate) async fn a_run_reads_back_as_it_was_accepted(house: House) {
 
     for pin in [declared, drawn] {
         let events = [RunEvent::RunStarted, RunEvent::RunResumed];
-        acme.run_open(&pin, &events, SessionEntry::Any).await.unwrap();
+        acme.run_open(&pin, &events, SessionEntry::Any, Touch::Use).await.unwrap();
 
         let journal = acme.journal_read(pin.id, 0, 10).await.unwrap();
         let told: Vec<_> = journal.iter().map(|it| (it.sequence, it.at, &it.event)).collect();
@@ -45,7 +47,8 @@ pub(crate) async fn a_run_id_is_used_once_in_all_tenants(house: House) {
     for name in ["acme", "other"] {
         let mut again = pin(1, "s", Some("ada"));
         again.input = "Something else".into();
-        let refused = tenant(&store, name).run_open(&again, &STARTED, SessionEntry::Any).await;
+        let refused =
+            tenant(&store, name).run_open(&again, &STARTED, SessionEntry::Any, Touch::Use).await;
         assert!(matches!(refused, Err(StoreError::RunExists)), "{refused:?}");
     }
     let kept = acme.run_fetch(run(1)).await.unwrap().unwrap();
@@ -59,9 +62,9 @@ pub(crate) async fn a_refused_run_leaves_nothing_behind(house: House) {
     open(&acme, 1, "s", None).await;
 
     let again = pin(1, "fresh", None);
-    let refused = acme.run_open(&again, &STARTED, SessionEntry::Any).await;
+    let refused = acme.run_open(&again, &STARTED, SessionEntry::Any, Touch::Use).await;
     assert!(matches!(refused, Err(StoreError::RunExists)), "{refused:?}");
-    let fresh = acme.run_list(Sees::Everyone, &workflow("w"), &session("fresh"), 10).await;
+    let fresh = acme.run_list(Sees::Everyone, &session("fresh"), &of("w"), 10).await;
     assert_eq!(fresh.unwrap(), None);
     assert_eq!(acme.journal_read(run(1), 0, 10).await.unwrap().len(), 1);
     open(&acme, 2, "s", None).await;
@@ -74,14 +77,18 @@ pub(crate) async fn a_session_belongs_to_whoever_opened_it(house: House) {
     open(&acme, 2, "s", Some("ada")).await;
 
     for by in [Some("bob"), None] {
-        let refused = acme.run_open(&pin(3, "s", by), &STARTED, SessionEntry::Owner).await;
+        let refused =
+            acme.run_open(&pin(3, "s", by), &STARTED, SessionEntry::Owner, Touch::Use).await;
         assert!(matches!(refused, Err(StoreError::SessionForeign)), "{refused:?}");
         assert_eq!(acme.run_fetch(run(3)).await.unwrap(), None);
         assert_eq!(acme.journal_read(run(3), 0, 10).await.unwrap(), []);
     }
     // An admin enters, and the session stays what it was.
-    acme.run_open(&pin(4, "s", Some("bob")), &STARTED, SessionEntry::Any).await.unwrap();
-    let refused = acme.run_open(&pin(5, "s", Some("bob")), &STARTED, SessionEntry::Owner).await;
+    acme.run_open(&pin(4, "s", Some("bob")), &STARTED, SessionEntry::Any, Touch::Use)
+        .await
+        .unwrap();
+    let refused =
+        acme.run_open(&pin(5, "s", Some("bob")), &STARTED, SessionEntry::Owner, Touch::Use).await;
     assert!(matches!(refused, Err(StoreError::SessionForeign)), "{refused:?}");
     open(&acme, 6, "s", Some("ada")).await;
     // In another tenant the same name is another session.
@@ -103,7 +110,7 @@ async fn finds(acme: &TenantStore, sees: Sees<'_>, number: u128) -> bool {
 }
 
 async fn lists(acme: &TenantStore, sees: Sees<'_>, name: &str) -> Option<Vec<RunId>> {
-    let listed = acme.run_list(sees, &workflow("w"), &session(name), 10).await.unwrap();
+    let listed = acme.run_list(sees, &session(name), &of("w"), 10).await.unwrap();
     listed.map(|runs| runs.into_iter().map(|it| it.pin.id).collect())
 }
 
@@ -150,12 +157,12 @@ pub(crate) async fn the_latest_runs_are_listed_oldest_first(house: House) {
     }
     let mut other = pin(4, "s", None);
     other.workflow = workflow("another");
-    acme.run_open(&other, &STARTED, SessionEntry::Owner).await.unwrap();
+    acme.run_open(&other, &STARTED, SessionEntry::Owner, Touch::Use).await.unwrap();
 
     assert_eq!(lists(&acme, Sees::Nobody, "s").await, Some(vec![run(1), run(2), run(3)]));
-    let two = acme.run_list(Sees::Nobody, &workflow("w"), &session("s"), 2).await.unwrap();
+    let two = acme.run_list(Sees::Nobody, &session("s"), &of("w"), 2).await.unwrap();
     assert_eq!(two.unwrap().iter().map(|it| it.pin.id).collect::<Vec<_>>(), [run(2), run(3)]);
-    let none = acme.run_list(Sees::Nobody, &workflow("unused"), &session("s"), 2).await;
+    let none = acme.run_list(Sees::Nobody, &session("s"), &of("unused"), 2).await;
     assert_eq!(none.unwrap(), Some(vec![]));
 }
 
@@ -187,7 +194,7 @@ pub(crate) async fn a_run_that_ends_as_it_begins_is_finished(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
     let events = [RunEvent::RunStarted, RunEvent::RunFailed { failure: StepFailure::HostFailed }];
-    acme.run_open(&pin(5, "s", None), &events, SessionEntry::Owner).await.unwrap();
+    acme.run_open(&pin(5, "s", None), &events, SessionEntry::Owner, Touch::Use).await.unwrap();
 
     let kept = acme.run_fetch(run(5)).await.unwrap().unwrap();
     assert_eq!((kept.status, kept.updated_at), (RunStatus::Failed, at(5)));

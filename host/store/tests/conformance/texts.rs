@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use stepmill_core::context::RequestContext;
 use stepmill_core::event::RunEvent;
 use stepmill_core::run::RunPin;
-use stepmill_store::{SessionEntry, StoreError, TenantStore};
+use stepmill_store::{SessionEntry, StoreError, TenantStore, Touch};
 
 use crate::house::{House, digest, piece, pin, plugin, run, tenant};
 
@@ -20,7 +20,7 @@ fn with_input(pin: RunPin, value: Value) -> RunPin {
 }
 
 async fn comes_back(acme: &TenantStore, pin: RunPin) {
-    acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner).await.unwrap();
+    acme.run_open(&pin, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use).await.unwrap();
     assert_eq!(acme.run_fetch(pin.id).await.unwrap().unwrap().pin, pin);
 }
 
@@ -74,6 +74,6 @@ pub(crate) async fn a_value_nested_too_deep_is_refused(house: House) {
     comes_back(&acme, with_input(pin(1, "s", None), nested(99))).await;
 
     let deeper = with_input(pin(2, "s", None), nested(100));
-    let refused = acme.run_open(&deeper, &[], SessionEntry::Owner).await;
+    let refused = acme.run_open(&deeper, &[], SessionEntry::Owner, Touch::Use).await;
     assert!(matches!(refused, Err(StoreError::Unstorable { .. })), "{refused:?}");
 }

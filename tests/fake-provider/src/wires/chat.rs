@@ -20,7 +20,7 @@ pub(super) fn script(telling: &Telling) -> Script {
     });
     let chunk = |choices: Value, usage: Value| {
         data(
-            &json!({ "id": id, "object": "chat.completion.chunk", "created": 1_700_000_000, "model": telling.model, "choices": choices, "usage": usage }),
+            &json!({ "id": id, "object": "chat.completion.chunk", "created": 1_700_000_000, "model": telling.model, "system_fingerprint": "fp_fake", "choices": choices, "usage": usage }),
         )
     };
     let choice = |delta: Value, finish: Value| {
@@ -34,6 +34,7 @@ pub(super) fn script(telling: &Telling) -> Script {
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": telling.model,
+        "system_fingerprint": "fp_fake",
         "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish }],
         "usage": usage,
     });

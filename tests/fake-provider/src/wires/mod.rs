@@ -136,19 +136,14 @@ fn last_of_role(messages: &Value, role: &str) -> String {
 
 impl Telling {
     pub(crate) fn of(ask: &Ask, number: u64, ending: Ending, details: bool) -> Self {
-        let parts = [
-            format!("[{}] ", ask.model),
-            "instructions=".to_owned(),
-            ask.instructions.clone(),
-            " | input=".to_owned(),
-            ask.message.clone(),
-        ];
-        let deltas: Vec<String> = parts.into_iter().filter(|it| !it.is_empty()).collect();
+        let text =
+            format!("[{}] instructions={} | input={}", ask.model, ask.instructions, ask.message);
+        let deltas = pieces(&text);
         let words = |text: &str| text.split_whitespace().count() as u64;
         Self {
             number,
             model: ask.model.clone(),
-            output: words(&deltas.concat()),
+            output: words(&text),
             deltas,
             ending,
             input: words(&ask.instructions) + words(&ask.message),
@@ -160,6 +155,20 @@ impl Telling {
     pub(crate) fn text(&self) -> String {
         self.deltas.concat()
     }
+}
+
+/// At most four pieces of whole words.
+fn pieces(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for part in text.split_inclusive(char::is_whitespace) {
+        match words.last_mut() {
+            // Blanks belong to the word before them.
+            Some(last) if part.trim().is_empty() => last.push_str(part),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    let size = words.len().div_ceil(4).max(1);
+    words.chunks(size).map(|it| it.concat()).collect()
 }
 
 impl Wire {
@@ -213,4 +222,16 @@ fn data(value: &Value) -> String {
 /// A server-sent event with its name.
 fn event(value: &Value) -> String {
     format!("event: {}\n{}", value["type"].as_str().unwrap_or_default(), data(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn pieces_are_whole_words() {
+        assert_eq!(pieces("a b  c\n d"), ["a ", "b  ", "c\n ", "d"]);
+        assert_eq!(pieces("a b c d e"), ["a b ", "c d ", "e"]);
+        assert_eq!(pieces("a"), ["a"]);
+    }
 }

@@ -11,7 +11,7 @@ wit_bindgen::generate!({ path: "../../../../wit/v1", world: "factory", generate_
 use exports::stepmill::plugin::{functions, workflow_factory};
 use stepmill::plugin::types::{
     Agent, Capability, Description, Executor, FactoryError, Function, Model, Node, RequestContext,
-    Step, StepInput, StepOutput, Workflow,
+    Step, StepInput, StepOutput, Workflow, WorkflowKind,
 };
 
 /// The last byte says what `describe` does. Tests change it in the compiled file.
@@ -64,14 +64,19 @@ impl functions::Guest for Guest {
         let (word, argument) = input.message.split_once(' ').unwrap_or((&input.message, ""));
         match word {
             "report" => Err(argument.to_owned()),
-            "stop" => Ok(StepOutput { content: argument.to_owned(), stop: true }),
-            "input" => Ok(StepOutput { content: format!("{input:?}"), stop: false }),
-            _ => {
-                let content = orders::follow(word, argument).unwrap_or_default();
-                Ok(StepOutput { content, stop: false })
-            }
+            "stop" => Ok(StepOutput { stop: true, ..output(argument.to_owned()) }),
+            "input" => Ok(output(format!("{input:?}"))),
+            "state" => Ok(StepOutput {
+                session_state: Some(argument.to_owned()),
+                ..output(String::new())
+            }),
+            _ => Ok(output(orders::follow(word, argument).unwrap_or_default())),
         }
     }
+}
+
+fn output(content: String) -> StepOutput {
+    StepOutput { content, stop: false, session_state: None }
 }
 
 export!(Guest);
@@ -79,6 +84,7 @@ export!(Guest);
 fn description() -> Description {
     Description {
         id: "hostile".to_owned(),
+        kind: WorkflowKind::Factory,
         name: Some("Hostile".to_owned()),
         description: None,
         input_schema: Some(r#"{"type":"object"}"#.to_owned()),
@@ -111,6 +117,7 @@ fn workflow(description: Option<String>) -> Workflow {
             Node::Step(step("finish", Executor::Function(function))),
         ],
         root: 0,
+        session_state: None,
     }
 }
 

@@ -34,7 +34,7 @@
     (export "node" (type $node (eq $node')))
     (type $workflow' (record
       (field "name" string) (field "description" (option string)) (field "nodes" (list $node))
-      (field "root" u32)))
+      (field "root" u32) (field "session-state" (option string))))
     (export "workflow" (type $workflow (eq $workflow')))
     (type $error' (variant
       (case "permission" string) (case "validation" string) (case "other" string)))
@@ -42,17 +42,33 @@
     (type $capability' (variant
       (case "clock") (case "randomness") (case "config") (case "kv") (case "http" string)))
     (export "capability" (type $capability (eq $capability')))
+    (type $kind' (enum "factory" "prototype"))
+    (export "workflow-kind" (type $kind (eq $kind')))
     (type $description' (record
-      (field "id" string) (field "name" (option string)) (field "description" (option string))
+      (field "id" string) (field "kind" $kind) (field "name" (option string)) (field "description" (option string))
       (field "input-schema" (option string)) (field "capabilities" (list $capability))))
     (export "description" (type $description (eq $description')))
     (type $content' (record (field "step" string) (field "content" string)))
     (export "step-content" (type $content (eq $content')))
+    (type $media-kind' (enum "image" "audio" "video" "file"))
+    (export "media-kind" (type $media-kind (eq $media-kind')))
+    (type $media' (record
+      (field "kind" $media-kind) (field "content" (option (list u8))) (field "url" (option string))
+      (field "mime-type" (option string)) (field "filename" (option string))))
+    (export "media" (type $media (eq $media')))
+    (type $run' (record
+      (field "run-id" string) (field "session-id" string) (field "user-id" (option string))
+      (field "session-state" string) (field "dependencies" (option string))
+      (field "metadata" string) (field "additional-data" (option string))
+      (field "media" (list $media))))
+    (export "run-context" (type $run-context (eq $run')))
     (type $input' (record
       (field "function" $function) (field "step" string) (field "message" string)
-      (field "previous" (option string)) (field "outputs" (list $content))))
+      (field "previous" (option string)) (field "outputs" (list $content))
+      (field "run" $run-context)))
     (export "step-input" (type $input (eq $input')))
-    (type $output' (record (field "content" string) (field "stop" bool)))
+    (type $output' (record
+      (field "content" string) (field "stop" bool) (field "session-state" (option string))))
     (export "step-output" (type $output (eq $output')))))
   (alias export $types "request-context" (type $context))
   (alias export $types "workflow" (type $workflow))

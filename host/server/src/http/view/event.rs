@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelAnswer};
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::run::RunPin;
@@ -13,8 +14,8 @@ use uuid::Uuid;
 
 use super::run::content;
 use super::shapes::{
-    AgentMetrics, AgentRun, Empty, ProviderData, RunMetrics, StepResult, Tokens, agent,
-    failure_text, first_token, step, step_id,
+    AgentMetrics, AgentRun, Empty, ProviderData, RunMetrics, SessionState, Stage, StepResult,
+    Tokens, agent, failure_text, first_token, step, step_id,
 };
 
 /// One event as clients read it.
@@ -24,6 +25,15 @@ pub(crate) struct EventView {
     pub name: &'static str,
     /// The fields, as they are sent.
     pub data: Box<RawValue>,
+}
+
+impl EventView {
+    /// Whether it tells of what is made, or how the run begins and ends.
+    pub(crate) fn is_content(&self) -> bool {
+        const NAMES: [&str; 5] =
+            ["WorkflowStarted", "RunContent", "StepOutput", "WorkflowCompleted", "WorkflowError"];
+        NAMES.contains(&self.name)
+    }
 }
 
 /// Turns a journal, entry by entry, into what clients hear.
@@ -68,7 +78,7 @@ impl Renderer {
             RunEvent::ModelCalled { step, .. } => say.model_called(*step),
             RunEvent::ModelDelta { step, text } => say.model_delta(*step, text),
             RunEvent::ModelAnswered { step, .. } => say.model_answered(*step),
-            RunEvent::FunctionAnswered { step, output } => say.function_answered(*step, output),
+            RunEvent::FunctionAnswered { step, output, .. } => say.function_answered(*step, output),
             RunEvent::StepCompleted { step, output } => say.step_completed(*step, output),
             RunEvent::StepFailed { step, failure } => say.step_failed(*step, *failure),
             RunEvent::RunCompleted => Ok(vec![say.run_completed()?]),
@@ -148,14 +158,6 @@ struct ModelDone<'a> {
 }
 
 #[derive(Serialize)]
-struct SessionState<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current_user_id: Option<&'a str>,
-    current_session_id: &'a str,
-    current_run_id: Uuid,
-}
-
-#[derive(Serialize)]
 struct AgentDone<'a> {
     content: &'a str,
     content_type: &'static str,
@@ -193,7 +195,7 @@ struct Failure {
 struct RunDone<'a> {
     content: Option<String>,
     content_type: &'static str,
-    metadata: Empty,
+    metadata: &'a Map<String, Value>,
     metrics: RunMetrics<'a>,
     step_results: Vec<StepResult<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -331,12 +333,8 @@ impl<'a> Say<'a> {
         let done = AgentDone {
             content: &answer.content,
             content_type: "str",
-            model_provider_data: ProviderData::of(answer),
-            session_state: SessionState {
-                current_user_id: self.pin.user.as_ref().map(|it| it.as_str()),
-                current_session_id: self.pin.session.as_str(),
-                current_run_id: self.pin.id.uuid(),
-            },
+            model_provider_data: ProviderData::of(call, answer),
+            session_state: SessionState::of(self.pin),
             metadata: Empty {},
             metrics: AgentMetrics::of(call, answer),
         };
@@ -376,10 +374,10 @@ impl<'a> Say<'a> {
         let done = RunDone {
             content: content(self.pin, self.record),
             content_type: "str",
-            metadata: Empty {},
+            metadata: &self.pin.extras.metadata,
             metrics: RunMetrics::of(self.pin, self.record),
             step_results: StepResult::all(self.pin, self.record),
-            step_executor_runs: AgentRun::all(self.pin, self.record),
+            step_executor_runs: AgentRun::all(self.pin, self.record, Stage::Told),
         };
         self.workflow("WorkflowCompleted", done)
     }

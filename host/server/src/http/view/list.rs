@@ -8,16 +8,21 @@ use serde_json::value::RawValue;
 use stepmill_core::run::RunPin;
 use stepmill_core::time::Timestamp;
 use stepmill_engine::RunRecord;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::EventView;
+use super::media::MediaLists;
 use super::run::{content, status_word};
-use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
+use super::shapes::{AgentRun, Empty, RunMetrics, Stage, StepResult};
 
-#[derive(Serialize)]
-struct Summary<'a> {
+/// One run of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WorkflowRunSchema)]
+pub(crate) struct RunSummary<'a> {
     run_id: Uuid,
     run_input: &'a str,
+    #[schema(value_type = Vec<serde_json::Value>)]
     events: Vec<&'a RawValue>,
     workflow_id: &'a str,
     user_id: Option<&'a str>,
@@ -38,10 +43,8 @@ struct Summary<'a> {
     references: [Empty; 0],
     citations: Option<Empty>,
     reasoning_messages: [Empty; 0],
-    images: [Empty; 0],
-    videos: [Empty; 0],
-    audio: [Empty; 0],
-    files: [Empty; 0],
+    #[serde(flatten)]
+    media: MediaLists<'a>,
     response_audio: Option<Empty>,
 }
 
@@ -67,9 +70,10 @@ pub(crate) fn summaries(runs: &[Listed]) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&runs.iter().map(summary).collect::<Vec<_>>())
 }
 
-fn summary(run: &Listed) -> Summary<'_> {
+/// One run of a list.
+pub(crate) fn summary(run: &Listed) -> RunSummary<'_> {
     let Listed { pin, record, events } = run;
-    Summary {
+    RunSummary {
         run_id: pin.id.uuid(),
         run_input: &pin.input,
         events: events.iter().map(|it| &*it.data).collect(),
@@ -80,7 +84,7 @@ fn summary(run: &Listed) -> Summary<'_> {
         status: status_word(record.status()),
         cancellation_stage: None,
         step_results: StepResult::all(pin, record),
-        step_executor_runs: AgentRun::all(pin, record),
+        step_executor_runs: AgentRun::all(pin, record, Stage::Stored),
         step_requirements: None,
         pause_kind: None,
         paused_step_name: None,
@@ -92,11 +96,37 @@ fn summary(run: &Listed) -> Summary<'_> {
         references: [],
         citations: None,
         reasoning_messages: [],
-        images: [],
-        videos: [],
-        audio: [],
-        files: [],
+        media: MediaLists::of(pin),
         response_audio: None,
+    }
+}
+
+/// One run in a few words.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RunPreview<'a> {
+    run_id: Uuid,
+    workflow_id: &'a str,
+    user_id: &'a str,
+    status: &'static str,
+    run_input: String,
+    content_preview: String,
+    created_at: String,
+}
+
+/// The characters of a preview.
+const PREVIEW: usize = 280;
+
+/// One run in a few words.
+pub(crate) fn preview(run: &Listed) -> RunPreview<'_> {
+    let cut = |text: &str| text.chars().take(PREVIEW).collect();
+    RunPreview {
+        run_id: run.pin.id.uuid(),
+        workflow_id: run.pin.workflow.as_str(),
+        user_id: run.pin.user.as_ref().map_or("", |it| it.as_str()),
+        status: run.status(),
+        run_input: cut(&run.pin.input),
+        content_preview: cut(&content(&run.pin, &run.record).unwrap_or_default()),
+        created_at: iso(run.pin.created_at),
     }
 }
 

@@ -1,12 +1,23 @@
 //! What clients read: the JSON of Agno's API, made from core types in one place each.
 
 mod event;
+mod fault;
 mod list;
+mod media;
+mod os;
+mod plugin;
 mod run;
+mod session;
 mod shapes;
 mod workflow;
 
 pub(super) use event::{EventView, Renderer, failure};
-pub(super) use list::{Listed, iso, summaries};
-pub(super) use run::{Detail, run};
-pub(super) use workflow::{workflow_detail, workflow_summary};
+pub(super) use fault::{Fault, FieldFault, FieldFaults, RunFault};
+pub(super) use list::{Listed, RunPreview, RunSummary, iso, preview, summaries, summary};
+pub(super) use os::{Config, Count, Home, Info};
+pub(super) use plugin::PluginBody;
+pub(super) use run::{Detail, RunView, run};
+pub(super) use session::{Nulls, SessionBody, SessionList, detail, page};
+pub(super) use workflow::{
+    Host, WorkflowDetail, WorkflowSummary, workflow_detail, workflow_summary,
+};

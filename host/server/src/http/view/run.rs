@@ -1,12 +1,15 @@
 //! The run object: one run, whole.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_engine::RunRecord;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::EventView;
-use super::shapes::{AgentRun, Empty, RunMetrics, StepResult};
+use super::media::MediaLists;
+use super::shapes::{AgentRun, RunMetrics, Stage, StepResult};
 
 /// Why the run is shown.
 pub(crate) enum Detail {
@@ -16,8 +19,9 @@ pub(crate) enum Detail {
     Stored(Vec<EventView>),
 }
 
-#[derive(Serialize)]
-struct RunView<'a> {
+/// One run, whole.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RunView<'a> {
     input: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
@@ -30,31 +34,30 @@ struct RunView<'a> {
     user_id: Option<&'a str>,
     created_at: i64,
     status: &'static str,
-    metadata: Empty,
+    #[schema(value_type = Object)]
+    metadata: &'a Map<String, Value>,
     #[serde(flatten)]
-    media: Option<Media>,
+    media: Option<MediaLists<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     step_results: Vec<StepResult<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     step_executor_runs: Vec<AgentRun<'a>>,
     metrics: RunMetrics<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     events: Option<Vec<Box<serde_json::value::RawValue>>>,
-}
-
-#[derive(Serialize, Default)]
-struct Media {
-    images: [Empty; 0],
-    videos: [Empty; 0],
-    audio: [Empty; 0],
-    files: [Empty; 0],
 }
 
 /// The run object as JSON text.
 pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_json::Result<Vec<u8>> {
-    let (media, events) = match detail {
-        Detail::Fresh => (Some(Media::default()), None),
-        Detail::Stored(events) => (None, Some(events.into_iter().map(|it| it.data).collect())),
+    let lists = MediaLists::of(pin);
+    let (media, events, stage) = match detail {
+        Detail::Fresh => (Some(lists), None, Stage::Fresh),
+        // A stored run is silent where there are none.
+        Detail::Stored(events) => {
+            let events = events.into_iter().map(|it| it.data).collect();
+            (Some(lists).filter(|it| !it.is_empty()), Some(events), Stage::Stored)
+        }
     };
     serde_json::to_vec(&RunView {
         input: &pin.input,
@@ -67,10 +70,10 @@ pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_jso
         user_id: pin.user.as_ref().map(|it| it.as_str()),
         created_at: pin.created_at.seconds(),
         status: status_word(record.status()),
-        metadata: Empty {},
+        metadata: &pin.extras.metadata,
         media,
         step_results: StepResult::all(pin, record),
-        step_executor_runs: AgentRun::all(pin, record),
+        step_executor_runs: AgentRun::all(pin, record, stage),
         metrics: RunMetrics::of(pin, record),
         events,
     })

@@ -1,19 +1,21 @@
 //! Pieces that several answers share: metrics, step results, the runs of agents.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelAnswer};
 use stepmill_core::event::{StepFailure, StepIndex};
 use stepmill_core::graph::{Executor, Step};
 use stepmill_core::run::RunPin;
 use stepmill_engine::{ModelCall, RunRecord, StepRecord, StepState};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// An empty JSON object.
-#[derive(Serialize, Clone, Copy)]
+#[derive(Serialize, ToSchema, Clone, Copy)]
 pub(super) struct Empty {}
 
 /// What one model used.
-#[derive(Serialize, Clone, Copy)]
+#[derive(Serialize, ToSchema, Clone, Copy)]
 pub(super) struct Tokens {
     input_tokens: u64,
     output_tokens: u64,
@@ -31,7 +33,7 @@ impl Tokens {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ModelMetrics<'a> {
     #[serde(flatten)]
     tokens: Tokens,
@@ -39,13 +41,13 @@ struct ModelMetrics<'a> {
     provider: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ModelList<'a> {
     model: [ModelMetrics<'a>; 1],
 }
 
 /// What an agent used; times in seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct AgentMetrics<'a> {
     #[serde(flatten)]
     tokens: Tokens,
@@ -97,7 +99,7 @@ pub(super) fn failure_text(pin: &RunPin, index: StepIndex, failure: StepFailure)
 }
 
 /// What one step came to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct StepResult<'a> {
     content: &'a str,
     step_name: &'a str,
@@ -163,7 +165,7 @@ impl<'a> StepResult<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Message<'a> {
     id: Uuid,
     content: &'a str,
@@ -177,33 +179,42 @@ struct Message<'a> {
     created_at: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct MessageMetrics {
     #[serde(flatten)]
     tokens: Tokens,
-    duration: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<f64>,
     time_to_first_token: f64,
 }
 
 /// What the provider calls its answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ProviderData<'a> {
-    response_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
 }
 
 impl<'a> ProviderData<'a> {
-    pub(super) fn of(answer: &'a ModelAnswer) -> Option<Self> {
-        answer.response_id.as_deref().map(|response_id| Self { response_id })
+    /// Under the name that the provider's protocol has for it.
+    pub(super) fn of(call: &ModelCall, answer: &'a ModelAnswer) -> Option<Self> {
+        let id = answer.response_id.as_deref()?;
+        Some(match call.model.api.as_str() {
+            "OpenAI Responses" => Self { response_id: Some(id), id: None },
+            _ => Self { response_id: None, id: Some(id) },
+        })
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AgentInput<'a> {
     input_content: &'a str,
 }
 
 /// The run of one agent inside a step.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct AgentRun<'a> {
     run_id: Uuid,
     agent_id: String,
@@ -218,27 +229,72 @@ pub(super) struct AgentRun<'a> {
     model_provider_data: Option<ProviderData<'a>>,
     model: &'a str,
     model_provider: &'a str,
-    session_state: Empty,
+    #[schema(value_type = Object)]
+    session_state: AgentState<'a>,
     created_at: i64,
     status: &'static str,
     workflow_step_id: Uuid,
     metrics: AgentMetrics<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<[Empty; 0]>,
     messages: Vec<Message<'a>>,
     metadata: Empty,
-    tools: [Empty; 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<[Empty; 0]>,
     input: AgentInput<'a>,
+}
+
+/// When an agent's run is shown: Agno shows it in three ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// In the answer to who waited for the run.
+    Fresh,
+    /// In the event that ends a stream.
+    Told,
+    /// Read back.
+    Stored,
+}
+
+/// What an agent saw of its session.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AgentState<'a> {
+    /// The session's state.
+    Kept(&'a Map<String, Value>),
+    /// Where it was, as streams tell it.
+    Place(SessionState<'a>),
+}
+
+/// Where an agent ran.
+#[derive(Serialize)]
+pub(super) struct SessionState<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_user_id: Option<&'a str>,
+    current_session_id: &'a str,
+    current_run_id: Uuid,
+}
+
+impl<'a> SessionState<'a> {
+    pub(super) fn of(pin: &'a RunPin) -> Self {
+        Self {
+            current_user_id: pin.user.as_ref().map(|it| it.as_str()),
+            current_session_id: pin.session.as_str(),
+            current_run_id: pin.id.uuid(),
+        }
+    }
 }
 
 impl<'a> AgentRun<'a> {
     /// Every agent's run that ended with an answer.
-    pub(super) fn all(pin: &'a RunPin, record: &'a RunRecord) -> Vec<Self> {
+    pub(super) fn all(pin: &'a RunPin, record: &'a RunRecord, stage: Stage) -> Vec<Self> {
         let mut input = pin.input.as_str();
         let mut runs = Vec::new();
         for step in record.steps() {
             if let StepState::CompletedByModel(call, answer, _) = &step.state
                 && let Some(agent) = agent(pin, step.index)
             {
-                runs.push(Self::of(pin, step, agent, input, call, answer));
+                let run = Self::of(pin, step, agent, input, call, answer);
+                runs.push(run.at(pin, stage));
             }
             input = step.output().map_or(input, |it| &it.content);
         }
@@ -270,10 +326,10 @@ impl<'a> AgentRun<'a> {
         }
         messages.push(message("user", input));
         messages.push(Message {
-            provider_data: ProviderData::of(answer),
+            provider_data: ProviderData::of(call, answer),
             metrics: Some(MessageMetrics {
                 tokens: Tokens::of(answer),
-                duration: answer.duration_micros as f64 / 1e6,
+                duration: Some(answer.duration_micros as f64 / 1e6),
                 time_to_first_token: first_token(answer),
             }),
             ..message("assistant", &answer.content)
@@ -287,23 +343,38 @@ impl<'a> AgentRun<'a> {
             user_id: pin.user.as_ref().map(|it| it.as_str()),
             content: &answer.content,
             content_type: "str",
-            model_provider_data: ProviderData::of(answer),
+            model_provider_data: ProviderData::of(call, answer),
             model: &call.model.model,
             model_provider: &call.model.vendor,
-            session_state: Empty {},
+            session_state: AgentState::Kept(&pin.session_state),
             created_at,
             status: "COMPLETED",
             workflow_step_id: step_id(pin, step.index),
             metrics: AgentMetrics::of(call, answer),
+            events: None,
             messages,
             metadata: Empty {},
-            tools: [],
+            tools: None,
             input: AgentInput { input_content: input },
         }
     }
+
+    /// As Agno shows it at this time.
+    fn at(mut self, pin: &'a RunPin, stage: Stage) -> Self {
+        match stage {
+            Stage::Fresh => self.tools = Some([]),
+            Stage::Stored => self.events = Some([]),
+            Stage::Told => {
+                self.session_state = AgentState::Place(SessionState::of(pin));
+                let metrics = self.messages.iter_mut().filter_map(|it| it.metrics.as_mut());
+                metrics.for_each(|it| it.duration = None);
+            }
+        }
+        self
+    }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StepMetrics<'a> {
     step_name: &'a str,
     executor_type: &'static str,
@@ -312,9 +383,10 @@ struct StepMetrics<'a> {
 }
 
 /// What a run used, by step; seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct RunMetrics<'a> {
     #[serde(serialize_with = "as_map")]
+    #[schema(value_type = std::collections::HashMap<String, StepMetrics>)]
     steps: Vec<(&'a str, StepMetrics<'a>)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,

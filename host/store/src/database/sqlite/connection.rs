@@ -101,7 +101,7 @@ impl Connection {
                 Arg::Text(text) => prepared.raw_bind_parameter(at, text.as_deref()),
                 Arg::Number(number) => prepared.raw_bind_parameter(at, number),
                 Arg::Bytes(bytes) => prepared.raw_bind_parameter(at, &**bytes),
-                Arg::Json(text) => prepared.raw_bind_parameter(at, &**text),
+                Arg::Json(text) => prepared.raw_bind_parameter(at, text.as_deref()),
             }?;
         }
         Ok(prepared)

@@ -84,7 +84,8 @@ pub(super) fn any_graph() -> impl Strategy<Value = StepGraph> {
             let mut nodes: Vec<_> =
                 steps.into_iter().enumerate().map(step).map(NodeDraft::Step).collect();
             nodes.push(NodeDraft::Sequence((0..root).collect()));
-            let draft = GraphDraft { name, description: text, nodes, root };
+            let mut draft = GraphDraft::new(name, nodes, root);
+            draft.description = text;
             draft.check(&GraphLimits::default()).ok()
         },
     )

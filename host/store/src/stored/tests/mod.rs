@@ -12,15 +12,16 @@ use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
 use stepmill_core::capability::{Capability, HostPattern};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
+use stepmill_core::extras::{Extras, Media, MediaKind};
 use stepmill_core::graph::{
     Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepGraph,
 };
 use stepmill_core::ids::{SessionId, TenantId, UserId, WorkflowId};
-use stepmill_core::plugin::Description;
+use stepmill_core::plugin::{Description, WorkflowKind};
 use stepmill_core::principal::TrustedClaims;
 use uuid::Uuid;
 
-use super::{context, description, event, graph};
+use super::{context, description, event, extras, graph};
 use crate::error::StoreError;
 
 fn golden(name: &str) -> String {
@@ -79,13 +80,15 @@ fn checked(name: &str, description: Option<&str>, steps: Vec<Step>) -> StepGraph
     let mut nodes: Vec<_> = steps.into_iter().map(NodeDraft::Step).collect();
     nodes.push(NodeDraft::Sequence((0..root).collect()));
     let description = description.map(str::to_owned);
-    let draft = GraphDraft { name: name.into(), description, nodes, root };
+    let mut draft = GraphDraft::new(name, nodes, root);
+    draft.description = description;
     draft.check(&GraphLimits::default()).unwrap()
 }
 
 fn sample_description() -> Description {
     Description {
         id: WorkflowId::new("content").unwrap(),
+        kind: WorkflowKind::Factory,
         name: Some("Content".into()),
         description: None,
         input_schema: Some(object(json!({ "type": "object", "additionalProperties": false }))),
@@ -97,6 +100,34 @@ fn sample_description() -> Description {
             Capability::Http(HostPattern::new("*.example.com").unwrap()),
         ],
     }
+}
+
+fn sample_extras() -> (Extras, Map<String, Value>) {
+    let picture = Media {
+        id: "m-1".into(),
+        kind: MediaKind::Image,
+        content: Some(vec![0, 255]),
+        url: None,
+        mime_type: Some("image/png".into()),
+        format: Some("png".into()),
+        filename: None,
+    };
+    let place = Media {
+        id: "m-2".into(),
+        kind: MediaKind::File,
+        content: None,
+        url: Some("https://example.com/a.pdf".into()),
+        mime_type: None,
+        format: None,
+        filename: Some("a.pdf".into()),
+    };
+    let extras = Extras {
+        dependencies: Some(json!([1, "two"])),
+        metadata: object(json!({ "m": { "deep": null } })),
+        additional_data: Some("\u{0}text".into()),
+        media: vec![picture, place],
+    };
+    (extras, object(json!({ "n": 10 })))
 }
 
 fn sample_events() -> Vec<RunEvent> {
@@ -129,7 +160,7 @@ fn sample_events() -> Vec<RunEvent> {
         RunEvent::ModelDelta { step, text: "Hel".into() },
         RunEvent::ModelAnswered { step, answer },
         RunEvent::FunctionCalled { step },
-        RunEvent::FunctionAnswered { step, output: output.clone() },
+        RunEvent::FunctionAnswered { step, output: output.clone(), session_state: None },
         RunEvent::StepCompleted { step, output },
         RunEvent::StepFailed { step, failure: StepFailure::ModelBusy },
         RunEvent::RunCompleted,
@@ -153,6 +184,32 @@ fn a_graph_of_the_past_is_read_and_still_written_so() {
 fn a_description_of_the_past_is_read_and_still_written_so() {
     assert_eq!(description::read(&golden("description.v1")).unwrap(), sample_description());
     assert_eq!(pretty(&description::form(&sample_description())), golden("description.v1"));
+}
+
+#[test]
+fn extras_of_the_past_are_read_and_still_written_so() {
+    let (sample, state) = sample_extras();
+    assert_eq!(extras::read(Some(&golden("extras.v1"))).unwrap(), (sample.clone(), state.clone()));
+    assert_eq!(pretty(&extras::form(&sample, &state)), golden("extras.v1"));
+    assert_eq!(extras::write(&Extras::default(), &Map::new()).unwrap(), None);
+    assert_eq!(extras::read(None).unwrap(), Default::default());
+}
+
+#[test]
+fn what_is_newer_than_the_first_rows_reads_back() {
+    let mut about = sample_description();
+    about.kind = WorkflowKind::Prototype;
+    assert_eq!(description::read(&description::write(&about).unwrap()).unwrap(), about);
+    let mut draft = GraphDraft::new("w", vec![NodeDraft::Sequence(vec![])], 0);
+    draft.session_state = Some(r#"{"n":10}"#.into());
+    let drawn = draft.check(&GraphLimits::default()).unwrap();
+    assert_eq!(graph::read(&graph::write(&drawn)).unwrap(), drawn);
+    let event = RunEvent::FunctionAnswered {
+        step: StepIndex(0),
+        output: StepOutput { content: String::new(), stop: false },
+        session_state: Some(object(json!({ "n": 11 }))),
+    };
+    assert_eq!(event::read(&event::write(&event)).unwrap(), event);
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! JSON of the outside: objects whose nesting is bounded, because whoever reads them recurses.
+
+use serde_json::{Map, Value};
+
+/// The deepest nesting of a document that is taken in. Half of what the JSON reader follows, so
+/// that what is kept inside other documents can be read back.
+pub const MAX_DEPTH: usize = 64;
+
+/// The text is no object that is taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a JSON object, nested at most {MAX_DEPTH} deep")]
+pub struct NoObject;
+
+/// Reads an object.
+///
+/// # Errors
+/// No JSON, no object, or nested too deeply.
+pub fn object(text: &str) -> Result<Map<String, Value>, NoObject> {
+    match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) if is_deeper(&value, MAX_DEPTH) => Err(NoObject),
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(NoObject),
+    }
+}
+
+/// Whether lists and objects stand in one another more often than `depth` times.
+pub fn is_deeper(value: &Value, depth: usize) -> bool {
+    let below = |it: &Value| depth.checked_sub(1).is_none_or(|below| is_deeper(it, below));
+    match value {
+        Value::Array(items) => depth == 0 || items.iter().any(below),
+        Value::Object(fields) => depth == 0 || fields.values().any(below),
+        _ => false,
+    }
+}
+
+/// Lays one object over another: objects in the same place are laid over each other, everything
+/// else is replaced.
+pub fn lay_over(below: &mut Map<String, Value>, above: Map<String, Value>) {
+    for (name, value) in above {
+        match (below.get_mut(&name), value) {
+            (Some(Value::Object(below)), Value::Object(above)) => lay_over(below, above),
+            (_, value) => {
+                below.insert(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_is_read_as_deep_as_is_allowed() {
+        let deep = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        assert!(object(&deep(MAX_DEPTH)).is_ok());
+        assert_eq!(object(&deep(MAX_DEPTH + 1)), Err(NoObject));
+        assert_eq!(object(&deep(100_000)), Err(NoObject));
+        for text in ["", "[]", "1", "null", "{", "{\"a\":NaN}"] {
+            assert_eq!(object(text), Err(NoObject), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_laid_over_wins_and_the_rest_stays() {
+        let mut below = object(r#"{"a":{"x":1,"y":1},"b":1,"c":[1]}"#).unwrap();
+        lay_over(&mut below, object(r#"{"a":{"y":2,"z":null},"b":{},"c":[2]}"#).unwrap());
+        assert_eq!(
+            Value::Object(below),
+            json!({ "a": { "x": 1, "y": 2, "z": null }, "b": {}, "c": [2] })
+        );
+    }
+
+    #[test]
+    fn depth_counts_lists_and_objects() {
+        assert!(!is_deeper(&json!(1), 0));
+        assert!(is_deeper(&json!([]), 0));
+        assert!(!is_deeper(&json!([{}]), 2));
+        assert!(is_deeper(&json!([{ "a": [] }]), 2));
+    }
+}

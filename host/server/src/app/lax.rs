@@ -1,0 +1,210 @@
+//! Lax reading: words and numbers that stand for what a schema asks for, as pydantic takes them.
+//! Clients of Agno send `"yes"` for a boolean and `"12"` for a number.
+
+use serde_json::{Number, Value};
+
+/// The value with everything in it read as the schema asks. What cannot be read so stays.
+pub(crate) fn read(root: &Value, schema: &Value, value: Value) -> Value {
+    let Some(fields) = schema.as_object() else { return value };
+    if let Some(target) = fields.get("$ref").and_then(Value::as_str) {
+        let target = target.strip_prefix('#').and_then(|it| root.pointer(it));
+        return target.map_or_else(|| value.clone(), |it| read(root, it, value.clone()));
+    }
+    for choice in ["anyOf", "oneOf"] {
+        if let Some(Value::Array(choices)) = fields.get(choice) {
+            return among(root, choices, value);
+        }
+    }
+    let kinds = kinds(fields.get("type"));
+    if kinds.iter().any(|it| is(it, &value)) {
+        return inside(root, schema, value);
+    }
+    kinds.iter().find_map(|it| scalar(it, &value)).unwrap_or(value)
+}
+
+/// The value as it is if one of the choices is of its kind; else as the first that can read it.
+fn among(root: &Value, choices: &[Value], value: Value) -> Value {
+    let fits = |it: &&Value| kinds(it.get("type")).iter().any(|kind| is(kind, &value));
+    match choices.iter().find(fits) {
+        Some(choice) => read(root, choice, value),
+        None => {
+            let read_as =
+                |it: &Value| Some(read(root, it, value.clone())).filter(|it| *it != value);
+            choices.iter().find_map(read_as).unwrap_or(value)
+        }
+    }
+}
+
+fn inside(root: &Value, schema: &Value, value: Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .map(|(name, value)| {
+                    let schema =
+                        schema["properties"].get(&name).or(schema.get("additionalProperties"));
+                    let value = match schema {
+                        Some(schema) => read(root, schema, value),
+                        None => value,
+                    };
+                    (name, value)
+                })
+                .collect(),
+        ),
+        Value::Array(items) => match schema.get("items") {
+            Some(schema) => items.into_iter().map(|it| read(root, schema, it)).collect(),
+            None => Value::Array(items),
+        },
+        value => value,
+    }
+}
+
+fn kinds(r#type: Option<&Value>) -> Vec<&str> {
+    match r#type {
+        Some(Value::String(kind)) => vec![kind],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is(kind: &str, value: &Value) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => false,
+    }
+}
+
+fn scalar(kind: &str, value: &Value) -> Option<Value> {
+    match kind {
+        "boolean" => boolean(value).map(Value::Bool),
+        "integer" => integer(value).map(Value::from),
+        "number" => number(value).map(Value::Number),
+        _ => None,
+    }
+}
+
+fn boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Number(number) => match number.as_f64()? {
+            0.0 => Some(false),
+            1.0 => Some(true),
+            _ => None,
+        },
+        Value::String(word) => match word.to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+            "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    /// Below this every whole number has its own floating point number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Bool(it) => Some((*it).into()),
+        Value::Number(it) => {
+            it.as_f64().filter(|it| it.fract() == 0.0 && it.abs() < EXACT).map(|it| it as i64)
+        }
+        Value::String(text) => {
+            let text = text.trim();
+            let text = text
+                .split_once('.')
+                .filter(|(_, zeros)| !zeros.is_empty() && zeros.bytes().all(|it| it == b'0'))
+                .map_or(text, |it| it.0);
+            let digits = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+            let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+            unsigned.split('_').all(digits).then(|| text.replace('_', "").parse().ok()).flatten()
+        }
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<Number> {
+    match value {
+        Value::Bool(it) => Some(u8::from(*it).into()),
+        Value::String(text) => Number::from_f64(text.trim().parse().ok()?),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn as_kind(kind: &str, value: Value) -> Value {
+        let schema = json!({ "type": kind });
+        read(&schema, &schema, value)
+    }
+
+    #[test]
+    fn words_and_numbers_stand_for_what_is_asked() {
+        for yes in [json!("yes"), json!("ON"), json!("1"), json!(1), json!(1.0)] {
+            assert_eq!(as_kind("boolean", yes), json!(true));
+        }
+        for (given, whole) in [
+            (json!("12"), 12),
+            (json!(" 7 "), 7),
+            (json!("+5"), 5),
+            (json!("007"), 7),
+            (json!("1_0"), 10),
+            (json!("5.0"), 5),
+            (json!(3.0), 3),
+            (json!(true), 1),
+            (json!("-2"), -2),
+        ] {
+            assert_eq!(as_kind("integer", given), json!(whole));
+        }
+        assert_eq!(as_kind("number", json!("1.5")), json!(1.5));
+    }
+
+    #[test]
+    fn what_stands_for_nothing_stays() {
+        for (kind, value) in [
+            ("boolean", json!("maybe")),
+            ("boolean", json!(2)),
+            ("boolean", json!(" yes")),
+            ("boolean", json!(null)),
+            ("integer", json!("3.5")),
+            ("integer", json!(3.5)),
+            ("integer", json!("")),
+            ("integer", json!("1__0")),
+            ("integer", json!("99999999999999999999")),
+            ("integer", json!(1e300)),
+            ("string", json!(1)),
+            ("number", json!("NaN")),
+        ] {
+            assert_eq!(as_kind(kind, value.clone()), value);
+        }
+    }
+
+    #[test]
+    fn every_place_is_read_by_its_own_schema() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "on": { "$ref": "#/$defs/flag" },
+                "counts": { "type": "array", "items": { "type": "integer" } },
+                "maybe": { "anyOf": [{ "type": "integer" }, { "type": "null" }] },
+                "either": { "anyOf": [{ "type": "string" }, { "type": "integer" }] }
+            },
+            "additionalProperties": { "type": "boolean" },
+            "$defs": { "flag": { "type": "boolean" } }
+        });
+        let value =
+            json!({ "on": "off", "counts": ["1", 2], "maybe": "3", "either": "4", "more": "t" });
+        assert_eq!(
+            read(&schema, &schema, value),
+            json!({ "on": false, "counts": [1, 2], "maybe": 3, "either": "4", "more": true })
+        );
+    }
+}

@@ -1,0 +1,256 @@
+//! Sessions: made, listed, looked at, changed and deleted by those who may.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use stepmill_core::event::JournalEntry;
+use stepmill_core::graph::StepGraph;
+use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::principal::{Principal, Sees, Standing};
+use stepmill_store::{
+    RunFilter, SessionChange, SessionFilter, SessionOverview, SessionPage, StoreError, StoredRun,
+    StoredSession,
+};
+
+use super::clock::now;
+use super::error::AppError;
+use super::follow::{facts, journal_of};
+use super::runs::new_session;
+use super::wiring::App;
+
+/// A session that a client asks for. Every text is still as the client wrote it.
+#[derive(Default)]
+pub struct NewSession {
+    /// `None` lets the host choose.
+    pub id: Option<String>,
+    /// Who it shall belong to. Believed of the operator and of admins only.
+    pub user: Option<String>,
+    /// The workflow it is made for.
+    pub workflow: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its state.
+    pub state: Option<Map<String, Value>>,
+    /// Its metadata.
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// Which sessions a client wants to see.
+pub struct ListSessions {
+    /// Of one user. Heard from those who see more than their own.
+    pub user: Option<String>,
+    /// Made for one workflow.
+    pub workflow: Option<String>,
+    /// With this in the name.
+    pub name: Option<String>,
+    /// Which part of them.
+    pub page: SessionPage,
+}
+
+/// One session, whole.
+pub struct SessionDetail {
+    /// What is kept.
+    pub overview: SessionOverview,
+    /// What its workflow did first: its graph, and the name of the workflow.
+    pub graph: Option<(WorkflowId, Arc<StepGraph>)>,
+}
+
+impl App {
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// There is one of this id, or a text cannot be what it is meant for.
+    pub async fn session_create(
+        &self,
+        who: &Principal,
+        ask: NewSession,
+    ) -> Result<SessionDetail, AppError> {
+        let bad = |field, fault| AppError::BadId { field, fault };
+        let id = ask.id.filter(|it| !it.is_empty()).map(SessionId::new).transpose();
+        let user = ask.user.filter(|it| !it.is_empty() && decides(who)).map(UserId::new);
+        let workflow = ask.workflow.filter(|it| !it.is_empty()).map(WorkflowId::new);
+        let at = now();
+        let session = StoredSession {
+            id: id.map_err(|it| bad("session_id", it))?.unwrap_or_else(new_session),
+            user: user.transpose().map_err(|it| bad("user_id", it))?.or_else(|| who.user.clone()),
+            workflow: workflow.transpose().map_err(|it| bad("workflow_id", it))?,
+            name: ask.name,
+            state: ask.state,
+            metadata: ask.metadata,
+            created_at: at,
+            updated_at: at,
+        };
+        match self.store.tenant(&who.tenant).session_create(&session).await {
+            Err(StoreError::SessionExists) => Err(AppError::SessionExists(session.id)),
+            done => {
+                done?;
+                let overview = SessionOverview { session, opening: None, usage: Vec::new() };
+                Ok(SessionDetail { overview, graph: None })
+            }
+        }
+    }
+
+    /// A page of the sessions the caller sees, and how many there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn session_list(
+        &self,
+        who: &Principal,
+        ask: ListSessions,
+    ) -> Result<(Vec<SessionOverview>, u64), AppError> {
+        // What cannot be an id is nobody's.
+        let Ok(user) = said_user(who, ask.user) else { return Ok((Vec::new(), 0)) };
+        let Ok(workflow) = ask.workflow.map(WorkflowId::new).transpose() else {
+            return Ok((Vec::new(), 0));
+        };
+        let filter = SessionFilter { user, workflow, name: ask.name };
+        Ok(self.store.tenant(&who.tenant).session_list(who.sees(), &filter, ask.page).await?)
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// There is none that the caller sees and that is `user`'s, if one is named.
+    pub async fn session_fetch(
+        &self,
+        who: &Principal,
+        id: &str,
+        user: Option<String>,
+    ) -> Result<SessionDetail, AppError> {
+        let overview = self.session_of(who, id, user).await?;
+        let store = self.store.tenant(&who.tenant);
+        let session = &overview.session;
+        let first = match overview.opening {
+            Some(_) => store.run_first(&session.id, session.workflow.as_ref()).await?,
+            None => None,
+        };
+        let graph = first.map(|it| (it.pin.workflow, it.pin.graph));
+        Ok(SessionDetail { overview, graph })
+    }
+
+    async fn session_of(
+        &self,
+        who: &Principal,
+        id: &str,
+        user: Option<String>,
+    ) -> Result<SessionOverview, AppError> {
+        let id = SessionId::new(id).map_err(|_| AppError::UnknownSession)?;
+        let user = said_user(who, user).map_err(|()| AppError::UnknownSession)?;
+        let found = self.store.tenant(&who.tenant).session_find(who.sees(), &id).await?;
+        let found = found.filter(|it| user.is_none() || it.session.user == user);
+        found.ok_or(AppError::UnknownSession)
+    }
+
+    /// Changes a session.
+    ///
+    /// # Errors
+    /// As of [`Self::session_fetch`].
+    pub async fn session_change(
+        &self,
+        who: &Principal,
+        id: &str,
+        user: Option<String>,
+        change: SessionChange,
+    ) -> Result<SessionDetail, AppError> {
+        let found = self.session_of(who, id, user.clone()).await?;
+        if change != SessionChange::default() {
+            let store = self.store.tenant(&who.tenant);
+            store.session_change(who.sees(), &found.session.id, &change, now()).await?;
+        }
+        self.session_fetch(who, id, user).await
+    }
+
+    /// Deletes sessions with their runs. One that is not there, or not the caller's, is no error.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn session_delete(
+        &self,
+        who: &Principal,
+        ids: &[String],
+        user: Option<String>,
+    ) -> Result<(), AppError> {
+        for id in ids {
+            match self.session_of(who, id, user.clone()).await {
+                Ok(found) => {
+                    let store = self.store.tenant(&who.tenant);
+                    store.session_delete(who.sees(), &found.session.id).await?;
+                    let session = found.session.id;
+                    tracing::info!(session.id = %session, "session {session} is deleted");
+                }
+                Err(AppError::UnknownSession) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+
+    /// The latest runs of a session, of all its workflows, oldest first, without the pieces of
+    /// streamed answers.
+    ///
+    /// # Errors
+    /// As of [`Self::session_fetch`].
+    pub async fn session_runs(
+        &self,
+        who: &Principal,
+        id: &str,
+        user: Option<String>,
+        filter: &RunFilter,
+    ) -> Result<Vec<(StoredRun, Vec<JournalEntry>)>, AppError> {
+        let session = self.session_of(who, id, user).await?.session.id;
+        let store = self.store.tenant(&who.tenant);
+        let found = store.run_list(who.sees(), &session, filter, self.run_settings.list).await?;
+        let found = found.ok_or(AppError::UnknownSession)?;
+        let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
+        let journals = facts(&store, &ids).await?;
+        Ok(found.into_iter().zip(journals).collect())
+    }
+
+    /// One run of a session, of whichever workflow.
+    ///
+    /// # Errors
+    /// As of [`Self::session_fetch`]; [`AppError::NoRuns`] if the session has none at all;
+    /// [`AppError::UnknownRun`].
+    pub async fn session_run(
+        &self,
+        who: &Principal,
+        id: &str,
+        user: Option<String>,
+        run: &str,
+    ) -> Result<(StoredRun, Vec<JournalEntry>), AppError> {
+        let overview = self.session_of(who, id, user).await?;
+        if overview.opening.is_none() {
+            return Err(AppError::NoRuns);
+        }
+        let run = RunId::parse(run).map_err(|_| AppError::UnknownRun)?;
+        let store = self.store.tenant(&who.tenant);
+        let found = store.run_fetch(run).await?.ok_or(AppError::UnknownRun)?;
+        if found.pin.session != overview.session.id || !sees(who.sees(), &found) {
+            return Err(AppError::UnknownRun);
+        }
+        let journal = journal_of(&store, &found.pin).await?;
+        Ok((found, journal))
+    }
+}
+
+/// Whether the caller may say who a session belongs to.
+fn decides(who: &Principal) -> bool {
+    matches!(who.standing, Standing::Open | Standing::Admin)
+}
+
+/// The user a client names; one who sees its own rows only names nobody by it.
+fn said_user(who: &Principal, said: Option<String>) -> Result<Option<UserId>, ()> {
+    match (who.sees(), said) {
+        (Sees::Everyone, Some(user)) => UserId::new(user).map(Some).map_err(|_| ()),
+        _ => Ok(None),
+    }
+}
+
+fn sees(sees: Sees<'_>, run: &StoredRun) -> bool {
+    match (sees, &run.pin.user) {
+        (Sees::Everyone, _) | (_, None) => true,
+        (Sees::Only(user), Some(owner)) => user == owner,
+        (Sees::Nobody, Some(_)) => false,
+    }
+}

@@ -1,0 +1,174 @@
+//! Tokens: from the text a request carries to the principal it speaks for.
+
+use std::collections::BTreeSet;
+
+use axum::http::{HeaderMap, Method};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Header, Validation, decode_header};
+use serde_json::Value;
+use stepmill_core::ids::{SessionId, TenantId, UserId};
+use stepmill_core::principal::{Principal, Rules, Standing, TrustedClaims};
+
+use super::keys::{Ask, Claims, Keys, validations};
+use super::local::check_cookie_page;
+use super::refusal::Refusal;
+use super::token::Place;
+use super::{AuthFault, default_tenant};
+use crate::settings::JwtSettings;
+
+/// What `typ` a token may say of itself. A signed text of another kind, such as a notice that
+/// somebody logged out, is no token of access (RFC 8725, 3.11).
+const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
+
+/// What tokens have to be like.
+pub(super) struct Verifier {
+    place: Place,
+    keys: Keys,
+    validations: Vec<Validation>,
+    names: Names,
+    pub(super) admin_scope: String,
+    rules: Rules,
+}
+
+/// Which claim says what.
+struct Names {
+    user: String,
+    tenant: String,
+    session: String,
+    scopes: String,
+    dependencies: Vec<String>,
+    session_state: Vec<String>,
+}
+
+impl Verifier {
+    pub(super) fn of(settings: &JwtSettings, rules: Rules) -> Result<Self, AuthFault> {
+        Ok(Self {
+            place: Place::new(settings.token_source, settings.cookie.clone()),
+            keys: Keys::of(settings)?,
+            validations: validations(settings),
+            names: Names {
+                user: settings.user_claim.clone(),
+                tenant: settings.tenant_claim.clone(),
+                session: settings.session_claim.clone(),
+                scopes: settings.scopes_claim.clone(),
+                dependencies: settings.dependencies_claims.clone(),
+                session_state: settings.session_state_claims.clone(),
+            },
+            admin_scope: settings.admin_scope.clone(),
+            rules,
+        })
+    }
+
+    /// Who sent a request.
+    pub(super) async fn principal(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        allows_origin: impl Fn(&str) -> bool,
+    ) -> Result<Principal, Refusal> {
+        let token = self.place.find(headers)?;
+        if token.in_cookie {
+            check_cookie_page(method, headers, allows_origin)?;
+        }
+        let header = header(token.text)?;
+        let fits = |it: &&Validation| it.algorithms.contains(&header.alg);
+        let validation = self.validations.iter().find(fits).ok_or_else(algorithm)?;
+        let ask = Ask { token: token.text, header: &header, validation };
+        self.names.read(self.keys.verify(&ask).await?, &self.admin_scope, self.rules)
+    }
+}
+
+/// The part of a token that says how it is signed. Until a key has verified it, it is only what
+/// somebody wrote; a token that brings its own key is refused, whatever the key says.
+fn header(token: &str) -> Result<Header, Refusal> {
+    let refuse = |text: &str| Refusal::Token(text.to_owned());
+    if token.split('.').count() != 3 {
+        return Err(refuse("Not enough segments"));
+    }
+    let header = decode_header(token).map_err(|fault| match fault.kind() {
+        // An algorithm nobody knows does not even parse.
+        ErrorKind::Json(_) => algorithm(),
+        _ => refuse("Malformed"),
+    })?;
+    let brings_key =
+        [&header.jku, &header.x5u].iter().any(|it| it.is_some()) || header.jwk.is_some();
+    if brings_key || header.x5c.is_some() {
+        return Err(refuse("A token does not bring its own key"));
+    }
+    if header.crit.is_some() {
+        return Err(refuse("Unsupported critical extension"));
+    }
+    let is_access = |it: &String| TYPES.iter().any(|known| it.eq_ignore_ascii_case(known));
+    if !header.typ.as_ref().is_none_or(is_access) {
+        return Err(refuse("Wrong type"));
+    }
+    Ok(header)
+}
+
+fn algorithm() -> Refusal {
+    Refusal::Token("The specified alg value is not allowed".into())
+}
+
+impl Names {
+    /// Reads verified claims. What names somebody is a text, or the token is refused.
+    fn read(&self, claims: Claims, admin: &str, rules: Rules) -> Result<Principal, Refusal> {
+        let no_text = || Refusal::Token("Subject must be a string".into());
+        let user = match claims.get(&self.user) {
+            None => None,
+            Some(it) => Some(it.as_str().ok_or_else(no_text)?),
+        };
+        let user = user.map(|it| UserId::new(it).map_err(|_| Refusal::Subject)).transpose()?;
+        if user.as_ref().is_some_and(|it| is_reserved(it.as_str())) {
+            return Err(Refusal::Subject);
+        }
+        let tenant = text(&claims, &self.tenant, Refusal::Tenant)?;
+        let tenant = tenant.map(|it| TenantId::new(it).map_err(|_| Refusal::Tenant)).transpose()?;
+        let session = text(&claims, &self.session, Refusal::Session)?;
+        let session = session.map(|it| SessionId::new(it).map_err(|_| Refusal::Session));
+        let session = session.transpose()?;
+        let scopes = scopes(claims.get(&self.scopes));
+        let standing = if scopes.contains(admin) { Standing::Admin } else { Standing::Member };
+        Ok(Principal {
+            tenant: tenant.unwrap_or_else(default_tenant),
+            user,
+            standing,
+            rules,
+            session,
+            dependencies: picked(&claims, &self.dependencies),
+            session_state: picked(&claims, &self.session_state),
+            trusted: TrustedClaims { claims, scopes },
+        })
+    }
+}
+
+/// A claim that is a text or not there.
+fn text<'a>(claims: &'a Claims, name: &str, fault: Refusal) -> Result<Option<&'a str>, Refusal> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(it)) => Ok(Some(it)),
+        Some(_) => Err(fault),
+    }
+}
+
+/// Those of the named claims that the token has; `None` if it has none of them.
+fn picked(claims: &Claims, names: &[String]) -> Option<Claims> {
+    let found = names.iter().filter_map(|it| Some((it.clone(), claims.get(it)?.clone())));
+    Some(found.collect::<Claims>()).filter(|it| !it.is_empty())
+}
+
+/// Names that belong to the host itself.
+fn is_reserved(subject: &str) -> bool {
+    subject == "__scheduler__" || subject.starts_with("sa:") || subject.starts_with("__oauth__:")
+}
+
+/// A list of texts, or one text as one scope. A list of other things as well says nothing.
+fn scopes(claim: Option<&Value>) -> BTreeSet<String> {
+    match claim {
+        Some(Value::String(it)) => [it.clone()].into(),
+        Some(Value::Array(items)) => {
+            let texts = items.iter().map(|it| it.as_str().map(str::to_owned));
+            texts.collect::<Option<_>>().unwrap_or_default()
+        }
+        _ => BTreeSet::new(),
+    }
+}

@@ -1,0 +1,176 @@
+//! JSON bodies, read field by field, with the faults FastAPI has for them.
+
+use axum::extract::Request;
+use axum::http::header;
+use serde_json::{Map, Value, json};
+use stepmill_core::json::{MAX_DEPTH, is_deeper};
+
+use super::door::Door;
+use super::error::{ApiError, FieldFault};
+use super::form::{body, in_time};
+use crate::app::json_fault;
+
+/// The fields of an object, and what is wrong with those that were taken.
+pub(super) struct JsonBody {
+    fields: Map<String, Value>,
+    faults: Vec<FieldFault>,
+}
+
+/// What a body holds.
+pub(super) enum Sent {
+    /// Nothing, or `null`.
+    Nothing,
+    /// An object.
+    Object(JsonBody),
+    /// Something else.
+    Other(Value),
+}
+
+impl Sent {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// It is too large or too slow, or no JSON.
+    pub(super) async fn read(door: &Door, request: Request) -> Result<Self, ApiError> {
+        let (parts, stream) = request.into_parts();
+        let bytes = in_time(door, body(stream, door.settings.field_bytes)).await?;
+        if bytes.is_empty() {
+            return Ok(Self::Nothing);
+        }
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let text = String::from_utf8_lossy(&bytes);
+        if !kind.is_none_or(|it| it.to_ascii_lowercase().contains("json")) {
+            return Ok(Self::Other(text.into()));
+        }
+        match serde_json::from_str(&text) {
+            Ok(Value::Null) => Ok(Self::Nothing),
+            Ok(value) if is_deeper(&value, MAX_DEPTH) => Err(fault(FieldFault::new(
+                "too_deep",
+                json!(["body"]),
+                "Input is nested too deeply",
+            ))),
+            Ok(Value::Object(fields)) => Ok(Self::Object(JsonBody { fields, faults: Vec::new() })),
+            Ok(other) => Ok(Self::Other(other)),
+            Err(_) => Err(fault(malformed(&text))),
+        }
+    }
+
+    /// The object; nothing is an object without fields.
+    ///
+    /// # Errors
+    /// The body is something else.
+    pub(super) fn object(self) -> Result<JsonBody, ApiError> {
+        match self {
+            Self::Nothing => Ok(JsonBody { fields: Map::new(), faults: Vec::new() }),
+            Self::Object(body) => Ok(body),
+            Self::Other(input) => {
+                let text = "Input should be a valid dictionary or object to extract fields from";
+                let fault_ = FieldFault::new("model_attributes_type", json!(["body"]), text);
+                Err(fault(fault_.given(input)))
+            }
+        }
+    }
+}
+
+fn fault(fault: FieldFault) -> ApiError {
+    ApiError::Fields(vec![fault])
+}
+
+fn malformed(text: &str) -> FieldFault {
+    let found = json_fault::find(text);
+    let (place, error) = found.map_or((0, "Expecting value"), |it| (it.character, it.message));
+    FieldFault::new("json_invalid", json!(["body", place]), "JSON decode error")
+        .given(json!({}))
+        .because(json!({ "error": error }))
+}
+
+impl JsonBody {
+    /// A text; `null` is none.
+    pub(super) fn text(&mut self, field: &'static str) -> Option<String> {
+        match self.fields.remove(field) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(other) => {
+                self.refuse("string_type", field, "Input should be a valid string", other);
+                None
+            }
+        }
+    }
+
+    /// A text that has to be there.
+    pub(super) fn required_text(&mut self, field: &'static str) -> Option<String> {
+        match self.fields.remove(field) {
+            Some(Value::String(text)) => return Some(text),
+            None => self.faults.push(FieldFault::missing("body", field)),
+            Some(other) => {
+                self.refuse("string_type", field, "Input should be a valid string", other);
+            }
+        }
+        None
+    }
+
+    /// An object; `null` is none.
+    pub(super) fn object(&mut self, field: &'static str) -> Option<Map<String, Value>> {
+        match self.fields.remove(field) {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(object)) => Some(object),
+            Some(other) => {
+                self.refuse("dict_type", field, "Input should be a valid dictionary", other);
+                None
+            }
+        }
+    }
+
+    /// A list of texts that has to be there and to hold something.
+    pub(super) fn texts(&mut self, field: &'static str) -> Vec<String> {
+        match self.fields.remove(field) {
+            Some(Value::Array(items)) if items.is_empty() => {
+                let text = "List should have at least 1 item after validation, not 0";
+                let fault = FieldFault::new("too_short", json!(["body", field]), text);
+                let ctx = json!({ "field_type": "List", "min_length": 1, "actual_length": 0 });
+                self.faults.push(fault.given(json!([])).because(ctx));
+                Vec::new()
+            }
+            Some(Value::Array(items)) => {
+                items.into_iter().enumerate().filter_map(|it| self.item(field, it)).collect()
+            }
+            None => {
+                self.faults.push(FieldFault::missing("body", field));
+                Vec::new()
+            }
+            Some(other) => {
+                self.refuse("list_type", field, "Input should be a valid list", other);
+                Vec::new()
+            }
+        }
+    }
+
+    fn item(&mut self, field: &'static str, (place, item): (usize, Value)) -> Option<String> {
+        match item {
+            Value::String(text) => Some(text),
+            other => {
+                let place = json!(["body", field, place]);
+                let text = "Input should be a valid string";
+                self.faults.push(FieldFault::new("string_type", place, text).given(other));
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, kind: &'static str, field: &str, text: &str, input: Value) {
+        self.faults.push(FieldFault::new(kind, json!(["body", field]), text).given(input));
+    }
+
+    /// Adds a fault that the fields' types do not show.
+    pub(super) fn fault(&mut self, fault: FieldFault) {
+        self.faults.push(fault);
+    }
+
+    /// Whether everything that was taken is good.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub(super) fn done(self) -> Result<(), ApiError> {
+        if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Fields(self.faults)) }
+    }
+}

@@ -1,0 +1,75 @@
+//! The API as a document: what the routes say of themselves, and what is true of all of them.
+
+use bytes::Bytes;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    Components, ContentBuilder, Info, OpenApi, PathItem, Ref, Response, ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::auth::is_public;
+use super::door::Door;
+use super::view::Fault;
+
+/// What routes are sorted by, and what each heap holds.
+const TAGS: [(&str, &str); 7] = [
+    ("Core", "What the host is."),
+    ("Health", "Whether it is up."),
+    ("Workflows", "What there is to run, and runs."),
+    ("Sessions", "Conversations that runs belong to, and their state."),
+    ("Agents", "Agents of their own."),
+    ("Teams", "Teams of their own."),
+    ("Plugins", "Factories of the caller's tenant: upload, list, look at, delete."),
+];
+
+/// The name of the security scheme.
+const BEARER: &str = "HTTPBearer";
+
+/// The document as JSON, from what the routes say of themselves.
+pub(super) fn document(mut api: OpenApi, door: &Door) -> Bytes {
+    let identity = &door.identity;
+    api.info = Info::new(&identity.name, &identity.version);
+    api.info.description.clone_from(&identity.description);
+    let tag = |(name, text)| TagBuilder::new().name(name).description(Some(text)).build();
+    api.tags = Some(TAGS.map(tag).into());
+    let components = api.components.get_or_insert_with(Components::default);
+    components.schemas.insert(Fault::name().into(), Fault::schema());
+    let is_open = door.auth.is_open();
+    if !is_open {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
+    }
+    for (path, item) in &mut api.paths.paths {
+        let guarded = !is_open && !is_public(path);
+        for operation in operations(item) {
+            if guarded {
+                let none: [&str; 0] = [];
+                operation.security = Some(vec![SecurityRequirement::new(BEARER, none)]);
+                add(operation, "401", "No token, or one that is not good");
+            }
+            if is_open || guarded {
+                add(operation, "403", "The caller may not do this");
+            }
+            add(operation, "500", "The host failed; its log says why");
+        }
+    }
+    api.to_json().expect("a document has no keys but texts").into()
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Adds an answer that a route did not name because every route gives it.
+fn add(operation: &mut Operation, status: &str, text: &str) {
+    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| fault(text).into());
+}
+
+fn fault(text: &str) -> Response {
+    let schema = Ref::from_schema_name(Fault::name());
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(text).content("application/json", content).build()
+}

@@ -1,0 +1,217 @@
+//! `/sessions/{session_id}/runs` and previews: what a session's workflows did.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use stepmill_core::event::JournalEntry;
+use stepmill_core::run::RunStatus;
+use stepmill_core::time::Timestamp;
+use stepmill_engine::RunRecord;
+use stepmill_store::{RunFilter, StoredRun};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::Caller;
+use super::door::Door;
+use super::error::ApiError;
+use super::query::Query;
+use super::runs::stored_events;
+use super::sessions::Common;
+use super::view::{Fault, FieldFaults, Listed, RunPreview, RunSummary, preview, summary};
+use crate::app::AppError;
+
+pub(super) fn routes() -> OpenApiRouter<Door> {
+    OpenApiRouter::new()
+        .routes(routes!(session_runs))
+        .routes(routes!(session_run_previews))
+        .routes(routes!(session_run))
+}
+
+/// Agno's words for where a run stands, and ours where there is one.
+const STATUSES: [(&str, Option<RunStatus>); 7] = [
+    ("CANCELLED", None),
+    ("COMPLETED", Some(RunStatus::Completed)),
+    ("ERROR", Some(RunStatus::Failed)),
+    ("PAUSED", None),
+    ("PENDING", None),
+    ("REGENERATED", None),
+    ("RUNNING", Some(RunStatus::Running)),
+];
+
+/// What a client asks of a session's runs; `None` if no run can be what it asks for.
+fn filter(query: &mut Query) -> Result<Option<RunFilter>, ApiError> {
+    let mut faults = Vec::new();
+    let mut moment = |name, faults: &mut _| {
+        let seconds = query.integer(name, None, faults)?;
+        Some(seconds.saturating_mul(1_000_000))
+    };
+    let after = moment("created_after", &mut faults).map(Timestamp::from_micros);
+    // Runs are shown by the second: all of the last one belong to it.
+    let before = moment("created_before", &mut faults);
+    let before = before.map(|it| Timestamp::from_micros(it.saturating_add(999_999)));
+    if !faults.is_empty() {
+        return Err(ApiError::Fields(faults));
+    }
+    let words: Vec<_> = query.every("status").iter().map(|it| it.to_ascii_uppercase()).collect();
+    let known = |word: &str| STATUSES.iter().find(|(it, _)| *it == word).map(|(_, status)| *status);
+    let mut unknown: Vec<_> = words.iter().filter(|it| known(it).is_none()).collect();
+    if !unknown.is_empty() {
+        unknown.sort();
+        unknown.dedup();
+        let list = |words: &[&str]| {
+            format!("[{}]", words.iter().map(|it| format!("'{it}'")).collect::<Vec<_>>().join(", "))
+        };
+        let unknown: Vec<_> = unknown.iter().map(|it| it.as_str()).collect();
+        let text = format!(
+            "Invalid status value(s) {}; expected one of {}",
+            list(&unknown),
+            list(&STATUSES.map(|(word, _)| word))
+        );
+        return Err(ApiError::bad_request(text));
+    }
+    let statuses: Vec<_> = words.iter().filter_map(|it| known(it).flatten()).collect();
+    let is_impossible = !words.is_empty() && statuses.is_empty();
+    let filter =
+        RunFilter { workflow: None, statuses, created_after: after, created_before: before };
+    Ok((!is_impossible).then_some(filter))
+}
+
+async fn listed(
+    door: &Door,
+    who: &stepmill_core::principal::Principal,
+    id: &str,
+    parts: &Parts,
+) -> Result<Vec<Listed>, ApiError> {
+    let mut query = Query::of(parts);
+    let filter = filter(&mut query)?;
+    let common = Common::only(door, &mut query)?;
+    let empty = filter.is_none();
+    let filter = filter.unwrap_or_default();
+    let found = door.app.session_runs(who, id, common.user, &filter).await;
+    let found = found.map_err(|fault| unknown(id, None, fault))?;
+    if empty {
+        return Ok(Vec::new());
+    }
+    found.into_iter().map(|it| view(it).map_err(ApiError::from)).collect()
+}
+
+fn view((found, journal): (StoredRun, Vec<JournalEntry>)) -> serde_json::Result<Listed> {
+    let pin = Arc::new(found.pin);
+    let events = stored_events(&pin, &journal)?;
+    Ok(Listed { record: RunRecord::of(&journal), events, pin })
+}
+
+/// Agno's words for what is not there.
+fn unknown(session: &str, run: Option<&str>, fault: AppError) -> ApiError {
+    match (fault, run) {
+        (AppError::UnknownSession, _) => {
+            ApiError::missing(format!("Session with ID {session} not found"))
+        }
+        (AppError::NoRuns, _) => {
+            ApiError::missing(format!("Session with ID {session} has no runs"))
+        }
+        (AppError::UnknownRun, Some(run)) => {
+            ApiError::missing(format!("Run with ID {run} not found in session {session}"))
+        }
+        (fault, _) => fault.into(),
+    }
+}
+
+/// The runs of a session, of all its workflows, oldest first. Absent fields are left out.
+#[utoipa::path(
+    get, path = "/sessions/{session_id}/runs", operation_id = "get_session_runs", tag = "Sessions",
+    params(
+        ("session_id" = String, Path, description = "The session", min_length = 1),
+        ("type" = Option<String>, Query, description = "`workflow`"),
+        ("user_id" = Option<String>, Query, description = "The session's user has to be this one"),
+        ("status" = Option<Vec<String>>, Query, description = "In one of these states"),
+        ("created_after" = Option<i64>, Query, description = "Accepted in this second of Unix time or later"),
+        ("created_before" = Option<i64>, Query, description = "Accepted in this second of Unix time or earlier"),
+        ("db_id" = Option<String>, Query, description = "The host's database"),
+    ),
+    responses(
+        (status = 200, description = "Runs", body = Vec<RunSummary>),
+        (status = 400, description = "There is no such state", body = Fault),
+        (status = 404, description = "There is no such session", body = Fault),
+        (status = 422, description = "A parameter is malformed", body = FieldFaults),
+    ),
+)]
+async fn session_runs(
+    State(door): State<Door>,
+    Caller(who): Caller,
+    Path(id): Path<String>,
+    parts: Parts,
+) -> Result<Json<Vec<Value>>, ApiError> {
+    let mut runs = Vec::new();
+    for run in &listed(&door, &who, &id, &parts).await? {
+        let mut value = serde_json::to_value(summary(run))?;
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|_, it| !it.is_null());
+        }
+        runs.push(value);
+    }
+    Ok(Json(runs))
+}
+
+/// The runs of a session in a few words, oldest first.
+#[utoipa::path(
+    get, path = "/sessions/{session_id}/run-previews", operation_id = "get_session_run_previews",
+    tag = "Sessions",
+    params(
+        ("session_id" = String, Path, description = "The session", min_length = 1),
+        ("type" = Option<String>, Query, description = "`workflow`"),
+        ("user_id" = Option<String>, Query, description = "The session's user has to be this one"),
+        ("status" = Option<Vec<String>>, Query, description = "In one of these states"),
+        ("created_after" = Option<i64>, Query, description = "Accepted in this second of Unix time or later"),
+        ("created_before" = Option<i64>, Query, description = "Accepted in this second of Unix time or earlier"),
+        ("db_id" = Option<String>, Query, description = "The host's database"),
+    ),
+    responses(
+        (status = 200, description = "Runs", body = Vec<RunPreview>),
+        (status = 400, description = "There is no such state", body = Fault),
+        (status = 404, description = "There is no such session", body = Fault),
+        (status = 422, description = "A parameter is malformed", body = FieldFaults),
+    ),
+)]
+async fn session_run_previews(
+    State(door): State<Door>,
+    Caller(who): Caller,
+    Path(id): Path<String>,
+    parts: Parts,
+) -> Result<Response, ApiError> {
+    let runs = listed(&door, &who, &id, &parts).await?;
+    Ok(Json(runs.iter().map(preview).collect::<Vec<_>>()).into_response())
+}
+
+/// One run of a session, of whichever workflow.
+#[utoipa::path(
+    get, path = "/sessions/{session_id}/runs/{run_id}", operation_id = "get_session_run",
+    tag = "Sessions",
+    params(
+        ("session_id" = String, Path, description = "The session", min_length = 1),
+        ("run_id" = String, Path, description = "The run", min_length = 1),
+        ("type" = Option<String>, Query, description = "`workflow`"),
+        ("user_id" = Option<String>, Query, description = "The session's user has to be this one"),
+        ("db_id" = Option<String>, Query, description = "The host's database"),
+    ),
+    responses(
+        (status = 200, description = "The run", body = RunSummary),
+        (status = 404, description = "There is no such session or run", body = Fault),
+        (status = 422, description = "A parameter is malformed", body = FieldFaults),
+    ),
+)]
+async fn session_run(
+    State(door): State<Door>,
+    Caller(who): Caller,
+    Path((id, run)): Path<(String, String)>,
+    parts: Parts,
+) -> Result<Response, ApiError> {
+    let common = Common::only(&door, &mut Query::of(&parts))?;
+    let found = door.app.session_run(&who, &id, common.user, &run).await;
+    let found = found.map_err(|fault| unknown(&id, Some(&run), fault))?;
+    Ok(Json(summary(&view(found)?)).into_response())
+}

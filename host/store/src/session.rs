@@ -1,0 +1,347 @@
+//! Sessions: made, found, listed, changed and deleted; what their runs leave in them.
+
+use serde_json::{Map, Value};
+use stepmill_core::ids::{SessionId, UserId, WorkflowId};
+use stepmill_core::principal::Sees;
+use stepmill_core::time::Timestamp;
+
+use crate::database::{Row, Statement};
+use crate::error::StoreError;
+use crate::run::seen;
+use crate::store::TenantStore;
+use crate::stored;
+use crate::usage::ModelUsage;
+
+/// A session as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredSession {
+    /// Chosen by the client or made by the host.
+    pub id: SessionId,
+    /// Who it belongs to; `None`: nobody, and everybody in the tenant may enter.
+    pub user: Option<UserId>,
+    /// The workflow it was made for.
+    pub workflow: Option<WorkflowId>,
+    /// As a client named it.
+    pub name: Option<String>,
+    /// Its state; `None` where nobody ever said anything.
+    pub state: Option<Map<String, Value>>,
+    /// As a client wrote it.
+    pub metadata: Option<Map<String, Value>>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used or changed.
+    pub updated_at: Timestamp,
+}
+
+/// A session with what its runs say about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionOverview {
+    /// The session.
+    pub session: StoredSession,
+    /// The message of its first run.
+    pub opening: Option<String>,
+    /// What its ended runs used, by model, in the order of first use.
+    pub usage: Vec<ModelUsage>,
+}
+
+/// What a run finds in a session.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionBefore {
+    /// Its state.
+    pub state: Map<String, Value>,
+    /// Its metadata.
+    pub metadata: Map<String, Value>,
+}
+
+/// What is changed; `None` leaves a part as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionChange {
+    /// The name.
+    pub name: Option<String>,
+    /// The whole state.
+    pub state: Option<Map<String, Value>>,
+    /// The whole metadata.
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// Which sessions are wanted; what is not said lets all through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Of one user.
+    pub user: Option<UserId>,
+    /// Made for one workflow.
+    pub workflow: Option<WorkflowId>,
+    /// With this in the name; ASCII letters in either case.
+    pub name: Option<String>,
+}
+
+/// What sessions are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKey {
+    /// When they were made.
+    CreatedAt,
+    /// When they were last used.
+    UpdatedAt,
+    /// Their ids.
+    Id,
+    /// Their owners.
+    User,
+    /// Their workflows.
+    Workflow,
+}
+
+/// A part of a sorted list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionPage {
+    /// Sorted by.
+    pub key: SessionKey,
+    /// From the largest to the smallest.
+    pub descending: bool,
+    /// How many are left out at the beginning.
+    pub offset: u64,
+    /// The most that are given.
+    pub limit: u32,
+}
+
+/// All columns of a [`SessionOverview`] but its usage, in the order [`overview`] reads them.
+const SELECT: &str = "select id, user_id, workflow_id, name, state, metadata, created_at, \
+    updated_at, (select input from runs where runs.tenant_id = sessions.tenant_id \
+    and runs.session_id = sessions.id order by created_at, id limit 1) from sessions ";
+
+/// Of the caller's tenant, and not somebody else's.
+const SEEN: &str = "where tenant_id = ? and (user_id is null or user_id = ? or ? = 1)";
+
+impl TenantStore {
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// [`StoreError::SessionExists`]; [`StoreError::Unstorable`].
+    pub async fn session_create(&self, session: &StoredSession) -> Result<(), StoreError> {
+        let object = |it: &Option<Map<String, Value>>| it.as_ref().map(stored::object).transpose();
+        let statement = Statement::new(
+            "insert into sessions (
+                tenant_id, id, user_id, workflow_id, name, state, metadata, created_at, updated_at
+            ) values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (tenant_id, id) do nothing",
+        )
+        .text(self.tenant.as_str())
+        .text(session.id.as_str())
+        .maybe_text(session.user.as_ref().map(UserId::as_str))
+        .maybe_text(session.workflow.as_ref().map(WorkflowId::as_str))
+        .maybe_text(name(session.name.as_deref())?)
+        .maybe_json(object(&session.state)?)
+        .maybe_json(object(&session.metadata)?)
+        .number(session.created_at.micros())
+        .number(session.updated_at.micros());
+        match self.write("make a session", vec![statement]).await? {
+            0 => Err(StoreError::SessionExists),
+            _ => Ok(()),
+        }
+    }
+
+    /// One session. None if there is none, or it is another user's.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn session_find(
+        &self,
+        sees: Sees<'_>,
+        session: &SessionId,
+    ) -> Result<Option<SessionOverview>, StoreError> {
+        let statement = Statement::new(format!("{SELECT}{SEEN} and id = ?"));
+        let statement = seen(statement.text(self.tenant.as_str()), sees).text(session.as_str());
+        let rows = self.database.read("find a session", statement).await?;
+        let mut found = rows.iter().map(overview).collect::<Result<Vec<_>, _>>()?;
+        self.usage_of(&mut found).await?;
+        Ok(found.pop())
+    }
+
+    /// The state and the metadata that a run finds which enters a session. None if there is no
+    /// such session; whether the run may enter is asked when it is opened.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn session_before(
+        &self,
+        session: &SessionId,
+    ) -> Result<Option<SessionBefore>, StoreError> {
+        let statement =
+            Statement::new("select state, metadata from sessions where tenant_id = ? and id = ?")
+                .text(self.tenant.as_str())
+                .text(session.as_str());
+        let rows = self.database.read("read a session's state", statement).await?;
+        let before = |row: &Row| {
+            Ok(SessionBefore {
+                state: object(row, 0, "state")?.unwrap_or_default(),
+                metadata: object(row, 1, "metadata")?.unwrap_or_default(),
+            })
+        };
+        rows.first().map(before).transpose()
+    }
+
+    /// A page of the sessions that the filter lets through, without other users', and how many
+    /// there are in all.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn session_list(
+        &self,
+        sees: Sees<'_>,
+        filter: &SessionFilter,
+        page: SessionPage,
+    ) -> Result<(Vec<SessionOverview>, u64), StoreError> {
+        let offset = i64::try_from(page.offset).unwrap_or(i64::MAX);
+        let wanted = |select: &str| {
+            let statement = Statement::new(format!("{select}{SEEN}"));
+            filtered(seen(statement.text(self.tenant.as_str()), sees), filter)
+        };
+        let count = wanted("select count(*) from sessions ");
+        let rows = self.database.read("count sessions", count).await?;
+        let total = rows.first().map_or(Ok(0), |it| it.number(0))?.unsigned_abs();
+        let statement = wanted(SELECT).and(order(page.key, page.descending));
+        let statement = statement.and(" limit ? offset ?").number(page.limit.into()).number(offset);
+        let rows = self.database.read("list sessions", statement).await?;
+        let mut found = rows.iter().map(overview).collect::<Result<Vec<_>, _>>()?;
+        self.usage_of(&mut found).await?;
+        Ok((found, total))
+    }
+
+    /// Changes a session. Gives whether there is one that the caller sees.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unstorable`].
+    pub async fn session_change(
+        &self,
+        sees: Sees<'_>,
+        session: &SessionId,
+        change: &SessionChange,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let object = |it: &Option<Map<String, Value>>| it.as_ref().map(stored::object).transpose();
+        let statement = Statement::new(format!(
+            "update sessions set name = coalesce(?, name), state = coalesce(?, state),
+            metadata = coalesce(?, metadata), updated_at = ? {SEEN} and id = ?"
+        ))
+        .maybe_text(name(change.name.as_deref())?)
+        .maybe_json(object(&change.state)?)
+        .maybe_json(object(&change.metadata)?)
+        .number(at.micros())
+        .text(self.tenant.as_str());
+        let statement = seen(statement, sees).text(session.as_str());
+        Ok(0 < self.write("change a session", vec![statement]).await?)
+    }
+
+    /// Removes a session with its runs and their journals. Gives whether there was one that the
+    /// caller sees. A run under way in it finds its place gone, and ends.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn session_delete(
+        &self,
+        sees: Sees<'_>,
+        session: &SessionId,
+    ) -> Result<bool, StoreError> {
+        if !self.session_is_there(sees, session).await? {
+            return Ok(false);
+        }
+        let theirs = format!("(select id from sessions {SEEN} and id = ?)");
+        let with = |sql: String| {
+            let statement = Statement::new(sql).text(self.tenant.as_str());
+            seen(statement.text(self.tenant.as_str()), sees).text(session.as_str())
+        };
+        let runs = format!("select id from runs where tenant_id = ? and session_id in {theirs}");
+        let events = Statement::new(format!(
+            "delete from events where tenant_id = ? and run_id in ({runs})"
+        ))
+        .text(self.tenant.as_str())
+        .text(self.tenant.as_str())
+        .text(self.tenant.as_str());
+        let events = seen(events, sees).text(session.as_str());
+        let statements = vec![
+            events,
+            with(format!("delete from runs where tenant_id = ? and session_id in {theirs}")),
+            with(format!(
+                "delete from session_usage where tenant_id = ? and session_id in {theirs}"
+            )),
+            with(format!("delete from sessions where tenant_id = ? and id in {theirs}")),
+        ];
+        self.write("delete a session", statements).await?;
+        Ok(true)
+    }
+
+    /// Whether there is a session that the caller sees.
+    pub(crate) async fn session_is_there(
+        &self,
+        sees: Sees<'_>,
+        session: &SessionId,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(format!("select 1 from sessions {SEEN} and id = ?"));
+        let statement = seen(statement.text(self.tenant.as_str()), sees).text(session.as_str());
+        Ok(!self.database.read("find a session", statement).await?.is_empty())
+    }
+}
+
+/// A name goes into a column of its own, where PostgreSQL keeps no U+0000.
+fn name(name: Option<&str>) -> Result<Option<&str>, StoreError> {
+    match name {
+        Some(name) if name.contains('\0') => {
+            Err(StoreError::Unstorable { what: "a session's name with the character U+0000" })
+        }
+        name => Ok(name),
+    }
+}
+
+fn filtered<'a>(mut statement: Statement<'a>, filter: &'a SessionFilter) -> Statement<'a> {
+    if let Some(user) = &filter.user {
+        statement = statement.and(" and user_id = ?").text(user.as_str());
+    }
+    if let Some(workflow) = &filter.workflow {
+        statement = statement.and(" and workflow_id = ?").text(workflow.as_str());
+    }
+    if let Some(name) = &filter.name {
+        let name = name.to_ascii_lowercase();
+        let name = name.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        statement = statement.and(" and lower(name) like ? escape '\\'").text(format!("%{name}%"));
+    }
+    statement
+}
+
+fn order(key: SessionKey, descending: bool) -> &'static str {
+    match (key, descending) {
+        (SessionKey::CreatedAt, true) => " order by created_at desc, id desc",
+        (SessionKey::CreatedAt, false) => " order by created_at, id",
+        (SessionKey::UpdatedAt, true) => " order by updated_at desc, id desc",
+        (SessionKey::UpdatedAt, false) => " order by updated_at, id",
+        (SessionKey::Id, true) => " order by id desc",
+        (SessionKey::Id, false) => " order by id",
+        (SessionKey::User, true) => " order by coalesce(user_id, '') desc, id desc",
+        (SessionKey::User, false) => " order by coalesce(user_id, ''), id",
+        (SessionKey::Workflow, true) => " order by coalesce(workflow_id, '') desc, id desc",
+        (SessionKey::Workflow, false) => " order by coalesce(workflow_id, ''), id",
+    }
+}
+
+fn object(row: &Row, column: usize, what: &str) -> Result<Option<Map<String, Value>>, StoreError> {
+    let text = row.maybe_text(column)?;
+    text.map(|it| stored::parse(&format!("a session's {what}"), it)).transpose()
+}
+
+fn overview(row: &Row) -> Result<SessionOverview, StoreError> {
+    let unreadable = |what: &str| StoreError::unreadable(format!("a session's {what}"));
+    let user = row.maybe_text(1)?.map(UserId::new).transpose();
+    let workflow = row.maybe_text(2)?.map(WorkflowId::new).transpose();
+    let opening = row.maybe_text(8)?;
+    Ok(SessionOverview {
+        session: StoredSession {
+            id: SessionId::new(row.text(0)?).map_err(|_| unreadable("id"))?,
+            user: user.map_err(|_| unreadable("user"))?,
+            workflow: workflow.map_err(|_| unreadable("workflow"))?,
+            name: row.maybe_text(3)?.map(str::to_owned),
+            state: object(row, 4, "state")?,
+            metadata: object(row, 5, "metadata")?,
+            created_at: Timestamp::from_micros(row.number(6)?),
+            updated_at: Timestamp::from_micros(row.number(7)?),
+        },
+        opening: opening.map(|it| stored::parse("a run's input", it)).transpose()?,
+        usage: Vec::new(),
+    })
+}
