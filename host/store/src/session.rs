@@ -322,7 +322,7 @@ fn order(key: SessionKey, descending: bool) -> &'static str {
 
 fn object(row: &Row, column: usize, what: &str) -> Result<Option<Map<String, Value>>, StoreError> {
     let text = row.maybe_text(column)?;
-    text.map(|it| stored::parse(&format!("a session's {what}"), &it)).transpose()
+    text.map(|it| stored::parse(&format!("a session's {what}"), it)).transpose()
 }
 
 fn overview(row: &Row) -> Result<SessionOverview, StoreError> {
@@ -335,13 +335,13 @@ fn overview(row: &Row) -> Result<SessionOverview, StoreError> {
             id: SessionId::new(row.text(0)?).map_err(|_| unreadable("id"))?,
             user: user.map_err(|_| unreadable("user"))?,
             workflow: workflow.map_err(|_| unreadable("workflow"))?,
-            name: row.maybe_text(3)?,
+            name: row.maybe_text(3)?.map(str::to_owned),
             state: object(row, 4, "state")?,
             metadata: object(row, 5, "metadata")?,
             created_at: Timestamp::from_micros(row.number(6)?),
             updated_at: Timestamp::from_micros(row.number(7)?),
         },
-        opening: opening.map(|it| stored::parse("a run's input", &it)).transpose()?,
+        opening: opening.map(|it| stored::parse("a run's input", it)).transpose()?,
         usage: Vec::new(),
     })
 }

@@ -96,9 +96,9 @@ impl TenantStore {
         }
         let mut found: HashMap<String, Vec<ModelUsage>> = HashMap::new();
         for row in &self.database.read("read what sessions used", statement).await? {
-            found.entry(row.text(0)?).or_default().push(ModelUsage {
-                model: row.text(1)?,
-                api: row.text(2)?,
+            found.entry(row.text(0)?.to_owned()).or_default().push(ModelUsage {
+                model: row.text(1)?.to_owned(),
+                api: row.text(2)?.to_owned(),
                 input_tokens: row.number(3)?.unsigned_abs(),
                 output_tokens: row.number(4)?.unsigned_abs(),
                 first_at: Timestamp::from_micros(row.number(5)?),

@@ -81,7 +81,7 @@ pub struct Follow {
     store: TenantStore,
     run: RunId,
     listener: Receiver<Batch>,
-    ready: VecDeque<JournalEntry>,
+    read: VecDeque<JournalEntry>,
     next: u64,
     reading: Reading,
     tasks: TaskTracker,
@@ -109,7 +109,22 @@ impl Follow {
         first: Vec<JournalEntry>,
         tasks: TaskTracker,
     ) -> Self {
-        Self { store, run, listener, ready: first.into(), next: 0, reading: Reading::Told, tasks }
+        Self { store, run, listener, read: first.into(), next: 0, reading: Reading::Told, tasks }
+    }
+
+    /// The next entry, if it need not be waited for.
+    pub fn ready(&mut self) -> Option<JournalEntry> {
+        loop {
+            let entry = self.read.pop_front()?;
+            if entry.sequence < self.next {
+                continue;
+            }
+            self.next = entry.sequence + 1;
+            if entry.event.is_last() {
+                self.reading = Reading::Ended;
+            }
+            return Some(entry);
+        }
     }
 
     /// The next entry; `None` after the last one. Dropping the future loses nothing.
@@ -118,20 +133,13 @@ impl Follow {
     /// The host goes down, or cannot read its journal.
     pub async fn next(&mut self) -> Result<Option<JournalEntry>, AppError> {
         loop {
-            while let Some(entry) = self.ready.pop_front() {
-                if entry.sequence < self.next {
-                    continue;
-                }
-                self.next = entry.sequence + 1;
-                if entry.event.is_last() {
-                    self.reading = Reading::Ended;
-                }
+            if let Some(entry) = self.ready() {
                 return Ok(Some(entry));
             }
             match self.reading {
                 Reading::Ended => return Ok(None),
                 Reading::Told => match self.listener.recv().await {
-                    Ok(batch) => self.ready.extend(batch.iter().cloned()),
+                    Ok(batch) => self.read.extend(batch.iter().cloned()),
                     Err(RecvError::Lagged(_)) => self.reading = Reading::Behind,
                     Err(RecvError::Closed) => self.reading = Reading::Left,
                 },
@@ -144,7 +152,7 @@ impl Follow {
                     if page.len() < PAGE as usize && self.reading == Reading::Behind {
                         self.reading = Reading::Told;
                     }
-                    self.ready.extend(page);
+                    self.read.extend(page);
                 }
             }
         }
