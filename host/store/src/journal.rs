@@ -11,9 +11,9 @@ use stepmill_core::time::Timestamp;
 use crate::database::{Promise, Row, Statement, places};
 use crate::error::StoreError;
 use crate::run::status_word;
-use crate::session::Closing;
 use crate::store::TenantStore;
 use crate::stored;
+use crate::usage::Closing;
 
 /// Rows of one statement: few enough that the texts of all lengths stay prepared.
 const CHUNK: usize = 64;
@@ -104,7 +104,7 @@ impl TenantStore {
     }
 
     /// The journals of many runs, without the pieces of models' answers: a pair for each run
-    /// asked for, in that order; empty for runs that are not there.
+    /// asked for, in that order; empty for runs that are not there. No run is asked for twice.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
@@ -112,7 +112,7 @@ impl TenantStore {
         &self,
         runs: &[RunId],
     ) -> Result<Vec<(RunId, Vec<JournalEntry>)>, StoreError> {
-        let mut found: HashMap<String, Vec<JournalEntry>> = HashMap::new();
+        let mut found: HashMap<RunId, Vec<JournalEntry>> = HashMap::new();
         for chunk in runs.chunks(CHUNK) {
             let mut statement = Statement::new(format!(
                 "select sequence, at, body, run_id from events
@@ -125,11 +125,12 @@ impl TenantStore {
                 statement = statement.text(run.to_string());
             }
             for row in &self.database.read("read journals", statement).await? {
-                found.entry(row.text(3)?).or_default().push(entry(row, 0)?);
+                let run = RunId::parse(row.text(3)?)
+                    .map_err(|_| StoreError::unreadable("the run of an entry"))?;
+                found.entry(run).or_default().push(entry(row, 0)?);
             }
         }
-        let facts = |run: &RunId| found.get(&run.to_string()).cloned().unwrap_or_default();
-        Ok(runs.iter().map(|run| (*run, facts(run))).collect())
+        Ok(runs.iter().map(|run| (*run, found.remove(run).unwrap_or_default())).collect())
     }
 }
 
@@ -178,6 +179,6 @@ fn entry(row: &Row, column: usize) -> Result<JournalEntry, StoreError> {
     Ok(JournalEntry {
         sequence,
         at: Timestamp::from_micros(row.number(column + 1)?),
-        event: stored::event::read(&row.text(column + 2)?)?,
+        event: stored::event::read(row.text(column + 2)?)?,
     })
 }

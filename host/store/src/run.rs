@@ -110,7 +110,7 @@ impl TenantStore {
         .json(state.clone())
         .number(pin.created_at.micros())
         .number(pin.created_at.micros())
-        .maybe_json(Some(state).filter(|_| touch == Touch::State)))
+        .maybe_json((touch == Touch::State).then_some(state)))
     }
 
     /// The session's id is looked up, not copied: one that may not be entered gives null, which
@@ -293,30 +293,30 @@ pub(crate) fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a
 fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
     let unreadable = |what: &str| StoreError::unreadable(format!("a run's {what}"));
     let digest = match row.maybe_text(6)? {
-        Some(text) => Some(Digest::parse(&text).ok_or_else(|| unreadable("digest"))?),
+        Some(text) => Some(Digest::parse(text).ok_or_else(|| unreadable("digest"))?),
         None => None,
     };
     let user = row.maybe_text(3)?.map(UserId::new).transpose();
-    let (extras, session_state) = stored::extras::read(row.maybe_text(12)?.as_deref())?;
+    let (extras, session_state) = stored::extras::read(row.maybe_text(12)?)?;
     let pin = RunPin {
-        id: RunId::parse(&row.text(0)?).map_err(|_| unreadable("id"))?,
+        id: RunId::parse(row.text(0)?).map_err(|_| unreadable("id"))?,
         workflow: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("workflow"))?,
         session: SessionId::new(row.text(2)?).map_err(|_| unreadable("session"))?,
         user: user.map_err(|_| unreadable("user"))?,
-        input: stored::parse("a run's input", &row.text(7)?)?,
+        input: stored::parse("a run's input", row.text(7)?)?,
         extras: Arc::new(extras),
         session_state,
-        telling: match row.text(5)?.as_str() {
+        telling: match row.text(5)? {
             "streamed" => Telling::Streamed,
             "quiet" => Telling::Quiet,
             _ => return Err(unreadable("telling")),
         },
         origin: digest.map_or(Origin::Declared, Origin::Plugin),
-        context: Arc::new(stored::context::read(&row.text(8)?)?),
-        graph: Arc::new(stored::graph::read(&row.text(9)?)?),
+        context: Arc::new(stored::context::read(row.text(8)?)?),
+        graph: Arc::new(stored::graph::read(row.text(9)?)?),
         created_at: Timestamp::from_micros(row.number(10)?),
     };
-    let status = match row.text(4)?.as_str() {
+    let status = match row.text(4)? {
         "running" => RunStatus::Running,
         "completed" => RunStatus::Completed,
         "failed" => RunStatus::Failed,

@@ -184,8 +184,7 @@ impl Driver {
                 Err(fault) => return Err(fault),
             }
         }
-        self.speaker.tell(&self.pending);
-        self.pending.clear();
+        self.speaker.tell(std::mem::take(&mut self.pending));
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use stepmill_core::run::Origin;
 
 use super::driver::Driver;
 use super::error::AppError;
-use super::runs::journal_whole;
+use super::follow::journal_whole;
 use super::wiring::App;
 
 /// Runs that an earlier life of the host left.

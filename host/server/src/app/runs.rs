@@ -1,6 +1,5 @@
-//! Runs: start one, follow it, read it back.
+//! Runs: start one, read it back.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -13,23 +12,16 @@ use stepmill_core::json;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_core::scope::Right;
-use stepmill_engine::RunRecord;
 use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::catalog::{Entry, Factory, Source};
 use super::clock::now;
 use super::driver::Driver;
 use super::error::AppError;
+use super::follow::{Follow, Started, facts, journal_of};
 use super::input;
-use super::telling::Batch;
 use super::wiring::App;
-
-/// Journal entries read at once.
-const PAGE: u32 = 1_000;
 
 /// To look at a workflow.
 const READ: Right<'static> = Right::new("workflows:read");
@@ -179,7 +171,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let found = found(&store, who, session.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
-            id: RunId::from_uuid(Uuid::new_v4()),
+            id: RunId::from_uuid(Uuid::now_v7()),
             workflow: entry.id,
             session: session.unwrap_or_else(new_session),
             user,
@@ -197,15 +189,7 @@ impl App {
         let first = self
             .see_through(self.clone().run_open(driver, session_entry(who), found.touch))
             .await?;
-        let follow = Follow {
-            store,
-            run: pin.id,
-            listener,
-            ready: first.into(),
-            next: 0,
-            reading: Reading::Told,
-            tasks: self.tasks.clone(),
-        };
+        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
         Ok(Started { pin, follow })
     }
 
@@ -240,10 +224,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let found = store.run_find(who.sees(), &workflow, &session, run).await?;
         let found = found.ok_or(AppError::UnknownRun)?;
-        let journal = match found.pin.telling {
-            Telling::Streamed => journal_whole(&store, run).await?,
-            Telling::Quiet => facts(&store, &[run]).await?.pop().unwrap_or_default(),
-        };
+        let journal = journal_of(&store, &found.pin).await?;
         Ok((found, journal))
     }
 
@@ -378,117 +359,8 @@ fn session_entry(who: &Principal) -> SessionEntry {
     }
 }
 
+/// Ids of runs and sessions begin with the time, so that new rows lie side by side: a database
+/// writes a few pages for many of them. Seventy-four bits of an id are chance, and ids are no secrets.
 pub(crate) fn new_session() -> SessionId {
-    SessionId::new(Uuid::new_v4().to_string()).expect("a UUID is a session id")
-}
-
-/// The journals of these runs without pieces of answers, in the order of the ids.
-pub(crate) async fn facts(
-    store: &TenantStore,
-    runs: &[RunId],
-) -> Result<Vec<Vec<JournalEntry>>, AppError> {
-    Ok(store.journal_facts(runs).await?.into_iter().map(|(_, journal)| journal).collect())
-}
-
-/// One whole journal, page by page.
-pub(crate) async fn journal_whole(
-    store: &TenantStore,
-    run: RunId,
-) -> Result<Vec<JournalEntry>, AppError> {
-    let mut journal: Vec<JournalEntry> = Vec::new();
-    loop {
-        let from = journal.last().map_or(0, |it| it.sequence + 1);
-        let page = store.journal_read(run, from, PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
-        journal.extend(page);
-        if is_last {
-            return Ok(journal);
-        }
-    }
-}
-
-/// A run that exists, and its journal as it grows.
-pub struct Started {
-    /// What was pinned.
-    pub pin: Arc<RunPin>,
-    /// The journal, from its first entry.
-    pub follow: Follow,
-}
-
-impl Started {
-    /// Waits for the end.
-    ///
-    /// # Errors
-    /// The host goes down first, or cannot read its journal. The run itself is not lost.
-    pub async fn finished(mut self) -> Result<RunRecord, AppError> {
-        let mut record = RunRecord::default();
-        while let Some(entry) = self.follow.next().await? {
-            record.apply(&entry);
-        }
-        Ok(record)
-    }
-}
-
-/// A reader of a journal that may still grow. It ends after the run's last event.
-pub struct Follow {
-    store: TenantStore,
-    run: RunId,
-    listener: Receiver<Batch>,
-    ready: VecDeque<JournalEntry>,
-    next: u64,
-    reading: Reading,
-    tasks: TaskTracker,
-}
-
-/// Where the next entries come from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// From whoever drives the run.
-    Told,
-    /// From the journal, because telling went too fast.
-    Behind,
-    /// From the journal, because nobody drives the run any more.
-    Left,
-    /// From nowhere: the last entry was read.
-    Ended,
-}
-
-impl Follow {
-    /// The next entry; `None` after the last one. Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// The host goes down, or cannot read its journal.
-    pub async fn next(&mut self) -> Result<Option<JournalEntry>, AppError> {
-        loop {
-            while let Some(entry) = self.ready.pop_front() {
-                if entry.sequence < self.next {
-                    continue;
-                }
-                self.next = entry.sequence + 1;
-                if entry.event.is_last() {
-                    self.reading = Reading::Ended;
-                }
-                return Ok(Some(entry));
-            }
-            match self.reading {
-                Reading::Ended => return Ok(None),
-                Reading::Told => match self.listener.recv().await {
-                    Ok(batch) => self.ready.extend(batch.iter().cloned()),
-                    Err(RecvError::Lagged(_)) => self.reading = Reading::Behind,
-                    Err(RecvError::Closed) => self.reading = Reading::Left,
-                },
-                Reading::Behind | Reading::Left => {
-                    let page = self.store.journal_read(self.run, self.next, PAGE).await?;
-                    if page.is_empty() && self.reading == Reading::Left {
-                        let stopping = self.tasks.is_closed();
-                        return Err(if stopping { AppError::Stopping } else { AppError::Broken });
-                    }
-                    if page.len() < PAGE as usize && self.reading == Reading::Behind {
-                        self.reading = Reading::Told;
-                    }
-                    self.ready.extend(page);
-                }
-            }
-        }
-    }
+    SessionId::new(Uuid::now_v7().to_string()).expect("a UUID is a session id")
 }

@@ -7,7 +7,6 @@ use stepmill_core::event::JournalEntry;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::{Principal, Sees, Standing};
-use stepmill_core::run::Telling;
 use stepmill_store::{
     RunFilter, SessionChange, SessionFilter, SessionOverview, SessionPage, StoreError, StoredRun,
     StoredSession,
@@ -15,7 +14,8 @@ use stepmill_store::{
 
 use super::clock::now;
 use super::error::AppError;
-use super::runs::{facts, journal_whole, new_session};
+use super::follow::{facts, journal_of};
+use super::runs::new_session;
 use super::wiring::App;
 
 /// A session that a client asks for. Every text is still as the client wrote it.
@@ -229,10 +229,7 @@ impl App {
         if found.pin.session != overview.session.id || !sees(who.sees(), &found) {
             return Err(AppError::UnknownRun);
         }
-        let journal = match found.pin.telling {
-            Telling::Streamed => journal_whole(&store, run).await?,
-            Telling::Quiet => facts(&store, &[run]).await?.pop().unwrap_or_default(),
-        };
+        let journal = journal_of(&store, &found.pin).await?;
         Ok((found, journal))
     }
 }

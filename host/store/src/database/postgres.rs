@@ -217,7 +217,7 @@ fn arguments(args: &[Arg<'_>]) -> Result<PgArguments, sqlx::Error> {
         match arg {
             Arg::Text(text) => arguments.add(text.as_deref()),
             Arg::Number(number) => arguments.add(*number),
-            Arg::Bytes(bytes) => arguments.add(*bytes),
+            Arg::Bytes(bytes) => arguments.add(&**bytes),
             Arg::Json(text) => arguments.add(JsonText(text.as_deref())),
         }
         .map_err(sqlx::Error::Encode)?;

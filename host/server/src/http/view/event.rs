@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelAnswer};
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex, StepOutput};
@@ -22,8 +23,8 @@ use super::shapes::{
 pub(crate) struct EventView {
     /// The name, as in `data.event`.
     pub name: &'static str,
-    /// The fields.
-    pub data: Value,
+    /// The fields, as they are sent.
+    pub data: Box<RawValue>,
 }
 
 impl EventView {
@@ -237,7 +238,7 @@ impl<'a> Say<'a> {
         with_id: bool,
         more: impl Serialize,
     ) -> serde_json::Result<EventView> {
-        let data = serde_json::to_value(WorkflowEvent {
+        let data = to_raw_value(&WorkflowEvent {
             created_at: self.at.seconds(),
             event: name,
             workflow_id: self.pin.workflow.as_str(),
@@ -261,7 +262,7 @@ impl<'a> Say<'a> {
         call: &ModelCall,
         more: impl Serialize,
     ) -> serde_json::Result<EventView> {
-        let data = serde_json::to_value(AgentEvent {
+        let data = to_raw_value(&AgentEvent {
             created_at: self.at.seconds(),
             event: name,
             agent_id: who.id(),

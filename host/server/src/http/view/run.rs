@@ -45,7 +45,8 @@ pub(crate) struct RunView<'a> {
     step_executor_runs: Vec<AgentRun<'a>>,
     metrics: RunMetrics<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<Vec<serde_json::Value>>,
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    events: Option<Vec<Box<serde_json::value::RawValue>>>,
 }
 
 /// The run object as JSON text.

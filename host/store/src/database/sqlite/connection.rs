@@ -1,0 +1,120 @@
+//! One connection: opened the house's way, asked in the house's words.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{CachedStatement, OpenFlags};
+
+use super::super::statement::{Arg, Statement};
+use super::super::{PREPARED_STATEMENTS, Row};
+use super::Place;
+
+/// The write-ahead log is cut back to this size when it is empty again.
+const JOURNAL_BYTES: u32 = 64 * 1024 * 1024;
+
+/// A value of a row.
+#[derive(Debug)]
+pub(crate) enum Cell {
+    Null,
+    Number(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Cell {
+    pub(in super::super) fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    pub(in super::super) fn number(&self) -> Option<i64> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+
+    pub(in super::super) fn bytes(&self) -> Option<&[u8]> {
+        if let Self::Bytes(bytes) = self { Some(bytes) } else { None }
+    }
+}
+
+pub(super) struct Connection(rusqlite::Connection);
+
+impl Connection {
+    /// One that writes. What it commits survives the host; whether it survives the power is said
+    /// by [`Self::sync`].
+    pub(super) fn open(place: &Place) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&place.file, flags)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        connection.busy_timeout(place.busy_timeout)?;
+        connection.execute_batch(&format!(
+            "pragma foreign_keys = on;
+            pragma journal_size_limit = {JOURNAL_BYTES};
+            pragma synchronous = normal"
+        ))?;
+        Ok(Self(connection))
+    }
+
+    /// One that only reads.
+    pub(super) fn open_reader(place: &Place) -> rusqlite::Result<Self> {
+        let connection = Self::open(place)?;
+        connection.0.execute_batch("pragma query_only = on")?;
+        Ok(connection)
+    }
+
+    /// Whether a commit waits until the disk has it.
+    pub(super) fn sync(&self, synced: bool) -> rusqlite::Result<()> {
+        let word = if synced { "full" } else { "normal" };
+        self.0.execute_batch(&format!("pragma synchronous = {word}"))
+    }
+
+    /// Runs a statement that gives no rows. Gives how many it changed.
+    pub(super) fn execute(&self, statement: &Statement<'_>) -> rusqlite::Result<u64> {
+        let changed = self.bound(statement)?.raw_execute()?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    /// Runs a statement of the transaction itself.
+    pub(super) fn say(&self, sql: &str) -> rusqlite::Result<()> {
+        self.0.prepare_cached(sql)?.raw_execute().map(|_| ())
+    }
+
+    /// Takes back what was begun. Answers whether the connection is clean.
+    pub(super) fn roll_back(&self) -> bool {
+        self.0.is_autocommit() || self.say("rollback").is_ok()
+    }
+
+    /// All rows a statement gives.
+    pub(super) fn query(&self, statement: &Statement<'_>) -> rusqlite::Result<Vec<Row>> {
+        let mut prepared = self.bound(statement)?;
+        let columns = prepared.column_count();
+        let mut found = prepared.raw_query();
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let cells: rusqlite::Result<_> =
+                (0..columns).map(|it| cell(row.get_ref(it)?)).collect();
+            rows.push(Row::Sqlite(cells?));
+        }
+        Ok(rows)
+    }
+
+    fn bound(&self, statement: &Statement<'_>) -> rusqlite::Result<CachedStatement<'_>> {
+        let mut prepared = self.0.prepare_cached(&statement.sql)?;
+        for (at, arg) in (1..).zip(&statement.args) {
+            match arg {
+                Arg::Text(text) => prepared.raw_bind_parameter(at, text.as_deref()),
+                Arg::Number(number) => prepared.raw_bind_parameter(at, number),
+                Arg::Bytes(bytes) => prepared.raw_bind_parameter(at, &**bytes),
+                Arg::Json(text) => prepared.raw_bind_parameter(at, text.as_deref()),
+            }?;
+        }
+        Ok(prepared)
+    }
+}
+
+fn cell(value: ValueRef<'_>) -> rusqlite::Result<Cell> {
+    Ok(match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Number(number),
+        ValueRef::Text(_) => Cell::Text(value.as_str()?.to_owned()),
+        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_owned()),
+        // No table has any.
+        ValueRef::Real(_) => return Err(rusqlite::types::FromSqlError::InvalidType.into()),
+    })
+}
