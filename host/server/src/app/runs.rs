@@ -13,13 +13,14 @@ use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_core::scope::Right;
 use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::catalog::{Entry, Factory, Source};
 use super::clock::now;
 use super::driver::Driver;
 use super::error::AppError;
-use super::follow::{Follow, Started, facts, journal_of};
+use super::follow::{Follow, Started, journal_of};
 use super::input;
 use super::wiring::App;
 
@@ -243,10 +244,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let filter = RunFilter { workflow: Some(workflow), ..RunFilter::default() };
         let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
-        let found = found.ok_or(AppError::UnknownSession)?;
-        let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
-        let journals = facts(&store, &ids).await?;
-        Ok(found.into_iter().zip(journals).collect())
+        found.ok_or(AppError::UnknownSession)
     }
 
     /// Lets a reader in as the factory would let a run in. A session that cannot be one is `None`.
