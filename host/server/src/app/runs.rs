@@ -187,26 +187,15 @@ impl App {
         });
         let driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
         let listener = driver.listener();
-        let first = self
-            .see_through(self.clone().run_open(driver, session_entry(who), found.touch))
-            .await?;
-        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
-        Ok(Started { pin, follow })
-    }
-
-    /// Stores the run and drives it: both, or neither.
-    async fn run_open(
-        self,
-        mut driver: Driver,
-        entry: SessionEntry,
-        touch: Touch,
-    ) -> Result<Vec<JournalEntry>, AppError> {
-        let first = driver.open(entry, touch).await.map_err(|fault| match fault {
+        let (answer, stored) = oneshot::channel();
+        self.spawn_new(driver, session_entry(who), found.touch, answer);
+        // Without an answer the task has panicked, which is in the log.
+        let first = stored.await.map_err(|_| AppError::Broken)?.map_err(|fault| match fault {
             StoreError::SessionForeign => AppError::UnknownSession,
             fault => fault.into(),
         })?;
-        self.spawn(driver);
-        Ok(first)
+        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
+        Ok(Started { pin, follow })
     }
 
     /// One run, read back. The factory is asked again, so what it refuses cannot be read either.
