@@ -11,7 +11,7 @@ use stepmill_core::time::Timestamp;
 
 use crate::database::{Row, Statement};
 use crate::error::StoreError;
-use crate::journal::{FACTS_ORDER, by_run, facts_of, journal_insert, status_after};
+use crate::journal::{FACTS_ORDER, JOURNAL_PAGE, by_run, facts_of, journal_insert, status_after};
 use crate::store::TenantStore;
 use crate::stored;
 
@@ -176,8 +176,8 @@ impl TenantStore {
         rows.first().map(stored_run).transpose()
     }
 
-    /// A run as a caller names it. None if any of the names is wrong, or the run is another
-    /// user's.
+    /// A run as a caller names it, with its journal. None if any of the names is wrong, or the run
+    /// is another user's.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
@@ -187,8 +187,8 @@ impl TenantStore {
         workflow: &WorkflowId,
         session: &SessionId,
         run: RunId,
-    ) -> Result<Option<StoredRun>, StoreError> {
-        let statement = Statement::new(select_run!(
+    ) -> Result<Option<(StoredRun, Vec<JournalEntry>)>, StoreError> {
+        let found = Statement::new(select_run!(
             "where tenant_id = ? and id = ? and workflow_id = ? and session_id = ?
             and (user_id is null or user_id = ? or ? = 1)"
         ))
@@ -196,8 +196,11 @@ impl TenantStore {
         .text(run.to_string())
         .text(workflow.as_str())
         .text(session.as_str());
-        let rows = self.database.read("find a run", seen(statement, sees)).await?;
-        rows.first().map(stored_run).transpose()
+        let page = self.journal_page(run, 0, JOURNAL_PAGE);
+        let [found, page] =
+            self.database.read_each("find a run", [seen(found, sees), page]).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        Ok(Some((stored_run(row)?, self.journal_from(run, &page).await?)))
     }
 
     /// The latest `limit` runs of a session that the filter lets through, oldest first, without

@@ -20,7 +20,7 @@ use super::catalog::{Entry, Factory, Source};
 use super::clock::now;
 use super::driver::Driver;
 use super::error::AppError;
-use super::follow::{Follow, Started, journal_of};
+use super::follow::{Follow, Started};
 use super::input;
 use super::wiring::App;
 
@@ -213,9 +213,7 @@ impl App {
         let run = RunId::parse(run).map_err(|_| AppError::UnknownRun)?;
         let store = self.store.tenant(&who.tenant);
         let found = store.run_find(who.sees(), &workflow, &session, run).await?;
-        let found = found.ok_or(AppError::UnknownRun)?;
-        let journal = journal_of(&store, &found.pin).await?;
-        Ok((found, journal))
+        found.ok_or(AppError::UnknownRun)
     }
 
     /// The latest runs of one session, oldest first, without the pieces of streamed answers: a

@@ -14,7 +14,6 @@ use stepmill_store::{
 
 use super::clock::now;
 use super::error::AppError;
-use super::follow::journal_of;
 use super::runs::new_session;
 use super::wiring::App;
 
@@ -226,7 +225,7 @@ impl App {
         if found.pin.session != overview.session.id || !sees(who.sees(), &found) {
             return Err(AppError::UnknownRun);
         }
-        let journal = journal_of(&store, &found.pin).await?;
+        let journal = store.journal_whole(found.pin.id).await?;
         Ok((found, journal))
     }
 }

@@ -106,7 +106,7 @@ pub(crate) async fn a_session_without_an_owner_is_open_to_all(house: House) {
 
 async fn finds(acme: &TenantStore, sees: Sees<'_>, number: u128) -> bool {
     let found = acme.run_find(sees, &workflow("w"), &session("s"), run(number)).await.unwrap();
-    found.is_some_and(|it| it.pin.id == run(number))
+    found.is_some_and(|it| it.0.pin.id == run(number))
 }
 
 async fn lists(acme: &TenantStore, sees: Sees<'_>, name: &str) -> Option<Vec<RunId>> {

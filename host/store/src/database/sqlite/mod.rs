@@ -17,7 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::timeout;
 
-pub(crate) use connection::Cell;
+pub(crate) use connection::Line;
 
 use super::statement::Statement;
 use super::{Promise, Row, lock_file};
