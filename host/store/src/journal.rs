@@ -112,26 +112,40 @@ impl TenantStore {
         &self,
         runs: &[RunId],
     ) -> Result<Vec<(RunId, Vec<JournalEntry>)>, StoreError> {
-        let mut found: HashMap<RunId, Vec<JournalEntry>> = HashMap::new();
+        let mut found = HashMap::new();
         for chunk in runs.chunks(CHUNK) {
-            let mut statement = Statement::new(format!(
-                "select sequence, at, body, run_id from events
-                where tenant_id = ? and run_id in {} and kind <> 'model_delta'
-                order by run_id, sequence",
-                places(1, chunk.len())
-            ))
-            .text(self.tenant.as_str());
+            let mut statement =
+                facts_of(&places(1, chunk.len())).and(FACTS_ORDER).text(self.tenant.as_str());
             for run in chunk {
                 statement = statement.text(run.to_string());
             }
-            for row in &self.database.read("read journals", statement).await? {
-                let run = RunId::parse(row.text(3)?)
-                    .map_err(|_| StoreError::unreadable("the run of an entry"))?;
-                found.entry(run).or_default().push(entry(row, 0)?);
-            }
+            found.extend(by_run(&self.database.read("read journals", statement).await?)?);
         }
         Ok(runs.iter().map(|run| (*run, found.remove(run).unwrap_or_default())).collect())
     }
+}
+
+/// Entries of a tenant's runs, without the pieces of models' answers. `runs` says of which, in
+/// brackets; the tenant is the first argument, and [`FACTS_ORDER`] comes last.
+pub(crate) fn facts_of<'a>(runs: &str) -> Statement<'a> {
+    Statement::new(format!(
+        "select sequence, at, body, run_id from events
+        where tenant_id = ? and kind <> 'model_delta' and run_id in {runs}"
+    ))
+}
+
+/// Each run's entries together, and in order.
+pub(crate) const FACTS_ORDER: &str = " order by run_id, sequence";
+
+/// The rows of [`facts_of`] by run.
+pub(crate) fn by_run(rows: &[Row]) -> Result<HashMap<RunId, Vec<JournalEntry>>, StoreError> {
+    let mut found: HashMap<_, Vec<_>> = HashMap::new();
+    for row in rows {
+        let run = RunId::parse(row.text(3)?)
+            .map_err(|_| StoreError::unreadable("the run of an entry"))?;
+        found.entry(run).or_default().push(entry(row, 0)?);
+    }
+    Ok(found)
 }
 
 /// Statements that add the entries.

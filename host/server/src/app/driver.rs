@@ -131,7 +131,7 @@ impl Driver {
         }
         match self.write().await {
             Ok(()) => {
-                tracing::info!(run.id = %run, "run {run} ended: {:?}", self.machine.record().status())
+                tracing::debug!(run.id = %run, "run {run} ended: {:?}", self.machine.record().status())
             }
             Err(fault) => self.abandon(&fault),
         }

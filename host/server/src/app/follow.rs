@@ -18,14 +18,6 @@ use super::telling::Batch;
 /// Journal entries read at once.
 const PAGE: u32 = 1_000;
 
-/// The journals of these runs without pieces of answers, in the order of the ids.
-pub(crate) async fn facts(
-    store: &TenantStore,
-    runs: &[RunId],
-) -> Result<Vec<Vec<JournalEntry>>, AppError> {
-    Ok(store.journal_facts(runs).await?.into_iter().map(|(_, journal)| journal).collect())
-}
-
 /// One whole journal, page by page.
 pub(crate) async fn journal_whole(
     store: &TenantStore,
@@ -50,7 +42,10 @@ pub(crate) async fn journal_of(
 ) -> Result<Vec<JournalEntry>, AppError> {
     match pin.telling {
         Telling::Streamed => journal_whole(store, pin.id).await,
-        Telling::Quiet => Ok(facts(store, &[pin.id]).await?.pop().unwrap_or_default()),
+        Telling::Quiet => {
+            let facts = store.journal_facts(&[pin.id]).await?.pop();
+            Ok(facts.map(|(_, journal)| journal).unwrap_or_default())
+        }
     }
 }
 

@@ -12,13 +12,14 @@ use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_core::scope::Right;
 use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, Touch};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::catalog::{Entry, Factory, Source};
 use super::clock::now;
 use super::driver::Driver;
 use super::error::AppError;
-use super::follow::{Follow, Started, facts, journal_of};
+use super::follow::{Follow, Started, journal_of};
 use super::input;
 use super::wiring::App;
 
@@ -185,26 +186,15 @@ impl App {
         });
         let driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
         let listener = driver.listener();
-        let first = self
-            .see_through(self.clone().run_open(driver, session_entry(who), found.touch))
-            .await?;
-        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
-        Ok(Started { pin, follow })
-    }
-
-    /// Stores the run and drives it: both, or neither.
-    async fn run_open(
-        self,
-        mut driver: Driver,
-        entry: SessionEntry,
-        touch: Touch,
-    ) -> Result<Vec<JournalEntry>, AppError> {
-        let first = driver.open(entry, touch).await.map_err(|fault| match fault {
+        let (answer, stored) = oneshot::channel();
+        self.spawn_new(driver, session_entry(who), found.touch, answer);
+        // Without an answer the task has panicked, which is in the log.
+        let first = stored.await.map_err(|_| AppError::Broken)?.map_err(|fault| match fault {
             StoreError::SessionForeign => AppError::UnknownSession,
             fault => fault.into(),
         })?;
-        self.spawn(driver);
-        Ok(first)
+        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
+        Ok(Started { pin, follow })
     }
 
     /// One run, read back. The factory is asked again, so what it refuses cannot be read either.
@@ -242,10 +232,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let filter = RunFilter { workflow: Some(workflow), ..RunFilter::default() };
         let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
-        let found = found.ok_or(AppError::UnknownSession)?;
-        let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
-        let journals = facts(&store, &ids).await?;
-        Ok(found.into_iter().zip(journals).collect())
+        found.ok_or(AppError::UnknownSession)
     }
 
     /// Lets a reader in as the factory would let a run in. A session that cannot be one is `None`.

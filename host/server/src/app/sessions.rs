@@ -14,7 +14,7 @@ use stepmill_store::{
 
 use super::clock::now;
 use super::error::AppError;
-use super::follow::{facts, journal_of};
+use super::follow::journal_of;
 use super::runs::new_session;
 use super::wiring::App;
 
@@ -203,10 +203,7 @@ impl App {
         let session = self.session_of(who, id, user).await?.session.id;
         let store = self.store.tenant(&who.tenant);
         let found = store.run_list(who.sees(), &session, filter, self.run_settings.list).await?;
-        let found = found.ok_or(AppError::UnknownSession)?;
-        let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
-        let journals = facts(&store, &ids).await?;
-        Ok(found.into_iter().zip(journals).collect())
+        found.ok_or(AppError::UnknownSession)
     }
 
     /// One run of a session, of whichever workflow.

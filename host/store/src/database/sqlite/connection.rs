@@ -1,5 +1,6 @@
 //! One connection: opened the house's way, asked in the house's words.
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, OpenFlags};
 
@@ -43,6 +44,9 @@ impl Connection {
         let connection = rusqlite::Connection::open_with_flags(&place.file, flags)?;
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         connection.busy_timeout(place.busy_timeout)?;
+        // One plan for each text. Otherwise a partial index makes SQLite plan a statement again
+        // whenever it gets other arguments, which costs more than running it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(&format!(
             "pragma foreign_keys = on;
             pragma journal_size_limit = {JOURNAL_BYTES};
