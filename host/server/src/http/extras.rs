@@ -15,7 +15,7 @@ use super::form::Form;
 const MAX_MEDIA: usize = 100;
 
 /// The key that says which version of a workflow was asked for; the host's own.
-const VERSION: &str = "agno_component_version";
+pub(super) const VERSION: &str = "agno_component_version";
 
 /// What Agno takes for a file. Of a text the content is the text itself, of others base64.
 const FILE_TYPES: [&str; 21] = [
@@ -64,7 +64,7 @@ pub(super) fn read(form: &mut Form, version: Option<i64>) -> Result<Sent, ApiErr
         Some(_) => return Err(no_object("dependencies")),
     };
     let mut metadata = object(form, "metadata")?.unwrap_or_default();
-    metadata.remove(VERSION);
+    metadata.shift_remove(VERSION);
     if let Some(version) = version {
         metadata.insert(VERSION.into(), version.into());
     }

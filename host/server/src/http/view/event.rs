@@ -28,6 +28,21 @@ pub(crate) struct EventView {
 }
 
 impl EventView {
+    /// Shows the session's state as it is kept, without what a listener is told of the run.
+    fn forget_place(&mut self, pin: &RunPin) {
+        let runs = match self.name {
+            "RunCompleted" => std::slice::from_mut(&mut self.data),
+            "WorkflowCompleted" => {
+                let runs = self.data.get_mut("step_executor_runs").and_then(Value::as_array_mut);
+                runs.map_or(&mut [][..], Vec::as_mut_slice)
+            }
+            _ => &mut [],
+        };
+        for run in runs {
+            run["session_state"] = Value::Object(pin.session_state.clone());
+        }
+    }
+
     /// Whether it tells of what is made, or how the run begins and ends.
     pub(crate) fn is_content(&self) -> bool {
         const NAMES: [&str; 5] =
@@ -48,8 +63,9 @@ impl Renderer {
         Self { pin, record: RunRecord::default() }
     }
 
-    /// Everything a whole journal says. Pieces of a call that another life of the host broke
-    /// off are left out: the call was made again.
+    /// Everything a whole journal says, as Agno keeps it: without `StepOutput`, which
+    /// `StepCompleted` repeats, and without the run's place in the session's state. Pieces of a
+    /// call that another life of the host broke off are left out: the call was made again.
     pub(crate) fn all(
         pin: &Arc<RunPin>,
         journal: &[JournalEntry],
@@ -62,7 +78,12 @@ impl Renderer {
                     views.pop();
                 }
             }
-            views.extend(renderer.render(entry)?);
+            for mut view in renderer.render(entry)? {
+                if view.name != "StepOutput" {
+                    view.forget_place(pin);
+                    views.push(view);
+                }
+            }
         }
         Ok(views)
     }
@@ -164,7 +185,7 @@ struct AgentDone<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     model_provider_data: Option<ProviderData<'a>>,
     session_state: SessionState<'a>,
-    metadata: Empty,
+    metadata: &'a Map<String, Value>,
     metrics: AgentMetrics<'a>,
 }
 
@@ -335,7 +356,7 @@ impl<'a> Say<'a> {
             content_type: "str",
             model_provider_data: ProviderData::of(call, answer),
             session_state: SessionState::of(self.pin),
-            metadata: Empty {},
+            metadata: &self.pin.extras.metadata,
             metrics: AgentMetrics::of(call, answer),
         };
         Ok(vec![

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelAnswer};
 use stepmill_core::event::{StepFailure, StepIndex};
 use stepmill_core::graph::{Executor, Step};
-use stepmill_core::run::RunPin;
+use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{ModelCall, RunRecord, StepRecord, StepState};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -183,6 +183,7 @@ struct Message<'a> {
 struct MessageMetrics {
     #[serde(flatten)]
     tokens: Tokens,
+    /// Of a streamed answer only the time to its first piece is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
     time_to_first_token: f64,
@@ -238,7 +239,8 @@ pub(super) struct AgentRun<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<[Empty; 0]>,
     messages: Vec<Message<'a>>,
-    metadata: Empty,
+    #[schema(value_type = Object)]
+    metadata: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<[Empty; 0]>,
     input: AgentInput<'a>,
@@ -329,7 +331,8 @@ impl<'a> AgentRun<'a> {
             provider_data: ProviderData::of(call, answer),
             metrics: Some(MessageMetrics {
                 tokens: Tokens::of(answer),
-                duration: Some(answer.duration_micros as f64 / 1e6),
+                duration: (pin.telling == Telling::Quiet)
+                    .then(|| answer.duration_micros as f64 / 1e6),
                 time_to_first_token: first_token(answer),
             }),
             ..message("assistant", &answer.content)
@@ -353,7 +356,7 @@ impl<'a> AgentRun<'a> {
             metrics: AgentMetrics::of(call, answer),
             events: None,
             messages,
-            metadata: Empty {},
+            metadata: &pin.extras.metadata,
             tools: None,
             input: AgentInput { input_content: input },
         }
@@ -364,11 +367,7 @@ impl<'a> AgentRun<'a> {
         match stage {
             Stage::Fresh => self.tools = Some([]),
             Stage::Stored => self.events = Some([]),
-            Stage::Told => {
-                self.session_state = AgentState::Place(SessionState::of(pin));
-                let metrics = self.messages.iter_mut().filter_map(|it| it.metrics.as_mut());
-                metrics.for_each(|it| it.duration = None);
-            }
+            Stage::Told => self.session_state = AgentState::Place(SessionState::of(pin)),
         }
         self
     }
