@@ -11,7 +11,7 @@ use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_core::scope::Right;
-use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, Touch};
+use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
