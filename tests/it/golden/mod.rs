@@ -8,6 +8,7 @@ mod differences;
 mod ids;
 mod path;
 mod play;
+mod rows;
 mod setup;
 mod text;
 mod tokens;

@@ -8,11 +8,10 @@ use stepmill_core::event::JournalEntry;
 use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
-use stepmill_core::json;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_core::scope::Right;
-use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
+use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -170,7 +169,7 @@ impl App {
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         drawn.check_message(&ask.message)?;
         let store = self.store.tenant(&who.tenant);
-        let found = found(&store, who, session.as_ref(), &drawn.graph, ask).await?;
+        let found = self.enter(who, session.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
             id: RunId::from_uuid(Uuid::now_v7()),
             workflow: entry.id,
@@ -287,42 +286,6 @@ impl App {
         let graph = draft.check(&self.graph_limits).map_err(AppError::BadGraph)?;
         Ok((Arc::new(context), Drawn { graph: Arc::new(graph), origin, factory: Some(factory) }))
     }
-}
-
-/// What a run finds in its session, with what the client sent over it.
-struct Found {
-    state: Map<String, Value>,
-    extras: Extras,
-    touch: Touch,
-}
-
-/// The token's word counts instead of the client's, the client's more than the session's, and
-/// the session's more than the workflow's.
-async fn found(
-    store: &TenantStore,
-    who: &Principal,
-    session: Option<&SessionId>,
-    graph: &StepGraph,
-    ask: &StartRun,
-) -> Result<Found, AppError> {
-    let before = match session {
-        Some(session) => store.session_before(session).await?,
-        None => None,
-    };
-    let is_new = before.is_none();
-    let before = before.unwrap_or_default();
-    let mut state = graph.session_state().clone();
-    json::lay_over(&mut state, before.state.clone());
-    let said = who.session_state.as_ref().or(ask.session_state.as_ref());
-    json::lay_over(&mut state, said.cloned().unwrap_or_default());
-    let mut extras = ask.extras.clone();
-    if let Some(dependencies) = &who.dependencies {
-        extras.dependencies = Some(Value::Object(dependencies.clone()));
-    }
-    let said = std::mem::replace(&mut extras.metadata, before.metadata);
-    json::lay_over(&mut extras.metadata, said);
-    let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };
-    Ok(Found { state, extras, touch })
 }
 
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.

@@ -68,6 +68,7 @@ impl App {
         let id = ask.id.filter(|it| !it.is_empty()).map(SessionId::new).transpose();
         let user = ask.user.filter(|it| !it.is_empty() && decides(who)).map(UserId::new);
         let workflow = ask.workflow.filter(|it| !it.is_empty()).map(WorkflowId::new);
+        ask.state.as_ref().map_or(Ok(()), |it| self.check_state(it))?;
         let at = now();
         let session = StoredSession {
             id: id.map_err(|it| bad("session_id", it))?.unwrap_or_else(new_session),
@@ -153,6 +154,7 @@ impl App {
         change: SessionChange,
     ) -> Result<SessionDetail, AppError> {
         let found = self.session_of(who, id, user.clone()).await?;
+        change.state.as_ref().map_or(Ok(()), |it| self.check_state(it))?;
         if change != SessionChange::default() {
             let store = self.store.tenant(&who.tenant);
             store.session_change(who.sees(), &found.session.id, &change, now()).await?;

@@ -15,7 +15,7 @@ use super::form::Form;
 const MAX_MEDIA: usize = 100;
 
 /// The key that says which version of a workflow was asked for; the host's own.
-const VERSION: &str = "agno_component_version";
+pub(super) const VERSION: &str = "agno_component_version";
 
 /// What Agno takes for a file. Of a text the content is the text itself, of others base64.
 const FILE_TYPES: [&str; 21] = [
@@ -64,7 +64,7 @@ pub(super) fn read(form: &mut Form, version: Option<i64>) -> Result<Sent, ApiErr
         Some(_) => return Err(no_object("dependencies")),
     };
     let mut metadata = object(form, "metadata")?.unwrap_or_default();
-    metadata.remove(VERSION);
+    metadata.shift_remove(VERSION);
     if let Some(version) = version {
         metadata.insert(VERSION.into(), version.into());
     }
@@ -85,7 +85,7 @@ pub(super) fn read(form: &mut Form, version: Option<i64>) -> Result<Sent, ApiErr
     let additional_data = form.take("additional_data");
     let content_only =
         form.take("stream_events").is_some_and(|it| it.eq_ignore_ascii_case("false"));
-    let extras = Extras { dependencies, metadata, additional_data, media };
+    let extras = Extras { dependencies, metadata, additional_data, media: media.into() };
     Ok(Sent { extras, session_state, content_only })
 }
 
@@ -152,12 +152,12 @@ fn item(kind: MediaKind, item: &Map<String, Value>) -> Option<Media> {
         Some(text) => Some(STANDARD.decode(text.trim()).ok()?),
         None => None,
     };
-    let id = text("id")?;
-    if content.is_none() && url.is_none() && !(is_file && id.is_some()) {
+    // An id alone would name what lies at the operator's provider, whoever put it there.
+    if content.is_none() && url.is_none() {
         return None;
     }
     Some(Media {
-        id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
+        id: text("id")?.unwrap_or_else(|| Uuid::new_v4().to_string()),
         kind,
         url: url.filter(|_| is_file || content.is_none()),
         content,
@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn media_have_content_or_a_place() {
-        let media = |field: &str, text: &str| sent(&[(field, text)]).map(|it| it.extras.media);
+        let media =
+            |field: &str, text: &str| sent(&[(field, text)]).map(|it| it.extras.media.to_vec());
         let image =
             media("images", r#"[{"content": "AP8=", "url": "https://a", "format": "png"}]"#);
         let image = image.unwrap().pop().unwrap();

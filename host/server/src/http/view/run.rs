@@ -37,6 +37,7 @@ pub(crate) struct RunView<'a> {
     #[schema(value_type = Object)]
     metadata: &'a Map<String, Value>,
     #[serde(flatten)]
+    #[schema(value_type = MediaLists<'a>)]
     media: Option<MediaLists<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     step_results: Vec<StepResult<'a>>,
