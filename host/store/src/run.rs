@@ -190,7 +190,7 @@ impl TenantStore {
     ) -> Result<Option<StoredRun>, StoreError> {
         let statement = Statement::new(select_run!(
             "where tenant_id = ? and id = ? and workflow_id = ? and session_id = ?
-            and (user_id is null or user_id = ? or ? = 1)"
+            and (user_id = ? or ? = 1)"
         ))
         .text(self.tenant.as_str())
         .text(run.to_string())
@@ -216,7 +216,7 @@ impl TenantStore {
             return Ok(None);
         }
         let statement = Statement::new(select_run!(
-            "where tenant_id = ? and session_id = ? and (user_id is null or user_id = ? or ? = 1)"
+            "where tenant_id = ? and session_id = ? and (user_id = ? or ? = 1)"
         ))
         .text(self.tenant.as_str())
         .text(session.as_str());
@@ -281,7 +281,7 @@ fn filtered<'a>(mut statement: Statement<'a>, filter: &'a RunFilter) -> Statemen
     statement
 }
 
-/// The arguments of `(user_id is null or user_id = ? or ? = 1)`.
+/// The arguments of `(user_id = ? or ? = 1)`.
 pub(crate) fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a> {
     let user = match sees {
         Sees::Only(user) => Some(user.as_str()),

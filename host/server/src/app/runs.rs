@@ -330,8 +330,8 @@ struct Found {
     touch: Touch,
 }
 
-/// The token's word counts instead of the client's, the client's more than the session's, and
-/// the session's more than the workflow's.
+/// The token's word counts instead of the client's, and the client's more than the session's. The
+/// workflow's state is where a new session begins.
 async fn found(
     store: &TenantStore,
     who: &Principal,
@@ -345,8 +345,7 @@ async fn found(
     };
     let is_new = before.is_none();
     let before = before.unwrap_or_default();
-    let mut state = graph.session_state().clone();
-    json::lay_over(&mut state, before.state.clone());
+    let mut state = if is_new { graph.session_state() } else { &before.state }.clone();
     let said = who.session_state.as_ref().or(ask.session_state.as_ref());
     json::lay_over(&mut state, said.cloned().unwrap_or_default());
     let mut extras = ask.extras.clone();
@@ -360,7 +359,10 @@ async fn found(
 }
 
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.
-fn effective_user(who: &Principal, said: Option<String>) -> Result<Option<UserId>, AppError> {
+pub(crate) fn effective_user(
+    who: &Principal,
+    said: Option<String>,
+) -> Result<Option<UserId>, AppError> {
     match who.standing {
         Standing::Member | Standing::Admin => Ok(who.user.clone()),
         Standing::Open => {
