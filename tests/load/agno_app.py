@@ -66,7 +66,8 @@ agent_os = AgentOS(
 )
 
 if __name__ == "__main__":
-    listener = socket.socket()
+    # With the protocol's name, so that asyncio turns Nagle's algorithm off as for a socket of its own.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(1024)
     print(f"LISTEN http://127.0.0.1:{listener.getsockname()[1]}", flush=True)

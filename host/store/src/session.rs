@@ -108,8 +108,8 @@ const SELECT: &str = "select id, user_id, workflow_id, name, state, metadata, cr
     updated_at, (select input from runs where runs.tenant_id = sessions.tenant_id \
     and runs.session_id = sessions.id order by created_at, id limit 1) from sessions ";
 
-/// Of the caller's tenant, and not somebody else's.
-const SEEN: &str = "where tenant_id = ? and (user_id is null or user_id = ? or ? = 1)";
+/// Of the caller's tenant, and the caller's own.
+const SEEN: &str = "where tenant_id = ? and (user_id = ? or ? = 1)";
 
 impl TenantStore {
     /// Makes a session.
@@ -240,7 +240,8 @@ impl TenantStore {
         sees: Sees<'_>,
         session: &SessionId,
     ) -> Result<bool, StoreError> {
-        if !self.session_is_there(sees, session).await? {
+        let known = self.session_seen(sees, session);
+        if self.database.read("find a session", known).await?.is_empty() {
             return Ok(false);
         }
         let theirs = format!("(select id from sessions {SEEN} and id = ?)");
@@ -268,15 +269,14 @@ impl TenantStore {
         Ok(true)
     }
 
-    /// Whether there is a session that the caller sees.
-    pub(crate) async fn session_is_there(
-        &self,
-        sees: Sees<'_>,
-        session: &SessionId,
-    ) -> Result<bool, StoreError> {
+    /// A row if there is a session that the caller sees.
+    pub(crate) fn session_seen<'a>(
+        &'a self,
+        sees: Sees<'a>,
+        session: &'a SessionId,
+    ) -> Statement<'a> {
         let statement = Statement::new(format!("select 1 from sessions {SEEN} and id = ?"));
-        let statement = seen(statement.text(self.tenant.as_str()), sees).text(session.as_str());
-        Ok(!self.database.read("find a session", statement).await?.is_empty())
+        seen(statement.text(self.tenant.as_str()), sees).text(session.as_str())
     }
 }
 

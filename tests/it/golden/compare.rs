@@ -114,6 +114,7 @@ fn is_masked(key: &str, expected: &Value, ours: &Value) -> bool {
     match expected.as_str() {
         Some("<any>") => return true,
         Some("<text>") => return ours.is_string(),
+        Some("<number>") => return ours.is_number(),
         Some("<uuid>") => return ours.as_str().is_some_and(is_uuid),
         _ => {}
     }

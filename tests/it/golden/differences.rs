@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::compare::compare;
 use super::ids::Ids;
 use super::path;
+use super::rows;
 use super::transcript::Transcript;
 use crate::house::repository;
 
@@ -36,6 +37,9 @@ struct Difference {
     /// Objects whose keys stand in another order.
     #[serde(default)]
     sort: Vec<String>,
+    /// Listings of which each server holds rows that the other has not.
+    #[serde(default)]
+    common: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +70,8 @@ enum How {
     Set { to: Value, before: Option<String> },
     /// The same keys in another order.
     Sort,
+    /// Only the rows that both servers have.
+    Common,
 }
 
 /// All of them, and which were needed.
@@ -108,6 +114,7 @@ impl Differences {
                 change(set.at, How::Set { to, before: set.before })
             }));
             changes.extend(it.sort.into_iter().map(|at| change(at, How::Sort)));
+            changes.extend(it.common.into_iter().map(|at| change(at, How::Common)));
         }
         Self(changes)
     }
@@ -127,17 +134,15 @@ impl Differences {
         let mut expected = transcript.recorded.clone();
         for (place, change) in self.0.iter().enumerate() {
             let Some(pattern) = change.names(&transcript.key) else { continue };
-            if change.apply(&mut expected, ours) {
+            if change.apply(&mut expected, ours, ids) {
                 applied.push((place, pattern));
             } else if !pattern.contains('*') {
                 complaints
                     .push(format!("{} is not there, but listed: {}", change.at, change.reason));
             }
         }
-        let comparison = compare(&expected, ours, ids);
-        for (recorded, ours) in comparison.pairs {
-            ids.learn(&recorded, &ours);
-        }
+        let settled = |answer: Value| settled(answer, &transcript.request, ours, ids);
+        let comparison = compare(&settled(expected), ours, ids);
         let is_same = comparison.faults.is_empty();
         let more = comparison.faults.len().saturating_sub(MOST_FAULTS);
         complaints.extend(comparison.faults.into_iter().take(MOST_FAULTS));
@@ -148,9 +153,9 @@ impl Differences {
             let is_needed = !is_same || {
                 let mut without = transcript.recorded.clone();
                 for (other, _) in applied.iter().filter(|(other, _)| other != place) {
-                    self.0[*other].apply(&mut without, ours);
+                    self.0[*other].apply(&mut without, ours, ids);
                 }
-                !compare(&without, ours, ids).faults.is_empty()
+                !compare(&settled(without), ours, ids).faults.is_empty()
             };
             let change = &mut self.0[*place];
             if is_needed {
@@ -159,6 +164,9 @@ impl Differences {
                 complaints
                     .push(format!("{} does not differ any more: {}", change.at, change.reason));
             }
+        }
+        for (recorded, ours) in comparison.pairs {
+            ids.learn(&recorded, &ours);
         }
         Verdict { is_listed: !applied.is_empty(), complaints }
     }
@@ -188,7 +196,7 @@ impl Change {
 
     /// Changes the recorded answer, so that it is what is expected of ours; false if there is
     /// nothing to change.
-    fn apply(&self, answer: &mut Value, ours: &Value) -> bool {
+    fn apply(&self, answer: &mut Value, ours: &Value, ids: &Ids) -> bool {
         let mut places = path::places(answer, &self.at);
         // From behind, so that the places before stay what they are.
         places.reverse();
@@ -197,6 +205,10 @@ impl Change {
                 (How::Set { to, .. }, Some(value)) => *value = to.clone(),
                 (How::Drop, _) => path::remove(answer, place),
                 (How::Sort, Some(Value::Object(fields))) => sort(fields, path::get(ours, place)),
+                (How::Common, Some(Value::Array(rows))) => {
+                    let ours = path::get(ours, place).and_then(Value::as_array);
+                    *rows = rows::common(rows, ours.map_or(&[], Vec::as_slice), ids);
+                }
                 _ => {}
             }
         }
@@ -219,6 +231,16 @@ impl Change {
         }
         !parents.is_empty()
     }
+}
+
+/// What is expected, in the order of ours where order says nothing: of headers, and of rows of
+/// one second.
+fn settled(mut expected: Value, request: &Value, ours: &Value, ids: &Ids) -> Value {
+    if let Some(Value::Object(headers)) = expected.get_mut("headers") {
+        sort(headers, ours.get("headers"));
+    }
+    rows::settle(&mut expected, ours, request["query"]["sort_by"].as_str(), ids);
+    expected
 }
 
 /// Puts an object's keys into the order of another; those it does not have stay behind them.

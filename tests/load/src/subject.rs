@@ -15,7 +15,8 @@ use crate::client::Client;
 use crate::process::{Memory, Process, beside, output, repository, target};
 
 /// What is compared with. With Agno's server and the client for the model.
-const AGNO: [&str; 4] = ["agno[os]==3.1.10", "openai", "sqlalchemy", "uvicorn"];
+const AGNO: [&str; 4] =
+    ["agno[os]==3.1.10", "openai==3.57.0", "sqlalchemy==2.1.9", "uvicorn==0.54.0"];
 
 /// The session of the run that is read back.
 const SESSION: &str = "load";

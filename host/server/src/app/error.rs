@@ -29,6 +29,9 @@ pub enum AppError {
     /// A session is to be made whose id is taken.
     #[error("there is a session of this id")]
     SessionExists(SessionId),
+    /// The same, and it is nothing the caller may know of.
+    #[error("the session's id cannot be used")]
+    SessionTaken,
     /// There is no such plugin in the caller's tenant.
     #[error("there is no such plugin")]
     UnknownPlugin,
@@ -46,6 +49,9 @@ pub enum AppError {
         /// What is wrong with it.
         fault: IdFault,
     },
+    /// A session's state would be larger than this many bytes.
+    #[error("the session's state must not be larger than {0} bytes")]
+    StateTooLarge(usize),
     /// `factory_input` cannot be used.
     #[error(transparent)]
     Input(#[from] InputFault),

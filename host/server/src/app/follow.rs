@@ -1,11 +1,11 @@
-//! Reading a run's journal: at once, or as it grows.
+//! Reading a run's journal as it grows.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use stepmill_core::event::JournalEntry;
 use stepmill_core::ids::RunId;
-use stepmill_core::run::{RunPin, Telling};
+use stepmill_core::run::RunPin;
 use stepmill_engine::RunRecord;
 use stepmill_store::TenantStore;
 use tokio::sync::broadcast::Receiver;
@@ -17,42 +17,6 @@ use super::telling::Batch;
 
 /// Journal entries read at once.
 const PAGE: u32 = 1_000;
-
-/// The journals of these runs without pieces of answers, in the order of the ids.
-pub(crate) async fn facts(
-    store: &TenantStore,
-    runs: &[RunId],
-) -> Result<Vec<Vec<JournalEntry>>, AppError> {
-    Ok(store.journal_facts(runs).await?.into_iter().map(|(_, journal)| journal).collect())
-}
-
-/// One whole journal, page by page.
-pub(crate) async fn journal_whole(
-    store: &TenantStore,
-    run: RunId,
-) -> Result<Vec<JournalEntry>, AppError> {
-    let mut journal: Vec<JournalEntry> = Vec::new();
-    loop {
-        let from = journal.last().map_or(0, |it| it.sequence + 1);
-        let page = store.journal_read(run, from, PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
-        journal.extend(page);
-        if is_last {
-            return Ok(journal);
-        }
-    }
-}
-
-/// The journal of a run as it is read back: of one that was streamed with every piece.
-pub(crate) async fn journal_of(
-    store: &TenantStore,
-    pin: &RunPin,
-) -> Result<Vec<JournalEntry>, AppError> {
-    match pin.telling {
-        Telling::Streamed => journal_whole(store, pin.id).await,
-        Telling::Quiet => Ok(facts(store, &[pin.id]).await?.pop().unwrap_or_default()),
-    }
-}
 
 /// A run that exists, and its journal as it grows.
 pub struct Started {

@@ -5,6 +5,7 @@ mod catalog;
 mod clock;
 mod declared;
 mod driver;
+mod entering;
 mod error;
 mod follow;
 mod input;

@@ -8,18 +8,18 @@ use stepmill_core::event::JournalEntry;
 use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
-use stepmill_core::json;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_core::scope::Right;
-use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
+use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::catalog::{Entry, Factory, Source};
 use super::clock::now;
 use super::driver::Driver;
 use super::error::AppError;
-use super::follow::{Follow, Started, facts, journal_of};
+use super::follow::{Follow, Started};
 use super::input;
 use super::wiring::App;
 
@@ -169,7 +169,7 @@ impl App {
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         drawn.check_message(&ask.message)?;
         let store = self.store.tenant(&who.tenant);
-        let found = found(&store, who, session.as_ref(), &drawn.graph, ask).await?;
+        let found = self.enter(who, session.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
             id: RunId::from_uuid(Uuid::now_v7()),
             workflow: entry.id,
@@ -186,26 +186,15 @@ impl App {
         });
         let driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
         let listener = driver.listener();
-        let first = self
-            .see_through(self.clone().run_open(driver, session_entry(who), found.touch))
-            .await?;
-        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
-        Ok(Started { pin, follow })
-    }
-
-    /// Stores the run and drives it: both, or neither.
-    async fn run_open(
-        self,
-        mut driver: Driver,
-        entry: SessionEntry,
-        touch: Touch,
-    ) -> Result<Vec<JournalEntry>, AppError> {
-        let first = driver.open(entry, touch).await.map_err(|fault| match fault {
+        let (answer, stored) = oneshot::channel();
+        self.spawn_new(driver, session_entry(who), found.touch, answer);
+        // Without an answer the task has panicked, which is in the log.
+        let first = stored.await.map_err(|_| AppError::Broken)?.map_err(|fault| match fault {
             StoreError::SessionForeign => AppError::UnknownSession,
             fault => fault.into(),
         })?;
-        self.spawn(driver);
-        Ok(first)
+        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
+        Ok(Started { pin, follow })
     }
 
     /// One run, read back. The factory is asked again, so what it refuses cannot be read either.
@@ -223,9 +212,7 @@ impl App {
         let run = RunId::parse(run).map_err(|_| AppError::UnknownRun)?;
         let store = self.store.tenant(&who.tenant);
         let found = store.run_find(who.sees(), &workflow, &session, run).await?;
-        let found = found.ok_or(AppError::UnknownRun)?;
-        let journal = journal_of(&store, &found.pin).await?;
-        Ok((found, journal))
+        found.ok_or(AppError::UnknownRun)
     }
 
     /// The latest runs of one session, oldest first, without the pieces of streamed answers: a
@@ -243,10 +230,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let filter = RunFilter { workflow: Some(workflow), ..RunFilter::default() };
         let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
-        let found = found.ok_or(AppError::UnknownSession)?;
-        let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
-        let journals = facts(&store, &ids).await?;
-        Ok(found.into_iter().zip(journals).collect())
+        found.ok_or(AppError::UnknownSession)
     }
 
     /// Lets a reader in as the factory would let a run in. A session that cannot be one is `None`.
@@ -304,44 +288,11 @@ impl App {
     }
 }
 
-/// What a run finds in its session, with what the client sent over it.
-struct Found {
-    state: Map<String, Value>,
-    extras: Extras,
-    touch: Touch,
-}
-
-/// The token's word counts instead of the client's, the client's more than the session's, and
-/// the session's more than the workflow's.
-async fn found(
-    store: &TenantStore,
-    who: &Principal,
-    session: Option<&SessionId>,
-    graph: &StepGraph,
-    ask: &StartRun,
-) -> Result<Found, AppError> {
-    let before = match session {
-        Some(session) => store.session_before(session).await?,
-        None => None,
-    };
-    let is_new = before.is_none();
-    let before = before.unwrap_or_default();
-    let mut state = graph.session_state().clone();
-    json::lay_over(&mut state, before.state.clone());
-    let said = who.session_state.as_ref().or(ask.session_state.as_ref());
-    json::lay_over(&mut state, said.cloned().unwrap_or_default());
-    let mut extras = ask.extras.clone();
-    if let Some(dependencies) = &who.dependencies {
-        extras.dependencies = Some(Value::Object(dependencies.clone()));
-    }
-    let said = std::mem::replace(&mut extras.metadata, before.metadata);
-    json::lay_over(&mut extras.metadata, said);
-    let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };
-    Ok(Found { state, extras, touch })
-}
-
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.
-fn effective_user(who: &Principal, said: Option<String>) -> Result<Option<UserId>, AppError> {
+pub(crate) fn effective_user(
+    who: &Principal,
+    said: Option<String>,
+) -> Result<Option<UserId>, AppError> {
     match who.standing {
         Standing::Member | Standing::Admin => Ok(who.user.clone()),
         Standing::Open => {

@@ -113,12 +113,17 @@ fn app(fault: AppError) -> Response {
             );
             detail(StatusCode::CONFLICT, text)
         }
+        AppError::SessionTaken => detail(
+            StatusCode::CONFLICT,
+            "Could not create a session with the supplied session_id. Omit session_id to have one \
+             generated, or choose a different one.",
+        ),
         AppError::UnknownPlugin => detail(StatusCode::NOT_FOUND, "Plugin not found"),
         AppError::ScopeMissing(scope) => scope_missing(scope),
         AppError::WorkflowDenied(action) => {
             detail(StatusCode::FORBIDDEN, format!("Access denied to {action} this workflow"))
         }
-        AppError::BadId { .. } | AppError::Input(_) => {
+        AppError::BadId { .. } | AppError::StateTooLarge(_) | AppError::Input(_) => {
             detail(StatusCode::BAD_REQUEST, fault.to_string())
         }
         AppError::FactoryRefused(text) => detail(StatusCode::FORBIDDEN, text),

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::door::Door;
-use super::view::iso;
+use super::view::iso_micros;
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new().routes(routes!(health))
@@ -43,6 +43,6 @@ async fn health(State(door): State<Door>) -> Response {
         let body = Health { status: "unavailable", instantiated_at: None, detail };
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
-    let instantiated_at = Some(iso(door.since));
+    let instantiated_at = Some(iso_micros(door.since));
     Json(Health { status: "ok", instantiated_at, detail: None }).into_response()
 }

@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stepmill_store::{SessionChange, SessionKey, SessionPage};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +14,8 @@ use utoipa_axum::routes;
 use super::auth::Caller;
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
-use super::json_body::Sent;
+use super::extras;
+use super::json_body::{JsonBody, Sent};
 use super::query::Query;
 use super::view::{Fault, FieldFaults, Nulls, SessionBody, SessionList, detail, page};
 use crate::app::{AppError, ListSessions, NewSession};
@@ -175,7 +176,7 @@ async fn session_list(
         Kind::Any | Kind::Workflow => {
             let ask = ListSessions {
                 user: common.user,
-                workflow: query.take("component_id"),
+                workflow: query.given("component_id"),
                 name: query.take("session_name"),
                 page: wanted,
             };
@@ -260,17 +261,25 @@ async fn session_create(
         return Err(ApiError::Unsupported("This host has sessions of workflows only"));
     }
     let mut body = Sent::read(&door, Request::from_parts(parts, body)).await?.object()?;
+    // In the order faults are told in.
     let ask = NewSession {
         id: body.text("session_id"),
-        user: body.text("user_id"),
-        workflow: body.text("workflow_id"),
         name: body.text("session_name"),
         state: body.object("session_state"),
-        metadata: body.object("metadata"),
+        metadata: metadata(&mut body),
+        user: body.text("user_id"),
+        workflow: body.text("workflow_id"),
     };
     body.done()?;
     let made = door.app.session_create(&who, ask).await?;
     Ok((StatusCode::CREATED, Json(detail(&made, Nulls::Hidden)?)).into_response())
+}
+
+/// Metadata without what is the host's own.
+fn metadata(body: &mut JsonBody) -> Option<Map<String, Value>> {
+    let mut metadata = body.object("metadata")?;
+    metadata.shift_remove(extras::VERSION);
+    Some(metadata)
 }
 
 /// One session.
@@ -404,7 +413,7 @@ async fn session_change(
     let change = SessionChange {
         name: body.text("session_name"),
         state: body.object("session_state"),
-        metadata: body.object("metadata"),
+        metadata: metadata(&mut body),
     };
     body.done()?;
     changed(&door, &who, &id, common, change).await
@@ -444,10 +453,15 @@ async fn session_delete(
     Caller(who): Caller,
     Path(id): Path<String>,
     parts: Parts,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let common = Common::only(&door, &mut Query::of(&parts))?;
     door.app.session_delete(&who, &[id], common.user).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(gone())
+}
+
+/// Nothing is left to say, as JSON: so Agno says it.
+fn gone() -> Response {
+    (StatusCode::NO_CONTENT, [(header::CONTENT_TYPE, "application/json")]).into_response()
 }
 
 /// Which sessions are deleted.
@@ -494,7 +508,7 @@ async fn session_delete_many(
     State(door): State<Door>,
     Caller(who): Caller,
     request: Request,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let mut query = Query::of(&parts);
     let mut body = match Sent::read(&door, Request::from_parts(parts, body)).await? {
@@ -520,5 +534,5 @@ async fn session_delete_many(
     }
     let common = Common::only(&door, &mut query)?;
     door.app.session_delete(&who, &ids, common.user).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(gone())
 }

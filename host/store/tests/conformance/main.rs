@@ -28,6 +28,7 @@ conformance! {
         a_run_reads_back_as_it_was_accepted
         a_run_id_is_used_once_in_all_tenants
         a_refused_run_leaves_nothing_behind
+        a_refused_run_does_no_harm_to_those_beside_it
         a_session_belongs_to_whoever_opened_it
         a_session_without_an_owner_is_open_to_all
         a_caller_finds_only_what_it_sees
@@ -37,7 +38,7 @@ conformance! {
         a_run_that_ends_as_it_begins_is_finished;
     sessions:
         a_session_reads_back_as_it_was_made
-        a_caller_sees_its_sessions_and_those_of_nobody
+        a_caller_sees_its_own_sessions
         sessions_are_filtered_sorted_and_paged
         a_change_replaces_what_it_names
         a_run_leaves_its_mark_on_its_session

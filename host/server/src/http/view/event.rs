@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::run::content;
 use super::shapes::{
-    AgentMetrics, AgentRun, Empty, ProviderData, RunMetrics, SessionState, Stage, StepResult,
-    Tokens, agent, failure_text, first_token, step, step_id,
+    AgentMetrics, AgentRun, AgentState, Empty, ProviderData, RunMetrics, Stage, StepResult, Tokens,
+    agent, failure_text, first_token, step, step_id,
 };
 
 /// One event as clients read it.
@@ -40,21 +40,23 @@ impl EventView {
 pub(crate) struct Renderer {
     pin: Arc<RunPin>,
     record: RunRecord,
+    stage: Stage,
 }
 
 impl Renderer {
     /// At the beginning of a journal.
     pub(crate) fn new(pin: Arc<RunPin>) -> Self {
-        Self { pin, record: RunRecord::default() }
+        Self { pin, record: RunRecord::default(), stage: Stage::Told }
     }
 
-    /// Everything a whole journal says. Pieces of a call that another life of the host broke
-    /// off are left out: the call was made again.
+    /// Everything a whole journal says, as Agno keeps it: without `StepOutput`, which
+    /// `StepCompleted` repeats, and without the run's place in the session's state. Pieces of a
+    /// call that another life of the host broke off are left out: the call was made again.
     pub(crate) fn all(
         pin: &Arc<RunPin>,
         journal: &[JournalEntry],
     ) -> serde_json::Result<Vec<EventView>> {
-        let mut renderer = Renderer::new(pin.clone());
+        let mut renderer = Self { stage: Stage::Noted, ..Self::new(pin.clone()) };
         let mut views: Vec<EventView> = Vec::new();
         for entry in journal {
             if entry.event == RunEvent::RunResumed {
@@ -62,7 +64,7 @@ impl Renderer {
                     views.pop();
                 }
             }
-            views.extend(renderer.render(entry)?);
+            views.extend(renderer.render(entry)?.into_iter().filter(|it| it.name != "StepOutput"));
         }
         Ok(views)
     }
@@ -70,7 +72,7 @@ impl Renderer {
     /// What clients hear of one entry: nothing, or one or more events.
     pub(crate) fn render(&mut self, entry: &JournalEntry) -> serde_json::Result<Vec<EventView>> {
         self.record.apply(entry);
-        let say = Say { pin: &self.pin, record: &self.record, at: entry.at };
+        let say = Say { pin: &self.pin, record: &self.record, stage: self.stage, at: entry.at };
         match &entry.event {
             RunEvent::RunStarted => Ok(vec![say.workflow("WorkflowStarted", Empty {})?]),
             RunEvent::RunResumed | RunEvent::FunctionCalled { .. } => Ok(vec![]),
@@ -163,8 +165,8 @@ struct AgentDone<'a> {
     content_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_provider_data: Option<ProviderData<'a>>,
-    session_state: SessionState<'a>,
-    metadata: Empty,
+    session_state: AgentState<'a>,
+    metadata: &'a Map<String, Value>,
     metrics: AgentMetrics<'a>,
 }
 
@@ -212,6 +214,7 @@ struct RunFailure {
 struct Say<'a> {
     pin: &'a RunPin,
     record: &'a RunRecord,
+    stage: Stage,
     at: Timestamp,
 }
 
@@ -334,8 +337,8 @@ impl<'a> Say<'a> {
             content: &answer.content,
             content_type: "str",
             model_provider_data: ProviderData::of(call, answer),
-            session_state: SessionState::of(self.pin),
-            metadata: Empty {},
+            session_state: AgentState::at(self.pin, self.stage),
+            metadata: &self.pin.extras.metadata,
             metrics: AgentMetrics::of(call, answer),
         };
         Ok(vec![
@@ -377,7 +380,7 @@ impl<'a> Say<'a> {
             metadata: &self.pin.extras.metadata,
             metrics: RunMetrics::of(self.pin, self.record),
             step_results: StepResult::all(self.pin, self.record),
-            step_executor_runs: AgentRun::all(self.pin, self.record, Stage::Told),
+            step_executor_runs: AgentRun::all(self.pin, self.record, self.stage),
         };
         self.workflow("WorkflowCompleted", done)
     }

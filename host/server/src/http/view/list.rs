@@ -1,7 +1,7 @@
 //! The run summary: one run in a list. Here nulls are shown.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -25,7 +25,7 @@ pub(crate) struct RunSummary<'a> {
     #[schema(value_type = Vec<serde_json::Value>)]
     events: Vec<&'a RawValue>,
     workflow_id: &'a str,
-    user_id: Option<&'a str>,
+    user_id: &'a str,
     content: Option<String>,
     content_type: &'static str,
     status: &'static str,
@@ -65,26 +65,31 @@ impl Listed {
     }
 }
 
-/// A list of runs as JSON text.
+/// A workflow's runs as JSON text.
 pub(crate) fn summaries(runs: &[Listed]) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&runs.iter().map(summary).collect::<Vec<_>>())
+    let summaries: Vec<_> = runs.iter().map(|it| shown(it, Stage::Stored)).collect();
+    serde_json::to_vec(&summaries)
 }
 
-/// One run of a list.
+/// One run of a session's list. Here Agno shows the runs of agents as it does when they end.
 pub(crate) fn summary(run: &Listed) -> RunSummary<'_> {
+    shown(run, Stage::Fresh)
+}
+
+fn shown(run: &Listed, stage: Stage) -> RunSummary<'_> {
     let Listed { pin, record, events } = run;
     RunSummary {
         run_id: pin.id.uuid(),
         run_input: &pin.input,
         events: events.iter().map(|it| &*it.data).collect(),
         workflow_id: pin.workflow.as_str(),
-        user_id: pin.user.as_ref().map(|it| it.as_str()),
+        user_id: pin.user.as_ref().map_or("", |it| it.as_str()),
         content: content(pin, record),
         content_type: "str",
         status: status_word(record.status()),
         cancellation_stage: None,
         step_results: StepResult::all(pin, record),
-        step_executor_runs: AgentRun::all(pin, record, Stage::Stored),
+        step_executor_runs: AgentRun::all(pin, record, stage),
         step_requirements: None,
         pause_kind: None,
         paused_step_name: None,
@@ -132,8 +137,16 @@ pub(crate) fn preview(run: &Listed) -> RunPreview<'_> {
 
 /// `2026-11-23T04:07:17Z`.
 pub(in crate::http) fn iso(at: Timestamp) -> String {
-    let since = Duration::from_micros(at.micros().max(0).unsigned_abs());
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+    humantime::format_rfc3339_seconds(moment(at)).to_string()
+}
+
+/// `2026-11-23T04:07:17.959193Z`.
+pub(in crate::http) fn iso_micros(at: Timestamp) -> String {
+    humantime::format_rfc3339_micros(moment(at)).to_string()
+}
+
+fn moment(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(at.micros().max(0).unsigned_abs())
 }
 
 #[cfg(test)]
@@ -145,5 +158,7 @@ mod tests {
         let told = |seconds: i64| iso(Timestamp::from_micros(seconds * 1_000_000));
         assert_eq!(told(0), "1970-01-01T00:00:00Z");
         assert_eq!(told(1_795_406_837), "2026-11-23T04:07:17Z");
+        let exactly = iso_micros(Timestamp::from_micros(1_795_406_837_000_193));
+        assert_eq!(exactly, "2026-11-23T04:07:17.000193Z");
     }
 }

@@ -13,7 +13,7 @@ mod workflow;
 
 pub(super) use event::{EventView, Renderer, failure};
 pub(super) use fault::{Fault, FieldFault, FieldFaults, RunFault};
-pub(super) use list::{Listed, RunPreview, RunSummary, iso, preview, summaries, summary};
+pub(super) use list::{Listed, RunPreview, RunSummary, iso_micros, preview, summaries, summary};
 pub(super) use os::{Config, Count, Home, Info};
 pub(super) use plugin::PluginBody;
 pub(super) use run::{Detail, RunView, run};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelAnswer};
 use stepmill_core::event::{StepFailure, StepIndex};
 use stepmill_core::graph::{Executor, Step};
-use stepmill_core::run::RunPin;
+use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{ModelCall, RunRecord, StepRecord, StepState};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -183,6 +183,7 @@ struct Message<'a> {
 struct MessageMetrics {
     #[serde(flatten)]
     tokens: Tokens,
+    /// Of a streamed answer only the time to its first piece is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
     time_to_first_token: f64,
@@ -238,7 +239,8 @@ pub(super) struct AgentRun<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<[Empty; 0]>,
     messages: Vec<Message<'a>>,
-    metadata: Empty,
+    #[schema(value_type = Object)]
+    metadata: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<[Empty; 0]>,
     input: AgentInput<'a>,
@@ -249,8 +251,10 @@ pub(super) struct AgentRun<'a> {
 pub(super) enum Stage {
     /// In the answer to who waited for the run.
     Fresh,
-    /// In the event that ends a stream.
+    /// In the events of a stream.
     Told,
+    /// In the same events, read back.
+    Noted,
     /// Read back.
     Stored,
 }
@@ -258,11 +262,20 @@ pub(super) enum Stage {
 /// What an agent saw of its session.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum AgentState<'a> {
+pub(super) enum AgentState<'a> {
     /// The session's state.
     Kept(&'a Map<String, Value>),
     /// Where it was, as streams tell it.
     Place(SessionState<'a>),
+}
+
+impl<'a> AgentState<'a> {
+    pub(super) fn at(pin: &'a RunPin, stage: Stage) -> Self {
+        match stage {
+            Stage::Told => Self::Place(SessionState::of(pin)),
+            Stage::Fresh | Stage::Noted | Stage::Stored => Self::Kept(&pin.session_state),
+        }
+    }
 }
 
 /// Where an agent ran.
@@ -275,7 +288,7 @@ pub(super) struct SessionState<'a> {
 }
 
 impl<'a> SessionState<'a> {
-    pub(super) fn of(pin: &'a RunPin) -> Self {
+    fn of(pin: &'a RunPin) -> Self {
         Self {
             current_user_id: pin.user.as_ref().map(|it| it.as_str()),
             current_session_id: pin.session.as_str(),
@@ -329,7 +342,8 @@ impl<'a> AgentRun<'a> {
             provider_data: ProviderData::of(call, answer),
             metrics: Some(MessageMetrics {
                 tokens: Tokens::of(answer),
-                duration: Some(answer.duration_micros as f64 / 1e6),
+                duration: (pin.telling == Telling::Quiet)
+                    .then(|| answer.duration_micros as f64 / 1e6),
                 time_to_first_token: first_token(answer),
             }),
             ..message("assistant", &answer.content)
@@ -353,7 +367,7 @@ impl<'a> AgentRun<'a> {
             metrics: AgentMetrics::of(call, answer),
             events: None,
             messages,
-            metadata: Empty {},
+            metadata: &pin.extras.metadata,
             tools: None,
             input: AgentInput { input_content: input },
         }
@@ -364,11 +378,7 @@ impl<'a> AgentRun<'a> {
         match stage {
             Stage::Fresh => self.tools = Some([]),
             Stage::Stored => self.events = Some([]),
-            Stage::Told => {
-                self.session_state = AgentState::Place(SessionState::of(pin));
-                let metrics = self.messages.iter_mut().filter_map(|it| it.metrics.as_mut());
-                metrics.for_each(|it| it.duration = None);
-            }
+            Stage::Told | Stage::Noted => self.session_state = AgentState::at(pin, stage),
         }
         self
     }

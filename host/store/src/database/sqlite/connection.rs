@@ -1,5 +1,9 @@
 //! One connection: opened the house's way, asked in the house's words.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, OpenFlags};
 
@@ -10,26 +14,81 @@ use super::Place;
 /// The write-ahead log is cut back to this size when it is empty again.
 const JOURNAL_BYTES: u32 = 64 * 1024 * 1024;
 
-/// A value of a row.
-#[derive(Debug)]
-pub(crate) enum Cell {
-    Null,
-    Number(i64),
-    Text(String),
-    Bytes(Vec<u8>),
+/// All rows of an answer, with their texts side by side: an answer is made in one thread and
+/// dropped in another, and so is a handful of pieces of memory instead of one for each value.
+#[derive(Default)]
+pub(crate) struct Answer {
+    columns: usize,
+    cells: Vec<Cell>,
+    bytes: Vec<u8>,
 }
 
-impl Cell {
-    pub(in super::super) fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
+/// A value, or where it lies.
+enum Cell {
+    Null,
+    Number(i64),
+    Text(Range<usize>),
+    Bytes(Range<usize>),
+}
+
+/// One row of an answer.
+pub(crate) struct Line {
+    answer: Arc<Answer>,
+    row: usize,
+}
+
+impl Line {
+    fn cell(&self, column: usize) -> Option<&Cell> {
+        if self.answer.columns <= column {
+            return None;
+        }
+        self.answer.cells.get(self.row * self.answer.columns + column)
     }
 
-    pub(in super::super) fn number(&self) -> Option<i64> {
-        if let Self::Number(number) = self { Some(*number) } else { None }
+    pub(in super::super) fn is_null(&self, column: usize) -> bool {
+        matches!(self.cell(column), Some(Cell::Null))
     }
 
-    pub(in super::super) fn bytes(&self) -> Option<&[u8]> {
-        if let Self::Bytes(bytes) = self { Some(bytes) } else { None }
+    pub(in super::super) fn text(&self, column: usize) -> Option<&str> {
+        let Cell::Text(place) = self.cell(column)? else { return None };
+        str::from_utf8(&self.answer.bytes[place.clone()]).ok()
+    }
+
+    pub(in super::super) fn number(&self, column: usize) -> Option<i64> {
+        if let Cell::Number(number) = self.cell(column)? { Some(*number) } else { None }
+    }
+
+    pub(in super::super) fn bytes(&self, column: usize) -> Option<&[u8]> {
+        let Cell::Bytes(place) = self.cell(column)? else { return None };
+        Some(&self.answer.bytes[place.clone()])
+    }
+}
+
+impl Answer {
+    fn push(&mut self, value: ValueRef<'_>) -> rusqlite::Result<()> {
+        let cell = match value {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(number) => Cell::Number(number),
+            ValueRef::Text(text) => Cell::Text(self.keep(text)),
+            ValueRef::Blob(bytes) => Cell::Bytes(self.keep(bytes)),
+            // No table has any.
+            ValueRef::Real(_) => return Err(rusqlite::types::FromSqlError::InvalidType.into()),
+        };
+        self.cells.push(cell);
+        Ok(())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
+    fn lines(self) -> Vec<Row> {
+        let rows = self.cells.len() / self.columns.max(1);
+        let answer = Arc::new(self);
+        let line = |row| Row::Sqlite(Line { answer: Arc::clone(&answer), row });
+        (0..rows).map(line).collect()
     }
 }
 
@@ -43,6 +102,9 @@ impl Connection {
         let connection = rusqlite::Connection::open_with_flags(&place.file, flags)?;
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         connection.busy_timeout(place.busy_timeout)?;
+        // One plan for each text. Otherwise a partial index makes SQLite plan a statement again
+        // whenever it gets other arguments, which costs more than running it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(&format!(
             "pragma foreign_keys = on;
             pragma journal_size_limit = {JOURNAL_BYTES};
@@ -83,15 +145,14 @@ impl Connection {
     /// All rows a statement gives.
     pub(super) fn query(&self, statement: &Statement<'_>) -> rusqlite::Result<Vec<Row>> {
         let mut prepared = self.bound(statement)?;
-        let columns = prepared.column_count();
+        let mut answer = Answer { columns: prepared.column_count(), ..Answer::default() };
         let mut found = prepared.raw_query();
-        let mut rows = Vec::new();
         while let Some(row) = found.next()? {
-            let cells: rusqlite::Result<_> =
-                (0..columns).map(|it| cell(row.get_ref(it)?)).collect();
-            rows.push(Row::Sqlite(cells?));
+            for column in 0..answer.columns {
+                answer.push(row.get_ref(column)?)?;
+            }
         }
-        Ok(rows)
+        Ok(answer.lines())
     }
 
     fn bound(&self, statement: &Statement<'_>) -> rusqlite::Result<CachedStatement<'_>> {
@@ -106,15 +167,4 @@ impl Connection {
         }
         Ok(prepared)
     }
-}
-
-fn cell(value: ValueRef<'_>) -> rusqlite::Result<Cell> {
-    Ok(match value {
-        ValueRef::Null => Cell::Null,
-        ValueRef::Integer(number) => Cell::Number(number),
-        ValueRef::Text(_) => Cell::Text(value.as_str()?.to_owned()),
-        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_owned()),
-        // No table has any.
-        ValueRef::Real(_) => return Err(rusqlite::types::FromSqlError::InvalidType.into()),
-    })
 }

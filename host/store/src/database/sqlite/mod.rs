@@ -17,7 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::timeout;
 
-pub(crate) use connection::Cell;
+pub(crate) use connection::Line;
 
 use super::statement::Statement;
 use super::{Promise, Row, lock_file};
@@ -55,8 +55,11 @@ impl SqliteDatabase {
         })
     }
 
-    pub(super) async fn read(&self, statement: Statement<'_>) -> Result<Vec<Row>, sqlx::Error> {
-        self.readers.read(statement).await
+    pub(super) async fn read(
+        &self,
+        statements: Vec<Statement<'_>>,
+    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
+        self.readers.read(statements).await
     }
 
     pub(super) async fn write(

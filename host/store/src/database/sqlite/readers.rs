@@ -32,8 +32,8 @@ struct Reader {
 }
 
 struct Job {
-    statement: Statement<'static>,
-    answer: oneshot::Sender<Result<Vec<Row>, sqlx::Error>>,
+    statements: Vec<Statement<'static>>,
+    answer: oneshot::Sender<Result<Vec<Vec<Row>>, sqlx::Error>>,
 }
 
 impl Readers {
@@ -48,7 +48,11 @@ impl Readers {
         }
     }
 
-    pub(super) async fn read(&self, statement: Statement<'_>) -> Result<Vec<Row>, sqlx::Error> {
+    /// Gives the rows of each statement.
+    pub(super) async fn read(
+        &self,
+        statements: Vec<Statement<'_>>,
+    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
         let _permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => match timeout(self.acquire_timeout, self.permits.acquire()).await {
@@ -60,7 +64,8 @@ impl Readers {
         let idle = self.lock().pop();
         let reader = idle.map_or_else(|| Reader::start(self.place.clone()), Ok)?;
         let (answer, answered) = oneshot::channel();
-        let job = Job { statement: statement.into_owned(), answer };
+        let statements = statements.into_iter().map(Statement::into_owned).collect();
+        let job = Job { statements, answer };
         reader.jobs.send(job).map_err(|_| sqlx::Error::WorkerCrashed)?;
         let answer = answered.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
         // Not one whose answer nobody waited for: it may hang.
@@ -91,10 +96,10 @@ impl Reader {
 
 fn serve(place: &Place, jobs: &Receiver<Job>) {
     let mut connection = None;
-    for Job { statement, answer } in jobs {
+    for Job { statements, answer } in jobs {
         let rows = match connection.take().map_or_else(|| Connection::open_reader(place), Ok) {
             Ok(open) => {
-                let rows = open.query(&statement);
+                let rows = statements.iter().map(|it| open.query(it)).collect();
                 connection = Some(open);
                 rows
             }
