@@ -99,9 +99,9 @@ impl Principal {
 pub enum Sees<'a> {
     /// All rows of the tenant.
     Everyone,
-    /// Rows of this user, and rows that belong to no user.
+    /// Rows of this user. What belongs to no user is not its either.
     Only(&'a UserId),
-    /// Only rows that belong to no user.
+    /// None at all.
     Nobody,
 }
 

@@ -190,7 +190,7 @@ impl TenantStore {
     ) -> Result<Option<(StoredRun, Vec<JournalEntry>)>, StoreError> {
         let found = Statement::new(select_run!(
             "where tenant_id = ? and id = ? and workflow_id = ? and session_id = ?
-            and (user_id is null or user_id = ? or ? = 1)"
+            and (user_id = ? or ? = 1)"
         ))
         .text(self.tenant.as_str())
         .text(run.to_string())
@@ -249,7 +249,7 @@ impl TenantStore {
     ) -> Statement<'a> {
         let statement = statement
             .and(" where tenant_id = ? and session_id = ?")
-            .and(" and (user_id is null or user_id = ? or ? = 1)")
+            .and(" and (user_id = ? or ? = 1)")
             .text(self.tenant.as_str())
             .text(session.as_str());
         filtered(seen(statement, sees), filter).and(" order by created_at desc, id desc limit ?")
@@ -309,7 +309,7 @@ fn filtered<'a>(mut statement: Statement<'a>, filter: &'a RunFilter) -> Statemen
     statement
 }
 
-/// The arguments of `(user_id is null or user_id = ? or ? = 1)`.
+/// The arguments of `(user_id = ? or ? = 1)`.
 pub(crate) fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a> {
     let user = match sees {
         Sees::Only(user) => Some(user.as_str()),

@@ -108,8 +108,8 @@ const SELECT: &str = "select id, user_id, workflow_id, name, state, metadata, cr
     updated_at, (select input from runs where runs.tenant_id = sessions.tenant_id \
     and runs.session_id = sessions.id order by created_at, id limit 1) from sessions ";
 
-/// Of the caller's tenant, and not somebody else's.
-const SEEN: &str = "where tenant_id = ? and (user_id is null or user_id = ? or ? = 1)";
+/// Of the caller's tenant, and the caller's own.
+const SEEN: &str = "where tenant_id = ? and (user_id = ? or ? = 1)";
 
 impl TenantStore {
     /// Makes a session.

@@ -35,6 +35,7 @@ async fn replay(folder: &str) {
     for transcript in transcripts {
         clock.hear(&transcript.request);
         let ours = play::play(&setup, &transcript.request, &ids, &clock).await;
+        clock.meet(&transcript.recorded, &ours);
         let verdict = differences.judge(&transcript, &ours, &mut ids);
         replayed += 1;
         listed += usize::from(verdict.is_listed);

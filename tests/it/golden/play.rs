@@ -15,7 +15,10 @@ pub(super) async fn play(setup: &Setup, request: &Value, ids: &Ids, clock: &Cloc
     let method: Method = request["method"].as_str().unwrap().parse().unwrap();
     let mut ask = setup.client.request(method, format!("{}{}", setup.url, text(&request["path"])));
     if let Some(query) = request.get("query") {
-        ask = ask.query(&pairs(query, ids));
+        let mut query = pairs(query, ids);
+        let times = query.iter_mut().filter(|it| it.0.starts_with("created_"));
+        times.for_each(|it| it.1 = clock.moved(&it.1));
+        ask = ask.query(&query);
     }
     for (name, value) in request["headers"].as_object().into_iter().flatten() {
         ask = ask.header(name, clock.renew(&text(value)));

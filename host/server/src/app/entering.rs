@@ -22,8 +22,8 @@ pub(super) struct Found {
 }
 
 impl App {
-    /// The token's word counts instead of the client's, the client's more than the session's, and
-    /// the session's more than the workflow's.
+    /// The token's word counts instead of the client's, and the client's more than the session's.
+    /// The workflow's state is where a new session begins.
     ///
     /// # Errors
     /// The state would be larger than a session's may be.
@@ -40,8 +40,7 @@ impl App {
         };
         let is_new = before.is_none();
         let before = before.unwrap_or_default();
-        let mut state = graph.session_state().clone();
-        json::lay_over(&mut state, before.state.clone());
+        let mut state = if is_new { graph.session_state() } else { &before.state }.clone();
         let said = who.session_state.as_ref().or(ask.session_state.as_ref());
         json::lay_over(&mut state, said.cloned().unwrap_or_default());
         let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };

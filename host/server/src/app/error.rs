@@ -26,6 +26,9 @@ pub enum AppError {
     /// A session is to be made whose id is taken.
     #[error("there is a session of this id")]
     SessionExists(SessionId),
+    /// The same, and it is nothing the caller may know of.
+    #[error("the session's id cannot be used")]
+    SessionTaken,
     /// There is no such plugin in the caller's tenant.
     #[error("there is no such plugin")]
     UnknownPlugin,

@@ -22,6 +22,22 @@ pub(crate) fn read(root: &Value, schema: &Value, value: Value) -> Value {
     kinds.iter().find_map(|it| scalar(it, &value)).unwrap_or(value)
 }
 
+/// Whether two values are the same but for how a number is written: 3 and 3.0.
+pub(crate) fn is_equal(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| is_equal(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let is_in = |(name, value)| other.get(name).is_some_and(|it| is_equal(value, it));
+            one.len() == other.len() && one.iter().all(is_in)
+        }
+        (one, other) => one == other,
+    }
+}
+
 /// The value as it is if one of the choices is of its kind; else as the first that can read it.
 fn among(root: &Value, choices: &[Value], value: Value) -> Value {
     let fits = |it: &&Value| kinds(it.get("type")).iter().any(|kind| is(kind, &value));
@@ -184,6 +200,14 @@ mod tests {
             ("number", json!("NaN")),
         ] {
             assert_eq!(as_kind(kind, value.clone()), value);
+        }
+    }
+
+    #[test]
+    fn a_number_is_the_same_however_it_is_written() {
+        assert!(is_equal(&json!({ "a": [3, "x"] }), &json!({ "a": [3.0, "x"] })));
+        for other in [json!({ "a": [3] }), json!({ "a": ["3", "x"] }), json!({ "b": [3, "x"] })] {
+            assert!(!is_equal(&json!({ "a": [3, "x"] }), &other), "{other}");
         }
     }
 

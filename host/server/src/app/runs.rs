@@ -289,7 +289,10 @@ impl App {
 }
 
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.
-fn effective_user(who: &Principal, said: Option<String>) -> Result<Option<UserId>, AppError> {
+pub(crate) fn effective_user(
+    who: &Principal,
+    said: Option<String>,
+) -> Result<Option<UserId>, AppError> {
     match who.standing {
         Standing::Member | Standing::Admin => Ok(who.user.clone()),
         Standing::Open => {

@@ -76,7 +76,9 @@ impl InputSchema {
     /// What is wrong with the input as it was read.
     pub(crate) fn read(&self, input: Value) -> Result<Value, Vec<String>> {
         if self.validator.is_valid(&input) {
-            return Ok(input);
+            // A valid 3.0 is read as the 3 that was asked for; nothing else is read anew.
+            let read = lax::read(&self.root, &self.root, input.clone());
+            return Ok(if lax::is_equal(&read, &input) { read } else { input });
         }
         let input = lax::read(&self.root, &self.root, input);
         let faults = self.validator.iter_errors(&input).take(MAX_FAULTS).map(|it| {
@@ -196,6 +198,17 @@ mod tests {
         let schema = InputSchema::compile(schema.as_object().unwrap()).unwrap();
         assert!(schema.read(json!({ "a": "free" })).is_ok());
         assert!(schema.read(json!({ "a": "other" })).is_err());
+    }
+
+    #[test]
+    fn a_whole_number_is_read_as_one_however_it_is_written() {
+        let schema = json!({ "type": "object", "properties": {
+            "words": { "type": "integer" },
+            "either": { "anyOf": [{ "type": "integer" }, { "type": "string" }] },
+        } });
+        let schema = InputSchema::compile(schema.as_object().unwrap()).unwrap();
+        let read = schema.read(json!({ "words": 3.0, "either": "4" })).unwrap();
+        assert_eq!(read, json!({ "words": 3, "either": "4" }));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
-use stepmill_core::principal::{Principal, Sees, Standing};
+use stepmill_core::principal::{Principal, Sees};
 use stepmill_store::{
     RunFilter, SessionChange, SessionFilter, SessionOverview, SessionPage, StoreError, StoredRun,
     StoredSession,
@@ -14,7 +14,7 @@ use stepmill_store::{
 
 use super::clock::now;
 use super::error::AppError;
-use super::runs::new_session;
+use super::runs::{effective_user, new_session};
 use super::wiring::App;
 
 /// A session that a client asks for. Every text is still as the client wrote it.
@@ -22,7 +22,7 @@ use super::wiring::App;
 pub struct NewSession {
     /// `None` lets the host choose.
     pub id: Option<String>,
-    /// Who it shall belong to. Believed of the operator and of admins only.
+    /// Who it shall belong to. Believed of the operator only.
     pub user: Option<String>,
     /// The workflow it is made for.
     pub workflow: Option<String>,
@@ -50,7 +50,7 @@ pub struct ListSessions {
 pub struct SessionDetail {
     /// What is kept.
     pub overview: SessionOverview,
-    /// What its workflow did first: its graph, and the name of the workflow.
+    /// The workflow whose run made it, and the graph of that run; `None` if a client made it.
     pub graph: Option<(WorkflowId, Arc<StepGraph>)>,
 }
 
@@ -58,7 +58,8 @@ impl App {
     /// Makes a session.
     ///
     /// # Errors
-    /// There is one of this id, or a text cannot be what it is meant for.
+    /// There is one of this id, the caller's or another's, or a text cannot be what it is meant
+    /// for.
     pub async fn session_create(
         &self,
         who: &Principal,
@@ -66,13 +67,13 @@ impl App {
     ) -> Result<SessionDetail, AppError> {
         let bad = |field, fault| AppError::BadId { field, fault };
         let id = ask.id.filter(|it| !it.is_empty()).map(SessionId::new).transpose();
-        let user = ask.user.filter(|it| !it.is_empty() && decides(who)).map(UserId::new);
+        let user = effective_user(who, ask.user.filter(|it| !it.is_empty()))?;
         let workflow = ask.workflow.filter(|it| !it.is_empty()).map(WorkflowId::new);
         ask.state.as_ref().map_or(Ok(()), |it| self.check_state(it))?;
         let at = now();
         let session = StoredSession {
             id: id.map_err(|it| bad("session_id", it))?.unwrap_or_else(new_session),
-            user: user.transpose().map_err(|it| bad("user_id", it))?.or_else(|| who.user.clone()),
+            user,
             workflow: workflow.transpose().map_err(|it| bad("workflow_id", it))?,
             name: ask.name,
             state: ask.state,
@@ -80,8 +81,14 @@ impl App {
             created_at: at,
             updated_at: at,
         };
-        match self.store.tenant(&who.tenant).session_create(&session).await {
-            Err(StoreError::SessionExists) => Err(AppError::SessionExists(session.id)),
+        let store = self.store.tenant(&who.tenant);
+        match store.session_create(&session).await {
+            Err(StoreError::SessionExists) => {
+                Err(match store.session_find(who.sees(), &session.id).await? {
+                    Some(_) => AppError::SessionExists(session.id),
+                    None => AppError::SessionTaken,
+                })
+            }
             done => {
                 done?;
                 let overview = SessionOverview { session, opening: None, usage: Vec::new() };
@@ -125,6 +132,8 @@ impl App {
             Some(_) => store.run_first(&session.id, session.workflow.as_ref()).await?,
             None => None,
         };
+        // A run makes its session in the moment it is accepted in.
+        let first = first.filter(|it| it.pin.created_at == session.created_at);
         let graph = first.map(|it| (it.pin.workflow, it.pin.graph));
         Ok(SessionDetail { overview, graph })
     }
@@ -232,11 +241,6 @@ impl App {
     }
 }
 
-/// Whether the caller may say who a session belongs to.
-fn decides(who: &Principal) -> bool {
-    matches!(who.standing, Standing::Open | Standing::Admin)
-}
-
 /// The user a client names; one who sees its own rows only names nobody by it.
 fn said_user(who: &Principal, said: Option<String>) -> Result<Option<UserId>, ()> {
     match (who.sees(), said) {
@@ -247,8 +251,8 @@ fn said_user(who: &Principal, said: Option<String>) -> Result<Option<UserId>, ()
 
 fn sees(sees: Sees<'_>, run: &StoredRun) -> bool {
     match (sees, &run.pin.user) {
-        (Sees::Everyone, _) | (_, None) => true,
+        (Sees::Everyone, _) => true,
         (Sees::Only(user), Some(owner)) => user == owner,
-        (Sees::Nobody, Some(_)) => false,
+        (Sees::Only(_) | Sees::Nobody, _) => false,
     }
 }

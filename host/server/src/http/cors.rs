@@ -39,12 +39,19 @@ pub(super) async fn cross_origin(
         return preflight(&origin, is_allowed, method, headers);
     }
     let mut response = varied(next.run(request).await);
+    let status = response.status();
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, YES);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
     // Without this one the others mean nothing.
     if is_allowed {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    // To these Agno adds what only a preflight needs, and clients may look at it.
+    if is_allowed && status == StatusCode::UNAUTHORIZED {
+        let all = HeaderValue::from_static("*");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, all.clone());
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, all);
     }
     response
 }

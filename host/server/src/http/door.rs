@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use stepmill_core::time::Timestamp;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 use tower::{Layer, Service};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::normalize_path::NormalizePathLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::{self, Auth, AuthFault};
@@ -97,9 +97,40 @@ pub(super) fn router(door: Door) -> impl Routes {
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .with_state(door.clone());
     // Outside of the routes: `/workflows/` is `/workflows` before a route is looked for.
-    let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    let routes = MapRequestLayer::new(trimmed).layer(routes);
+    // The router says what a route allows also where a layer answered instead of it.
+    let routes = MapResponseLayer::new(without_allow).layer(routes);
     // Outermost: refusals are for pages of other origins to read, too.
     from_fn_with_state(door, cors::cross_origin).layer(routes)
+}
+
+/// The path without slashes at its end.
+fn trimmed(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let short = path.trim_end_matches('/');
+    if short.is_empty() || short.len() == path.len() {
+        return request;
+    }
+    let target = match request.uri().query() {
+        Some(query) => format!("{short}?{query}"),
+        None => short.to_owned(),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    if let Ok(target) = target.parse() {
+        parts.path_and_query = Some(target);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// What is allowed is said where something else was tried.
+fn without_allow(mut response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().remove(header::ALLOW);
+    }
+    response
 }
 
 async fn unknown(_: Uri) -> Response {

@@ -110,6 +110,11 @@ fn app(fault: AppError) -> Response {
             );
             detail(StatusCode::CONFLICT, text)
         }
+        AppError::SessionTaken => detail(
+            StatusCode::CONFLICT,
+            "Could not create a session with the supplied session_id. Omit session_id to have one \
+             generated, or choose a different one.",
+        ),
         AppError::UnknownPlugin => detail(StatusCode::NOT_FOUND, "Plugin not found"),
         AppError::ScopeMissing(scope) => scope_missing(scope),
         AppError::WorkflowDenied(action) => {

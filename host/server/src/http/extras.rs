@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use stepmill_core::extras::{Extras, Media, MediaKind};
 use stepmill_core::json;
 use uuid::Uuid;
@@ -56,17 +56,20 @@ pub(super) struct Sent {
 ///
 /// # Errors
 /// A field that can be read and is not what it has to be. What cannot be read is ignored.
-pub(super) fn read(form: &mut Form, version: Option<i64>) -> Result<Sent, ApiError> {
+pub(super) fn read(form: &mut Form, version: Option<Number>) -> Result<Sent, ApiError> {
     let session_state = object(form, "session_state")?;
     let dependencies = match value(form, "dependencies")? {
         None | Some(Value::Null) => None,
         Some(it @ (Value::Object(_) | Value::Array(_))) => Some(it),
         Some(_) => return Err(no_object("dependencies")),
     };
+    if form.is_upload("metadata") {
+        return Err(no_object("metadata"));
+    }
     let mut metadata = object(form, "metadata")?.unwrap_or_default();
     metadata.shift_remove(VERSION);
     if let Some(version) = version {
-        metadata.insert(VERSION.into(), version.into());
+        metadata.insert(VERSION.into(), Value::Number(version));
     }
     let mut media = Vec::new();
     for (field, kind) in [
@@ -75,8 +78,9 @@ pub(super) fn read(form: &mut Form, version: Option<i64>) -> Result<Sent, ApiErr
         ("videos", MediaKind::Video),
         ("input_files", MediaKind::File),
     ] {
-        if let Some(text) = form.given(field) {
-            media.extend(items(field, kind, &text)?);
+        let text = form.given(field);
+        if text.is_some() || form.is_upload(field) {
+            media.extend(items(field, kind, &text.unwrap_or_default())?);
         }
     }
     if form.take("output_schema").is_some() {
@@ -204,7 +208,7 @@ mod tests {
     #[test]
     fn the_hosts_own_key_is_the_hosts() {
         let metadata = "{\"m\": 1, \"agno_component_version\": 9}";
-        let sent = read(&mut Form::of(&[("metadata", metadata)]), Some(7)).unwrap();
+        let sent = read(&mut Form::of(&[("metadata", metadata)]), Some(7.into())).unwrap();
         assert_eq!(
             Value::Object(sent.extras.metadata),
             serde_json::json!({ "m": 1, "agno_component_version": 7 })

@@ -1,6 +1,6 @@
 //! Forms: what `POST …/runs` takes, in both encodings a browser or a script may send.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 
 use axum::body::Body;
@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use serde_json::json;
+use serde_json::{Number, json};
 
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
@@ -26,6 +26,8 @@ const FORGOTTEN_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct Form {
     fields: HashMap<String, String>,
+    /// Names of fields that were sent as files.
+    uploads: HashSet<String>,
     /// How many came, also of the same name.
     count: usize,
 }
@@ -60,13 +62,16 @@ impl Form {
         let mut form = Self::default();
         while let Some(part) = parts.next_field().await.map_err(|_| malformed())? {
             // An upload is no text field.
-            if part.file_name().is_some() {
-                continue;
-            }
+            let is_upload = part.file_name().is_some();
             let Some(name) = part.name().map(str::to_owned) else {
                 let text = "The Content-Disposition header field \"name\" must be provided.";
                 return Err(ApiError::bad_request(text));
             };
+            if is_upload {
+                form.count(&name)?;
+                form.uploads.insert(name);
+                continue;
+            }
             let value = part.bytes().await.map_err(|_| malformed())?;
             if door.settings.field_bytes < value.len() {
                 return Err(oversized("Part", door.settings.field_bytes));
@@ -89,11 +94,17 @@ impl Form {
     }
 
     fn insert(&mut self, name: String, value: String) -> Result<(), ApiError> {
+        self.count(&name)?;
+        self.fields.insert(name, value);
+        Ok(())
+    }
+
+    /// Takes note of a field, unless it is one too many.
+    fn count(&mut self, name: &str) -> Result<(), ApiError> {
         if MAX_NAME_BYTES < name.len() {
             let text = format!("A field's name must not be longer than {MAX_NAME_BYTES} bytes.");
             return Err(ApiError::Body(StatusCode::BAD_REQUEST, text));
         }
-        self.fields.insert(name, value);
         self.count += 1;
         if MAX_FIELDS < self.count {
             let text = format!("Too many fields. Maximum number of fields is {MAX_FIELDS}.");
@@ -112,10 +123,15 @@ impl Form {
         self.fields.remove(name)
     }
 
+    /// Whether a field was sent as a file.
+    pub(super) fn is_upload(&self, name: &str) -> bool {
+        self.uploads.contains(name)
+    }
+
     #[cfg(test)]
     pub(super) fn of(fields: &[(&str, &str)]) -> Self {
         let fields = fields.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        Self { fields: fields.collect(), count: 0 }
+        Self { fields: fields.collect(), ..Self::default() }
     }
 
     /// A yes-or-no field. Present and empty counts as the default.
@@ -143,7 +159,7 @@ impl Form {
         &mut self,
         field: &'static str,
         faults: &mut Vec<FieldFault>,
-    ) -> Option<i64> {
+    ) -> Option<Number> {
         let input = self.take(field)?;
         let number = integer(&input);
         if number.is_none() {
@@ -153,14 +169,19 @@ impl Form {
     }
 }
 
-/// A whole number as FastAPI reads it.
-pub(super) fn integer(text: &str) -> Option<i64> {
+/// A whole number as FastAPI reads it. One beyond 64 bits is kept as nearly as JSON does.
+pub(super) fn integer(text: &str) -> Option<Number> {
     let text = text.trim();
     let whole = match text.split_once('.') {
         Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|it| it == b'0') => whole,
         _ => text,
     };
-    whole.parse().ok()
+    if let Ok(number) = whole.parse::<i64>() {
+        return Some(number.into());
+    }
+    let digits = whole.strip_prefix(['+', '-']).unwrap_or(whole);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit());
+    is_whole.then(|| whole.parse().ok().and_then(Number::from_f64)).flatten()
 }
 
 /// Reads a body, unless the client takes too long to send it.
@@ -206,4 +227,20 @@ fn too_large() -> ApiError {
 fn oversized(what: &str, limit: usize) -> ApiError {
     let text = format!("{what} exceeded maximum size of {}KB.", limit / 1024);
     ApiError::Body(StatusCode::BAD_REQUEST, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_as_fastapi_does() {
+        for (text, number) in [(" -3 ", -3), ("3.0", 3), ("+7", 7)] {
+            assert_eq!(integer(text), Some(number.into()), "{text}");
+        }
+        assert_eq!(integer("100000000000000000000"), Number::from_f64(1e20));
+        for text in ["", "1e3", "1.5", "1.", "x", "-", "0x1"] {
+            assert_eq!(integer(text), None, "{text:?}");
+        }
+    }
 }

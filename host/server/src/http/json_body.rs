@@ -91,7 +91,7 @@ impl JsonBody {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(text),
             Some(other) => {
-                self.refuse("string_type", field, "Input should be a valid string", other);
+                self.faults.push(FieldFault::no_text("body", field).given(other));
                 None
             }
         }
@@ -103,7 +103,7 @@ impl JsonBody {
             Some(Value::String(text)) => return Some(text),
             None => self.faults.push(FieldFault::missing("body", field)),
             Some(other) => {
-                self.refuse("string_type", field, "Input should be a valid string", other);
+                self.faults.push(FieldFault::no_text("body", field).given(other));
             }
         }
         None

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use axum::http::request::Parts;
+use serde_json::Number;
 use stepmill_core::context::RequestFacts;
 
 use super::error::{ApiError, FieldFault};
@@ -48,12 +49,14 @@ impl Query {
         faults: &mut Vec<FieldFault>,
     ) -> Option<i64> {
         let input = self.given(name)?;
-        match (integer(&input), least) {
+        // What is beyond 64 bits is as good as the largest number.
+        let bounded = |it: Number| it.as_i64().or_else(|| it.as_f64().map(|it| it as i64));
+        match (integer(&input).and_then(bounded), least) {
             (None, _) => faults.push(FieldFault::no_integer("query", name, input)),
             (Some(number), Some(least)) if number < least => {
                 faults.push(FieldFault::too_small(name, least, input));
             }
-            (Some(number), _) => return Some(number),
+            (number, _) => return number,
         }
         None
     }

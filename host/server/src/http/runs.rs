@@ -144,7 +144,10 @@ async fn run_start(
     let mut faults = Vec::new();
     let message = form.take("message");
     if message.is_none() {
-        faults.push(FieldFault::missing("body", "message"));
+        faults.push(match form.is_upload("message") {
+            true => FieldFault::no_text("body", "message"),
+            false => FieldFault::missing("body", "message"),
+        });
     }
     let streamed = form.take_bool("stream", true, &mut faults);
     let background = form.take_bool("background", false, &mut faults);

@@ -21,7 +21,7 @@ use super::door::Door;
 use super::error::ApiError;
 use super::query::Query;
 use super::runs::stored_events;
-use super::sessions::{Common, SessionKind};
+use super::sessions::{Common, Kind, SessionKind};
 use super::view::{Fault, FieldFaults, Listed, RunPreview, RunSummary, preview, summary};
 use crate::app::AppError;
 
@@ -104,7 +104,7 @@ async fn listed(
     let mut query = Query::of(parts);
     let filter = filter(&mut query)?;
     let common = Common::only(door, &mut query)?;
-    let empty = filter.is_none();
+    let empty = filter.is_none() || matches!(common.kind, Kind::Other(_));
     let filter = filter.unwrap_or_default();
     let found = door.app.session_runs(who, id, common.user, &filter).await;
     let found = found.map_err(|fault| unknown(id, None, fault))?;

@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 use super::auth::Caller;
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
+use super::form::integer;
 use super::query::Query;
 use super::view::{
     Fault, FieldFaults, Host, WorkflowDetail, WorkflowSummary, workflow_detail, workflow_summary,
@@ -57,7 +58,7 @@ async fn workflow_fetch(
     parts: Parts,
 ) -> Result<Json<Value>, ApiError> {
     if let Some(input) = Query::of(&parts).given("version")
-        && input.parse::<i64>().is_err()
+        && integer(&input).is_none()
     {
         let fault = FieldFault::no_integer("query", "version", input);
         return Err(ApiError::Fields(vec![fault]));

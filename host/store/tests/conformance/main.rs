@@ -38,7 +38,7 @@ conformance! {
         a_run_that_ends_as_it_begins_is_finished;
     sessions:
         a_session_reads_back_as_it_was_made
-        a_caller_sees_its_sessions_and_those_of_nobody
+        a_caller_sees_its_own_sessions
         sessions_are_filtered_sorted_and_paged
         a_change_replaces_what_it_names
         a_run_leaves_its_mark_on_its_session

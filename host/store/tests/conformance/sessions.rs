@@ -61,7 +61,7 @@ pub(crate) async fn a_session_reads_back_as_it_was_made(house: House) {
     other.session_create(&new).await.unwrap();
 }
 
-pub(crate) async fn a_caller_sees_its_sessions_and_those_of_nobody(house: House) {
+pub(crate) async fn a_caller_sees_its_own_sessions(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
     for (at, (name, by)) in
@@ -72,8 +72,8 @@ pub(crate) async fn a_caller_sees_its_sessions_and_those_of_nobody(house: House)
     let ada = user("ada");
     for (sees, expected) in [
         (Sees::Everyone, vec!["open", "bob's", "ada's"]),
-        (Sees::Only(&ada), vec!["open", "ada's"]),
-        (Sees::Nobody, vec!["open"]),
+        (Sees::Only(&ada), vec!["ada's"]),
+        (Sees::Nobody, vec![]),
     ] {
         let (found, total) =
             acme.session_list(sees, &SessionFilter::default(), FIRST).await.unwrap();
@@ -133,14 +133,14 @@ pub(crate) async fn a_change_replaces_what_it_names(house: House) {
     let acme = tenant(&store, "acme");
     acme.session_create(&made("s", None, 1)).await.unwrap();
     let change = SessionChange { state: Some(object(json!({ "b": 2 }))), ..Default::default() };
-    acme.session_change(Sees::Nobody, &session("s"), &change, at(7)).await.unwrap();
+    acme.session_change(Sees::Everyone, &session("s"), &change, at(7)).await.unwrap();
     let change = SessionChange {
         name: Some(String::new()),
         metadata: Some(object(json!({ "z": null }))),
         ..Default::default()
     };
-    acme.session_change(Sees::Nobody, &session("s"), &change, at(8)).await.unwrap();
-    let found = acme.session_find(Sees::Nobody, &session("s")).await.unwrap().unwrap().session;
+    acme.session_change(Sees::Everyone, &session("s"), &change, at(8)).await.unwrap();
+    let found = acme.session_find(Sees::Everyone, &session("s")).await.unwrap().unwrap().session;
     let expected = StoredSession {
         name: Some(String::new()),
         state: Some(object(json!({ "b": 2 }))),

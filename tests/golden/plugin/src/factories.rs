@@ -92,10 +92,12 @@ fn edit(model: &str) -> Step {
 }
 
 fn article_pipeline(ctx: &Context) -> Result<Workflow, FactoryError> {
-    let tier = ctx.trusted.claims.get("tier").map(|it| it.as_str());
-    let Some(tier) = tier.unwrap_or(Some("free")) else {
-        return Err(FactoryError::other("the tier is no text"));
-    };
+    let tier = ctx.trusted.claims.get("tier");
+    // Python looks a tier up; what holds other values cannot be looked up.
+    if tier.is_some_and(|it| it.is_array() || it.is_object()) {
+        return Err(FactoryError::other("the tier is no key"));
+    }
+    let tier = tier.and_then(|it| it.as_str()).unwrap_or("free");
     let model = match tier {
         "pro" => "gpt-5.4",
         "enterprise" => "gpt-5.4-pro",

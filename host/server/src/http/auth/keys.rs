@@ -1,6 +1,7 @@
 //! Which key verifies a token: shared secrets and PEM keys of the settings, the keys of a file,
 //! or those the issuer publishes.
 
+use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, Validation};
 use secrecy::ExposeSecret;
@@ -87,7 +88,7 @@ impl Ask<'_> {
             match jsonwebtoken::decode(self.token, &key.key, self.validation) {
                 Ok(token) => Some(Ok(token.claims)),
                 Err(fault) if is_of_key(&fault) => None,
-                Err(fault) => Some(Err(refusal(fault.kind()))),
+                Err(fault) => Some(Err(refusal(self.token, fault.kind()))),
             }
         })
     }
@@ -105,12 +106,21 @@ fn is_of_key(fault: &Error) -> bool {
 }
 
 /// What is wrong with a token whose signature is right.
-fn refusal(kind: &ErrorKind) -> Refusal {
+fn refusal(token: &str, kind: &ErrorKind) -> Refusal {
+    let has = |name: &str| {
+        let claims = insecure_decode_claims::<Claims>(token).unwrap_or_default();
+        claims.get(name).is_some_and(|it| !it.is_null())
+    };
     let text = match kind {
         ErrorKind::ExpiredSignature => return Refusal::Expired,
         ErrorKind::InvalidAudience => return Refusal::Audience,
         ErrorKind::ImmatureSignature => "The token is not yet valid (nbf)",
         ErrorKind::InvalidIssuer => "Invalid issuer",
+        // A claim that cannot be read counts as missing to the library, and not to Agno.
+        ErrorKind::MissingRequiredClaim(it) if it == "aud" && has(it) => return Refusal::Audience,
+        ErrorKind::MissingRequiredClaim(it) if it == "exp" && has(it) => {
+            "Expiration Time claim (exp) must be an integer."
+        }
         ErrorKind::MissingRequiredClaim(claim) if claim == "aud" => {
             "Token is missing the \"aud\" claim. Audience verification requires this claim to be present in the token."
         }

@@ -88,6 +88,7 @@ fn header(token: &str) -> Result<Header, Refusal> {
     let header = decode_header(token).map_err(|fault| match fault.kind() {
         // An algorithm nobody knows does not even parse.
         ErrorKind::Json(_) => algorithm(),
+        ErrorKind::Base64(_) => refuse("Invalid header padding"),
         _ => refuse("Malformed"),
     })?;
     let brings_key =

@@ -63,6 +63,11 @@ impl FieldFault {
         Self::new("missing", json!([part, field]), "Field required")
     }
 
+    /// A field that has to be a text and is none.
+    pub(crate) fn no_text(part: &str, field: &str) -> Self {
+        Self::new("string_type", json!([part, field]), "Input should be a valid string")
+    }
+
     /// A field that has to be a whole number and is none.
     pub(crate) fn no_integer(part: &str, field: &str, input: String) -> Self {
         let text = "Input should be a valid integer, unable to parse string as an integer";
