@@ -110,7 +110,7 @@ impl TenantStore {
         .json(state.clone())
         .number(pin.created_at.micros())
         .number(pin.created_at.micros())
-        .maybe_json(Some(state).filter(|_| touch == Touch::State)))
+        .maybe_json((touch == Touch::State).then_some(state)))
     }
 
     /// The session's id is looked up, not copied: one that may not be entered gives null, which

@@ -77,7 +77,7 @@ fn filter(query: &mut Query) -> Result<Option<RunFilter>, ApiError> {
     let is_impossible = !words.is_empty() && statuses.is_empty();
     let filter =
         RunFilter { workflow: None, statuses, created_after: after, created_before: before };
-    Ok(Some(filter).filter(|_| !is_impossible))
+    Ok((!is_impossible).then_some(filter))
 }
 
 async fn listed(

@@ -135,7 +135,7 @@ pub(crate) async fn a_caller_finds_only_what_it_sees(house: House) {
         }
         // The session is nobody's.
         let all = visible.into_iter().map(run).collect();
-        let listed = Some(all).filter(|_| sees == Sees::Everyone);
+        let listed = (sees == Sees::Everyone).then_some(all);
         assert_eq!(lists(&acme, sees, "s").await, listed, "{sees:?}");
     }
     assert_eq!(lists(&acme, Sees::Only(&ada), "adas").await, Some(vec![run(4)]));
