@@ -27,6 +27,11 @@ check:
 bench *arguments:
     cargo bench -p stepmill-sandbox --bench instantiate_build -- {{arguments}}
 
+# What requests cost the host, in CPU time, latency and memory; `--agno` measures Agno beside it.
+load *arguments:
+    cargo build --release --locked -p stepmill -p stepmill-fake-provider -p stepmill-load
+    target/release/stepmill-load {{arguments}}
+
 # Build the example plugins into a folder.
 plugins folder="target/plugins":
     plugins/build-rust.sh {{folder}}

@@ -51,9 +51,13 @@ fn the_floors_of_the_house_hold() {
             assert!(!ours.contains(&name.as_str()), "host/{floor} and {name} are siblings");
         }
     }
-    for (weight, owner) in
-        [("wasmtime", "sandbox"), ("sqlx", "store"), ("rig-core", "models"), ("axum", "server")]
-    {
+    for (weight, owner) in [
+        ("wasmtime", "sandbox"),
+        ("sqlx", "store"),
+        ("rusqlite", "store"),
+        ("rig-core", "models"),
+        ("axum", "server"),
+    ] {
         for floor in ["core", "engine", "models", "sandbox", "store", "server"] {
             let names = dependencies(floor);
             assert!(

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::{Agent, ModelName};
 use crate::event::StepOutput;
-use crate::extras::Extras;
+use crate::extras::{Extras, Media};
 use crate::graph::FunctionCall;
 use crate::ids::{RunId, SessionId, UserId};
 
@@ -23,17 +23,20 @@ pub struct ModelRequest {
     pub temperature: Option<f32>,
     /// The most tokens of the answer.
     pub max_output_tokens: Option<u32>,
+    /// What comes with the message.
+    pub media: Arc<[Media]>,
 }
 
 impl ModelRequest {
-    /// What an agent asks when it is given a message.
-    pub fn of(agent: &Agent, message: &str) -> Self {
+    /// What an agent asks when it is given a message, and media with it.
+    pub fn of(agent: &Agent, message: &str, media: Arc<[Media]>) -> Self {
         Self {
             model: agent.model.clone(),
             instructions: agent.instructions.clone(),
             message: message.to_owned(),
             temperature: agent.temperature,
             max_output_tokens: agent.max_output_tokens,
+            media,
         }
     }
 }

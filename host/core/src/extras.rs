@@ -1,5 +1,7 @@
 //! Extras: what a client may send along with the message of a run. None of it is trusted.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 /// What came with the message. Pinned in the run.
@@ -12,7 +14,7 @@ pub struct Extras {
     /// For function steps.
     pub additional_data: Option<String>,
     /// Pictures, sounds, films and files.
-    pub media: Vec<Media>,
+    pub media: Arc<[Media]>,
 }
 
 /// What a piece of media is.

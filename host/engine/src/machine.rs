@@ -124,7 +124,9 @@ impl Machine {
         let previous = self.record.content();
         Some(match &self.step(step)?.executor {
             Executor::Agent(agent) => {
-                Action::AskModel(step, ModelRequest::of(agent, previous.unwrap_or(&self.pin.input)))
+                let message = previous.unwrap_or(&self.pin.input);
+                let media = self.pin.extras.media.clone();
+                Action::AskModel(step, ModelRequest::of(agent, message, media))
             }
             Executor::Function(function) => Action::CallFunction(
                 step,

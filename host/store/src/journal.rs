@@ -11,12 +11,15 @@ use stepmill_core::time::Timestamp;
 use crate::database::{Promise, Row, Statement, places};
 use crate::error::StoreError;
 use crate::run::status_word;
-use crate::session::Closing;
 use crate::store::TenantStore;
 use crate::stored;
+use crate::usage::Closing;
 
 /// Rows of one statement: few enough that the texts of all lengths stay prepared.
 const CHUNK: usize = 64;
+
+/// Entries of one answer, when a whole journal is read.
+pub(crate) const JOURNAL_PAGE: u32 = 1_000;
 
 impl TenantStore {
     /// Adds facts to a run's journal, all or nothing.
@@ -91,20 +94,52 @@ impl TenantStore {
         limit: u32,
     ) -> Result<Vec<JournalEntry>, StoreError> {
         let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
-        let statement = Statement::new(
+        let rows =
+            self.database.read("read a journal", self.journal_page(run, from, limit)).await?;
+        rows.iter().map(|row| entry(row, 0)).collect()
+    }
+
+    /// The whole journal, page by page.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::Unreadable`].
+    pub async fn journal_whole(&self, run: RunId) -> Result<Vec<JournalEntry>, StoreError> {
+        let page = self.journal_page(run, 0, JOURNAL_PAGE);
+        let page = self.database.read("read a journal", page).await?;
+        self.journal_from(run, &page).await
+    }
+
+    /// The whole journal, of which a first page was read.
+    pub(crate) async fn journal_from(
+        &self,
+        run: RunId,
+        page: &[Row],
+    ) -> Result<Vec<JournalEntry>, StoreError> {
+        let entries = page.iter().map(|row| entry(row, 0));
+        let mut journal = entries.collect::<Result<Vec<_>, _>>()?;
+        let mut read = page.len();
+        while JOURNAL_PAGE as usize <= read {
+            let from = journal.last().map_or(0, |it| it.sequence + 1);
+            let page = self.journal_read(run, from, JOURNAL_PAGE).await?;
+            read = page.len();
+            journal.extend(page);
+        }
+        Ok(journal)
+    }
+
+    pub(crate) fn journal_page(&self, run: RunId, from: i64, limit: u32) -> Statement<'_> {
+        Statement::new(
             "select sequence, at, body from events
             where tenant_id = ? and run_id = ? and sequence >= ? order by sequence limit ?",
         )
         .text(self.tenant.as_str())
         .text(run.to_string())
         .number(from)
-        .number(limit.into());
-        let rows = self.database.read("read a journal", statement).await?;
-        rows.iter().map(|row| entry(row, 0)).collect()
+        .number(limit.into())
     }
 
     /// The journals of many runs, without the pieces of models' answers: a pair for each run
-    /// asked for, in that order; empty for runs that are not there.
+    /// asked for, in that order; empty for runs that are not there. No run is asked for twice.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
@@ -112,25 +147,40 @@ impl TenantStore {
         &self,
         runs: &[RunId],
     ) -> Result<Vec<(RunId, Vec<JournalEntry>)>, StoreError> {
-        let mut found: HashMap<String, Vec<JournalEntry>> = HashMap::new();
+        let mut found = HashMap::new();
         for chunk in runs.chunks(CHUNK) {
-            let mut statement = Statement::new(format!(
-                "select sequence, at, body, run_id from events
-                where tenant_id = ? and run_id in {} and kind <> 'model_delta'
-                order by run_id, sequence",
-                places(1, chunk.len())
-            ))
-            .text(self.tenant.as_str());
+            let mut statement =
+                facts_of(&places(1, chunk.len())).and(FACTS_ORDER).text(self.tenant.as_str());
             for run in chunk {
                 statement = statement.text(run.to_string());
             }
-            for row in &self.database.read("read journals", statement).await? {
-                found.entry(row.text(3)?).or_default().push(entry(row, 0)?);
-            }
+            found.extend(by_run(&self.database.read("read journals", statement).await?)?);
         }
-        let facts = |run: &RunId| found.get(&run.to_string()).cloned().unwrap_or_default();
-        Ok(runs.iter().map(|run| (*run, facts(run))).collect())
+        Ok(runs.iter().map(|run| (*run, found.remove(run).unwrap_or_default())).collect())
     }
+}
+
+/// Entries of a tenant's runs, without the pieces of models' answers. `runs` says of which, in
+/// brackets; the tenant is the first argument, and [`FACTS_ORDER`] comes last.
+pub(crate) fn facts_of<'a>(runs: &str) -> Statement<'a> {
+    Statement::new(format!(
+        "select sequence, at, body, run_id from events
+        where tenant_id = ? and kind <> 'model_delta' and run_id in {runs}"
+    ))
+}
+
+/// Each run's entries together, and in order.
+pub(crate) const FACTS_ORDER: &str = " order by run_id, sequence";
+
+/// The rows of [`facts_of`] by run.
+pub(crate) fn by_run(rows: &[Row]) -> Result<HashMap<RunId, Vec<JournalEntry>>, StoreError> {
+    let mut found: HashMap<_, Vec<_>> = HashMap::new();
+    for row in rows {
+        let run = RunId::parse(row.text(3)?)
+            .map_err(|_| StoreError::unreadable("the run of an entry"))?;
+        found.entry(run).or_default().push(entry(row, 0)?);
+    }
+    Ok(found)
 }
 
 /// Statements that add the entries.
@@ -178,6 +228,6 @@ fn entry(row: &Row, column: usize) -> Result<JournalEntry, StoreError> {
     Ok(JournalEntry {
         sequence,
         at: Timestamp::from_micros(row.number(column + 1)?),
-        event: stored::event::read(&row.text(column + 2)?)?,
+        event: stored::event::read(row.text(column + 2)?)?,
     })
 }

@@ -14,14 +14,16 @@ mod session;
 mod settings;
 mod store;
 mod stored;
+mod usage;
 
 pub use error::StoreError;
 pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
 pub use run::{RunFilter, SessionEntry, StoredRun, Touch};
 pub use session::{
-    Closing, ModelUsage, SessionBefore, SessionChange, SessionFilter, SessionKey, SessionOverview,
-    SessionPage, StoredSession,
+    SessionBefore, SessionChange, SessionFilter, SessionKey, SessionOverview, SessionPage,
+    StoredSession,
 };
 pub use settings::{SqliteSync, StoreSettings};
 pub use store::{Store, TenantStore};
+pub use usage::{Closing, ModelUsage};

@@ -165,7 +165,7 @@ pub(crate) async fn plugin_rows(
         None => Statement::new(select_plugin!("where tenant_id <> '' order by tenant_id, id")),
     };
     let rows = database.read("list plugins", statement).await?;
-    rows.iter().map(|row| Ok((row.text(0)?, plugin_row(row)?))).collect()
+    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), plugin_row(row)?))).collect()
 }
 
 async fn plugin_fetch(
@@ -207,9 +207,9 @@ fn plugin_row(row: &Row) -> Result<PluginRow, StoreError> {
     let uploaded_by = row.maybe_text(6)?.map(UserId::new).transpose();
     Ok(PluginRow {
         id: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("id"))?,
-        digest: Digest::parse(&row.text(2)?).ok_or_else(|| unreadable("digest"))?,
+        digest: Digest::parse(row.text(2)?).ok_or_else(|| unreadable("digest"))?,
         bytes: u64::try_from(row.number(3)?).map_err(|_| unreadable("size"))?,
-        description: stored::description::read(&row.text(4)?)?,
+        description: stored::description::read(row.text(4)?)?,
         uploaded_at: Timestamp::from_micros(row.number(5)?),
         uploaded_by: uploaded_by.map_err(|_| unreadable("uploader"))?,
         created_at: Timestamp::from_micros(row.number(7)?),

@@ -11,7 +11,7 @@ use stepmill_core::time::Timestamp;
 
 use crate::database::{Row, Statement};
 use crate::error::StoreError;
-use crate::journal::{journal_insert, status_after};
+use crate::journal::{FACTS_ORDER, JOURNAL_PAGE, by_run, facts_of, journal_insert, status_after};
 use crate::store::TenantStore;
 use crate::stored;
 
@@ -176,8 +176,8 @@ impl TenantStore {
         rows.first().map(stored_run).transpose()
     }
 
-    /// A run as a caller names it. None if any of the names is wrong, or the run is another
-    /// user's.
+    /// A run as a caller names it, with its journal. None if any of the names is wrong, or the run
+    /// is another user's.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
@@ -187,8 +187,8 @@ impl TenantStore {
         workflow: &WorkflowId,
         session: &SessionId,
         run: RunId,
-    ) -> Result<Option<StoredRun>, StoreError> {
-        let statement = Statement::new(select_run!(
+    ) -> Result<Option<(StoredRun, Vec<JournalEntry>)>, StoreError> {
+        let found = Statement::new(select_run!(
             "where tenant_id = ? and id = ? and workflow_id = ? and session_id = ?
             and (user_id = ? or ? = 1)"
         ))
@@ -196,12 +196,16 @@ impl TenantStore {
         .text(run.to_string())
         .text(workflow.as_str())
         .text(session.as_str());
-        let rows = self.database.read("find a run", seen(statement, sees)).await?;
-        rows.first().map(stored_run).transpose()
+        let page = self.journal_page(run, 0, JOURNAL_PAGE);
+        let [found, page] =
+            self.database.read_each("find a run", [seen(found, sees), page]).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        Ok(Some((stored_run(row)?, self.journal_from(run, &page).await?)))
     }
 
     /// The latest `limit` runs of a session that the filter lets through, oldest first, without
-    /// other users'. None if there is no such session, or it is another user's.
+    /// other users', each with its journal without the pieces of models' answers. None if there is
+    /// no such session, or it is another user's.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
@@ -211,20 +215,44 @@ impl TenantStore {
         session: &SessionId,
         filter: &RunFilter,
         limit: u32,
-    ) -> Result<Option<Vec<StoredRun>>, StoreError> {
-        if !self.session_is_there(sees, session).await? {
+    ) -> Result<Option<Vec<(StoredRun, Vec<JournalEntry>)>>, StoreError> {
+        let listed = |statement| self.listed(statement, sees, session, filter).number(limit.into());
+        let runs = listed(Statement::new(select_run!("")));
+        let facts = facts_of("(select id from runs").text(self.tenant.as_str());
+        let facts = listed(facts).and(")").and(FACTS_ORDER);
+        let known = self.session_seen(sees, session);
+        let [known, runs, facts] =
+            self.database.read_each("list runs", [known, runs, facts]).await?;
+        if known.is_empty() {
             return Ok(None);
         }
-        let statement = Statement::new(select_run!(
-            "where tenant_id = ? and session_id = ? and (user_id = ? or ? = 1)"
-        ))
-        .text(self.tenant.as_str())
-        .text(session.as_str());
-        let statement = filtered(seen(statement, sees), filter);
-        let statement =
-            statement.and(" order by created_at desc, id desc limit ?").number(limit.into());
-        let rows = self.database.read("list runs", statement).await?;
-        rows.iter().rev().map(stored_run).collect::<Result<_, _>>().map(Some)
+        let runs: Vec<_> = runs.iter().rev().map(stored_run).collect::<Result<_, _>>()?;
+        let mut journals = by_run(&facts)?;
+        // Runs that one more pushed out of the second statement's list.
+        let missing: Vec<_> =
+            runs.iter().map(|it| it.pin.id).filter(|it| !journals.contains_key(it)).collect();
+        journals.extend(self.journal_facts(&missing).await?);
+        let told = |run: StoredRun| {
+            let journal = journals.remove(&run.pin.id).unwrap_or_default();
+            (run, journal)
+        };
+        Ok(Some(runs.into_iter().map(told).collect()))
+    }
+
+    /// Which runs, after `from runs`; the most of them is the last argument.
+    fn listed<'a>(
+        &'a self,
+        statement: Statement<'a>,
+        sees: Sees<'a>,
+        session: &'a SessionId,
+        filter: &'a RunFilter,
+    ) -> Statement<'a> {
+        let statement = statement
+            .and(" where tenant_id = ? and session_id = ?")
+            .and(" and (user_id = ? or ? = 1)")
+            .text(self.tenant.as_str())
+            .text(session.as_str());
+        filtered(seen(statement, sees), filter).and(" order by created_at desc, id desc limit ?")
     }
 
     /// The first run of a session: of its own workflow, if that is known.
@@ -293,30 +321,30 @@ pub(crate) fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a
 fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
     let unreadable = |what: &str| StoreError::unreadable(format!("a run's {what}"));
     let digest = match row.maybe_text(6)? {
-        Some(text) => Some(Digest::parse(&text).ok_or_else(|| unreadable("digest"))?),
+        Some(text) => Some(Digest::parse(text).ok_or_else(|| unreadable("digest"))?),
         None => None,
     };
     let user = row.maybe_text(3)?.map(UserId::new).transpose();
-    let (extras, session_state) = stored::extras::read(row.maybe_text(12)?.as_deref())?;
+    let (extras, session_state) = stored::extras::read(row.maybe_text(12)?)?;
     let pin = RunPin {
-        id: RunId::parse(&row.text(0)?).map_err(|_| unreadable("id"))?,
+        id: RunId::parse(row.text(0)?).map_err(|_| unreadable("id"))?,
         workflow: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("workflow"))?,
         session: SessionId::new(row.text(2)?).map_err(|_| unreadable("session"))?,
         user: user.map_err(|_| unreadable("user"))?,
-        input: stored::parse("a run's input", &row.text(7)?)?,
+        input: stored::parse("a run's input", row.text(7)?)?,
         extras: Arc::new(extras),
         session_state,
-        telling: match row.text(5)?.as_str() {
+        telling: match row.text(5)? {
             "streamed" => Telling::Streamed,
             "quiet" => Telling::Quiet,
             _ => return Err(unreadable("telling")),
         },
         origin: digest.map_or(Origin::Declared, Origin::Plugin),
-        context: Arc::new(stored::context::read(&row.text(8)?)?),
-        graph: Arc::new(stored::graph::read(&row.text(9)?)?),
+        context: Arc::new(stored::context::read(row.text(8)?)?),
+        graph: Arc::new(stored::graph::read(row.text(9)?)?),
         created_at: Timestamp::from_micros(row.number(10)?),
     };
-    let status = match row.text(4)?.as_str() {
+    let status = match row.text(4)? {
         "running" => RunStatus::Running,
         "completed" => RunStatus::Completed,
         "failed" => RunStatus::Failed,

@@ -1,17 +1,16 @@
 //! Sessions: made, found, listed, changed and deleted; what their runs leave in them.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
 use stepmill_core::ids::{SessionId, UserId, WorkflowId};
 use stepmill_core::principal::Sees;
 use stepmill_core::time::Timestamp;
 
-use crate::database::{Row, Statement, places};
+use crate::database::{Row, Statement};
 use crate::error::StoreError;
 use crate::run::seen;
 use crate::store::TenantStore;
 use crate::stored;
+use crate::usage::ModelUsage;
 
 /// A session as it is kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,30 +42,6 @@ pub struct SessionOverview {
     pub opening: Option<String>,
     /// What its ended runs used, by model, in the order of first use.
     pub usage: Vec<ModelUsage>,
-}
-
-/// What was used of one model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelUsage {
-    /// The model's id.
-    pub model: String,
-    /// How it was spoken to.
-    pub api: String,
-    /// Tokens of prompts.
-    pub input_tokens: u64,
-    /// Tokens of answers.
-    pub output_tokens: u64,
-    /// When it first answered.
-    pub first_at: Timestamp,
-}
-
-/// What a run leaves in its session when it ends.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Closing {
-    /// What it used.
-    pub usage: Vec<ModelUsage>,
-    /// The session's state, if the run changed it.
-    pub session_state: Option<Map<String, Value>>,
 }
 
 /// What a run finds in a session.
@@ -265,7 +240,8 @@ impl TenantStore {
         sees: Sees<'_>,
         session: &SessionId,
     ) -> Result<bool, StoreError> {
-        if !self.session_is_there(sees, session).await? {
+        let known = self.session_seen(sees, session);
+        if self.database.read("find a session", known).await?.is_empty() {
             return Ok(false);
         }
         let theirs = format!("(select id from sessions {SEEN} and id = ?)");
@@ -293,84 +269,14 @@ impl TenantStore {
         Ok(true)
     }
 
-    /// Whether there is a session that the caller sees.
-    pub(crate) async fn session_is_there(
-        &self,
-        sees: Sees<'_>,
-        session: &SessionId,
-    ) -> Result<bool, StoreError> {
-        let statement = Statement::new(format!("select 1 from sessions {SEEN} and id = ?"));
-        let statement = seen(statement.text(self.tenant.as_str()), sees).text(session.as_str());
-        Ok(!self.database.read("find a session", statement).await?.is_empty())
-    }
-
-    /// Statements that leave in a session what a run used and changed.
-    pub(crate) fn session_leave<'a>(
+    /// A row if there is a session that the caller sees.
+    pub(crate) fn session_seen<'a>(
         &'a self,
+        sees: Sees<'a>,
         session: &'a SessionId,
-        at: Timestamp,
-        closing: &Closing,
-    ) -> Result<Vec<Statement<'a>>, StoreError> {
-        let state = closing.session_state.as_ref().map(stored::object).transpose()?;
-        let used = Statement::new(
-            "update sessions set updated_at = ?, state = coalesce(?, state)
-            where tenant_id = ? and id = ?",
-        )
-        .number(at.micros())
-        .maybe_json(state)
-        .text(self.tenant.as_str())
-        .text(session.as_str());
-        let mut statements = vec![used];
-        for usage in &closing.usage {
-            let statement = Statement::new(
-                "insert into session_usage (
-                    tenant_id, session_id, model, api, input_tokens, output_tokens, first_at
-                ) values (?, ?, ?, ?, ?, ?, ?)
-                on conflict (tenant_id, session_id, model, api) do update set
-                    input_tokens = session_usage.input_tokens + excluded.input_tokens,
-                    output_tokens = session_usage.output_tokens + excluded.output_tokens",
-            )
-            .text(self.tenant.as_str())
-            .text(session.as_str())
-            // PostgreSQL keeps no U+0000 in a text; a graph may name a model so.
-            .text(usage.model.replace('\0', "\u{fffd}"))
-            .text(usage.api.replace('\0', "\u{fffd}"))
-            .number(i64::try_from(usage.input_tokens).unwrap_or(i64::MAX))
-            .number(i64::try_from(usage.output_tokens).unwrap_or(i64::MAX))
-            .number(usage.first_at.micros());
-            statements.push(statement);
-        }
-        Ok(statements)
-    }
-
-    async fn usage_of(&self, sessions: &mut [SessionOverview]) -> Result<(), StoreError> {
-        if sessions.is_empty() {
-            return Ok(());
-        }
-        let mut statement = Statement::new(format!(
-            "select session_id, model, api, input_tokens, output_tokens, first_at
-            from session_usage where tenant_id = ? and session_id in {}
-            order by session_id, first_at, model, api",
-            places(1, sessions.len())
-        ))
-        .text(self.tenant.as_str());
-        for it in sessions.iter() {
-            statement = statement.text(it.session.id.as_str().to_owned());
-        }
-        let mut found: HashMap<String, Vec<ModelUsage>> = HashMap::new();
-        for row in &self.database.read("read what sessions used", statement).await? {
-            found.entry(row.text(0)?).or_default().push(ModelUsage {
-                model: row.text(1)?,
-                api: row.text(2)?,
-                input_tokens: row.number(3)?.unsigned_abs(),
-                output_tokens: row.number(4)?.unsigned_abs(),
-                first_at: Timestamp::from_micros(row.number(5)?),
-            });
-        }
-        for it in sessions {
-            it.usage = found.remove(it.session.id.as_str()).unwrap_or_default();
-        }
-        Ok(())
+    ) -> Statement<'a> {
+        let statement = Statement::new(format!("select 1 from sessions {SEEN} and id = ?"));
+        seen(statement.text(self.tenant.as_str()), sees).text(session.as_str())
     }
 }
 
@@ -416,7 +322,7 @@ fn order(key: SessionKey, descending: bool) -> &'static str {
 
 fn object(row: &Row, column: usize, what: &str) -> Result<Option<Map<String, Value>>, StoreError> {
     let text = row.maybe_text(column)?;
-    text.map(|it| stored::parse(&format!("a session's {what}"), &it)).transpose()
+    text.map(|it| stored::parse(&format!("a session's {what}"), it)).transpose()
 }
 
 fn overview(row: &Row) -> Result<SessionOverview, StoreError> {
@@ -429,13 +335,13 @@ fn overview(row: &Row) -> Result<SessionOverview, StoreError> {
             id: SessionId::new(row.text(0)?).map_err(|_| unreadable("id"))?,
             user: user.map_err(|_| unreadable("user"))?,
             workflow: workflow.map_err(|_| unreadable("workflow"))?,
-            name: row.maybe_text(3)?,
+            name: row.maybe_text(3)?.map(str::to_owned),
             state: object(row, 4, "state")?,
             metadata: object(row, 5, "metadata")?,
             created_at: Timestamp::from_micros(row.number(6)?),
             updated_at: Timestamp::from_micros(row.number(7)?),
         },
-        opening: opening.map(|it| stored::parse("a run's input", &it)).transpose()?,
+        opening: opening.map(|it| stored::parse("a run's input", it)).transpose()?,
         usage: Vec::new(),
     })
 }

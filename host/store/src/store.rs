@@ -63,7 +63,7 @@ impl Store {
             "select tenant_id, id from runs where status = 'running' order by created_at, id",
         );
         let rows = self.database.read("list unfinished runs", statement).await?;
-        rows.iter().map(|row| Ok((tenant(&row.text(0)?)?, run(&row.text(1)?)?))).collect()
+        rows.iter().map(|row| Ok((tenant(row.text(0)?)?, run(row.text(1)?)?))).collect()
     }
 
     /// The plugins of all tenants, without the shared ones.

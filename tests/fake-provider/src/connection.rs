@@ -87,8 +87,9 @@ impl Connection {
     ) -> io::Result<()> {
         let mut all = headers.to_vec();
         all.push(("content-length", body.len().to_string()));
-        self.head(status, &all).await?;
-        self.writer.write_all(body).await
+        let mut answer = head(status, &all).into_bytes();
+        answer.extend_from_slice(body);
+        self.writer.write_all(&answer).await
     }
 
     /// The beginning of an answer in chunks.
@@ -101,14 +102,7 @@ impl Connection {
             ("content-type", content_type.to_owned()),
             ("transfer-encoding", "chunked".to_owned()),
         ];
-        self.head(status, &headers).await
-    }
-
-    async fn head(&mut self, status: u16, headers: &[Header]) -> io::Result<()> {
-        let headers: String =
-            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!("HTTP/1.1 {status} Fake\r\n{headers}\r\n");
-        self.writer.write_all(head.as_bytes()).await
+        self.writer.write_all(head(status, &headers).as_bytes()).await
     }
 
     /// One chunk of an answer.
@@ -123,4 +117,10 @@ impl Connection {
     pub(crate) async fn end(&mut self) -> io::Result<()> {
         self.writer.write_all(b"0\r\n\r\n").await
     }
+}
+
+fn head(status: u16, headers: &[Header]) -> String {
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("HTTP/1.1 {status} Fake\r\n{headers}\r\n")
 }

@@ -8,7 +8,8 @@ use stepmill_fake_provider::FakeProvider;
 /// Where it listens if nothing is said.
 const ADDRESS: &str = "127.0.0.1:18000";
 
-#[tokio::main]
+// One thread: a bench shares few cores with it.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| ADDRESS.to_owned());
     let address: SocketAddr = address.parse().context("the address is not an address")?;

@@ -189,9 +189,7 @@ impl Stage<'_> {
             self.connection.end().await?;
             return Ok(After::Keep);
         }
-        for frame in &script.before {
-            self.frame(frame).await?;
-        }
+        self.frames(&script.before).await?;
         for (place, frame) in script.deltas.iter().enumerate() {
             if place == 2 {
                 match self.scenario {
@@ -229,11 +227,21 @@ impl Stage<'_> {
             }
             self.frame(frame).await?;
         }
-        for frame in &script.after {
-            self.frame(frame).await?;
-        }
+        self.frames(&script.after).await?;
         self.connection.end().await?;
         Ok(After::Keep)
+    }
+
+    /// Frames that a provider has ready at the same moment leave together, unless the scenario is
+    /// about how they leave.
+    async fn frames(&mut self, frames: &[String]) -> io::Result<()> {
+        if self.scenario == Scenario::Fine {
+            return self.connection.chunk(frames.concat().as_bytes()).await;
+        }
+        for frame in frames {
+            self.frame(frame).await?;
+        }
+        Ok(())
     }
 
     /// One frame, in the scenario's way of writing.

@@ -19,6 +19,7 @@ fn asked(instructions: &str, message: &str) -> ModelRequest {
         message: message.to_owned(),
         temperature: None,
         max_output_tokens: None,
+        media: Default::default(),
     }
 }
 

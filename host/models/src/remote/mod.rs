@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod call;
 mod classify;
+mod media;
 mod retry;
 mod stream;
 mod transport;

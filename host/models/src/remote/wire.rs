@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use futures::{FutureExt, StreamExt};
-use rig_core::completion::{CompletionRequest, CompletionResponse};
+use rig_core::completion::{CompletionRequest, CompletionResponse, Message};
 use rig_core::driver::Model;
 use rig_core::http_client::DynHttpClient;
 use rig_core::providers::anthropic::{AnthropicConfig, wire::Messages};
@@ -20,6 +20,7 @@ use tracing::instrument::{WithDispatch, WithSubscriber};
 
 use super::body::Tail;
 use super::classify::FailedTry;
+use super::media;
 use super::transport::Transport;
 use crate::settings::{CallLimits, Wire};
 
@@ -128,9 +129,10 @@ impl WireModel {
     }
 }
 
-/// The same model, asked over another way out.
+/// The same model, asked over another way out. The way bounds silence itself; the client crate's
+/// own clock would be a thread that wakes with every frame.
 fn over<W: RigWire>(model: &Model<W>, way: DynHttpClient) -> Model<W> {
-    let mut model = model.clone();
+    let mut model = model.clone().with_idle_timeout(None);
     model.transport = way;
     model
 }
@@ -171,7 +173,11 @@ fn quiet<F: Future>(future: F) -> WithDispatch<F> {
 
 /// The request in the client crate's words.
 fn written(request: &ModelRequest) -> CompletionRequest {
-    let written = CompletionRequest::new(request.message.as_str())
+    let message = match request.media.is_empty() {
+        true => Message::from(request.message.as_str()),
+        false => Message::from(media::contents(request)),
+    };
+    let written = CompletionRequest::new(message)
         // Decimal digits survive: 0.7_f32 is to be sent as 0.7.
         .temperature(request.temperature.and_then(|it| it.to_string().parse::<f64>().ok()))
         .max_tokens(request.max_output_tokens.map(u64::from));

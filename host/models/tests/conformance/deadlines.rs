@@ -57,7 +57,7 @@ async fn a_stream_that_never_falls_silent_ends_at_the_deadline_of_the_call() {
     let limits = CallLimits { idle_timeout_ms: 30_000, total_timeout_ms: 500, ..limits() };
     for_each_wire(|wire| async move {
         let provider = open().await;
-        let it = streamed(&*model(&provider, wire, "drip-100", limits)).await;
+        let it = streamed(&*model(&provider, wire, "drip-200", limits)).await;
         assert_eq!(it.end, Err(TOTAL), "{wire:?}");
     })
     .await;

@@ -42,6 +42,7 @@ pub(crate) fn request() -> ModelRequest {
         message: MESSAGE.to_owned(),
         temperature: Some(0.7),
         max_output_tokens: Some(100),
+        media: Default::default(),
     }
 }
 

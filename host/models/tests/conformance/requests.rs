@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use stepmill_core::call::ModelRequest;
+use stepmill_core::extras::{Media, MediaKind};
 use stepmill_fake_provider::Recorded;
 use stepmill_models::{ModelSettings, Models, ProviderSettings, Route, Wire};
 
@@ -65,6 +66,38 @@ async fn what_is_not_said_is_not_sent() {
         let most = if wire == Wire::Anthropic { json!(8_192) } else { Value::Null };
         assert_eq!(it.body["max_tokens"], most, "{wire:?} {body}");
     }
+}
+
+/// Every protocol that knows pictures gets them beside the message, told apart by their bytes.
+#[tokio::test]
+async fn pictures_go_with_the_message() {
+    let picture = |content: Option<&[u8]>, url: Option<&str>| Media {
+        id: "m".to_owned(),
+        kind: MediaKind::Image,
+        content: content.map(<[u8]>::to_vec),
+        url: url.map(str::to_owned),
+        mime_type: None,
+        format: None,
+        filename: None,
+    };
+    let png = picture(Some(b"\x89PNG\r\n\x1a\n"), None);
+    let place = picture(None, Some("https://example.com/a.png"));
+    for wire in [Wire::OpenAiResponses, Wire::OpenAiChat, Wire::Anthropic] {
+        let request = ModelRequest { media: [png.clone(), place.clone()].into(), ..request() };
+        let it = sent(wire, &request).await;
+        assert_eq!(it.message, MESSAGE, "{wire:?} {}", it.body);
+        let body = it.body.to_string();
+        for part in ["iVBORw0KGgo=", "image/png", "https://example.com/a.png"] {
+            assert!(body.contains(part), "{wire:?}: {part} in {body}");
+        }
+    }
+    let text = Media {
+        kind: MediaKind::File,
+        mime_type: Some("text/csv".into()),
+        ..picture(Some(b"a,b"), None)
+    };
+    let it = sent(Wire::OpenAiResponses, &ModelRequest { media: [text].into(), ..request() }).await;
+    assert!(it.body.to_string().contains("a,b"), "{}", it.body);
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ impl Driver {
         }
         match self.write().await {
             Ok(()) => {
-                tracing::info!(run.id = %run, "run {run} ended: {:?}", self.machine.record().status())
+                tracing::debug!(run.id = %run, "run {run} ended: {:?}", self.machine.record().status())
             }
             Err(fault) => self.abandon(&fault),
         }
@@ -184,8 +184,7 @@ impl Driver {
                 Err(fault) => return Err(fault),
             }
         }
-        self.speaker.tell(&self.pending);
-        self.pending.clear();
+        self.speaker.tell(std::mem::take(&mut self.pending));
         Ok(())
     }
 
@@ -254,6 +253,15 @@ impl Driver {
         }
     }
 
+    /// A function's answer, unless it makes more of the session's state than may be kept.
+    fn taken(&self, step: StepIndex, answer: FunctionAnswer) -> RunEvent {
+        let FunctionAnswer { output, session_state } = answer;
+        match session_state.as_ref().map_or(Ok(()), |it| self.app.check_state(it)) {
+            Ok(()) => RunEvent::FunctionAnswered { step, output, session_state },
+            Err(_) => RunEvent::StepFailed { step, failure: StepFailure::PluginOverLimit },
+        }
+    }
+
     async fn call(&self, step: StepIndex, input: &FunctionInput) -> RunEvent {
         let Some(factory) = &self.factory else {
             return RunEvent::StepFailed { step, failure: StepFailure::PluginMissing };
@@ -263,9 +271,7 @@ impl Driver {
         let failure = loop {
             let site = self.app.call_site(&context.tenant, &self.pin.workflow, factory);
             match factory.plugin.run_function(site, context, input).await {
-                Ok(FunctionAnswer { output, session_state }) => {
-                    return RunEvent::FunctionAnswered { step, output, session_state };
-                }
+                Ok(answer) => return self.taken(step, answer),
                 // Nothing was called: there was no seat. The run was accepted, so it waits.
                 Err(FunctionFailure::Call(CallFailure::Busy)) if tries < SEAT_TRIES => tries += 1,
                 Err(failure) => break failure,

@@ -46,6 +46,9 @@ pub enum AppError {
         /// What is wrong with it.
         fault: IdFault,
     },
+    /// A session's state would be larger than this many bytes.
+    #[error("the session's state must not be larger than {0} bytes")]
+    StateTooLarge(usize),
     /// `factory_input` cannot be used.
     #[error(transparent)]
     Input(#[from] InputFault),

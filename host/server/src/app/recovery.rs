@@ -7,7 +7,6 @@ use stepmill_core::run::Origin;
 
 use super::driver::Driver;
 use super::error::AppError;
-use super::runs::journal_whole;
 use super::wiring::App;
 
 /// Runs that an earlier life of the host left.
@@ -42,7 +41,7 @@ impl App {
     async fn take_up(&self, tenant: &TenantId, run: RunId) -> Result<(), AppError> {
         let store = self.store.tenant(tenant);
         let found = store.run_fetch(run).await?.ok_or(AppError::UnknownRun)?;
-        let journal = journal_whole(&store, run).await?;
+        let journal = store.journal_whole(run).await?;
         let pin = Arc::new(found.pin);
         let factory = match pin.origin {
             Origin::Declared => None,

@@ -1,6 +1,5 @@
-//! Runs: start one, follow it, read it back.
+//! Runs: start one, read it back.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -9,27 +8,20 @@ use stepmill_core::event::JournalEntry;
 use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
-use stepmill_core::json;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_core::scope::Right;
-use stepmill_engine::RunRecord;
-use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-use tokio_util::task::TaskTracker;
+use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::catalog::{Entry, Factory, Source};
 use super::clock::now;
 use super::driver::Driver;
 use super::error::AppError;
+use super::follow::{Follow, Started};
 use super::input;
-use super::telling::Batch;
 use super::wiring::App;
-
-/// Journal entries read at once.
-const PAGE: u32 = 1_000;
 
 /// To look at a workflow.
 const READ: Right<'static> = Right::new("workflows:read");
@@ -177,9 +169,9 @@ impl App {
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         drawn.check_message(&ask.message)?;
         let store = self.store.tenant(&who.tenant);
-        let found = found(&store, who, session.as_ref(), &drawn.graph, ask).await?;
+        let found = self.enter(who, session.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
-            id: RunId::from_uuid(Uuid::new_v4()),
+            id: RunId::from_uuid(Uuid::now_v7()),
             workflow: entry.id,
             session: session.unwrap_or_else(new_session),
             user,
@@ -194,34 +186,15 @@ impl App {
         });
         let driver = Driver::new(self.clone(), store.clone(), pin.clone(), drawn.factory, seat);
         let listener = driver.listener();
-        let first = self
-            .see_through(self.clone().run_open(driver, session_entry(who), found.touch))
-            .await?;
-        let follow = Follow {
-            store,
-            run: pin.id,
-            listener,
-            ready: first.into(),
-            next: 0,
-            reading: Reading::Told,
-            tasks: self.tasks.clone(),
-        };
-        Ok(Started { pin, follow })
-    }
-
-    /// Stores the run and drives it: both, or neither.
-    async fn run_open(
-        self,
-        mut driver: Driver,
-        entry: SessionEntry,
-        touch: Touch,
-    ) -> Result<Vec<JournalEntry>, AppError> {
-        let first = driver.open(entry, touch).await.map_err(|fault| match fault {
+        let (answer, stored) = oneshot::channel();
+        self.spawn_new(driver, session_entry(who), found.touch, answer);
+        // Without an answer the task has panicked, which is in the log.
+        let first = stored.await.map_err(|_| AppError::Broken)?.map_err(|fault| match fault {
             StoreError::SessionForeign => AppError::UnknownSession,
             fault => fault.into(),
         })?;
-        self.spawn(driver);
-        Ok(first)
+        let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
+        Ok(Started { pin, follow })
     }
 
     /// One run, read back. The factory is asked again, so what it refuses cannot be read either.
@@ -239,12 +212,7 @@ impl App {
         let run = RunId::parse(run).map_err(|_| AppError::UnknownRun)?;
         let store = self.store.tenant(&who.tenant);
         let found = store.run_find(who.sees(), &workflow, &session, run).await?;
-        let found = found.ok_or(AppError::UnknownRun)?;
-        let journal = match found.pin.telling {
-            Telling::Streamed => journal_whole(&store, run).await?,
-            Telling::Quiet => facts(&store, &[run]).await?.pop().unwrap_or_default(),
-        };
-        Ok((found, journal))
+        found.ok_or(AppError::UnknownRun)
     }
 
     /// The latest runs of one session, oldest first, without the pieces of streamed answers: a
@@ -262,10 +230,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let filter = RunFilter { workflow: Some(workflow), ..RunFilter::default() };
         let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
-        let found = found.ok_or(AppError::UnknownSession)?;
-        let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
-        let journals = facts(&store, &ids).await?;
-        Ok(found.into_iter().zip(journals).collect())
+        found.ok_or(AppError::UnknownSession)
     }
 
     /// Lets a reader in as the factory would let a run in. A session that cannot be one is `None`.
@@ -323,41 +288,6 @@ impl App {
     }
 }
 
-/// What a run finds in its session, with what the client sent over it.
-struct Found {
-    state: Map<String, Value>,
-    extras: Extras,
-    touch: Touch,
-}
-
-/// The token's word counts instead of the client's, and the client's more than the session's. The
-/// workflow's state is where a new session begins.
-async fn found(
-    store: &TenantStore,
-    who: &Principal,
-    session: Option<&SessionId>,
-    graph: &StepGraph,
-    ask: &StartRun,
-) -> Result<Found, AppError> {
-    let before = match session {
-        Some(session) => store.session_before(session).await?,
-        None => None,
-    };
-    let is_new = before.is_none();
-    let before = before.unwrap_or_default();
-    let mut state = if is_new { graph.session_state() } else { &before.state }.clone();
-    let said = who.session_state.as_ref().or(ask.session_state.as_ref());
-    json::lay_over(&mut state, said.cloned().unwrap_or_default());
-    let mut extras = ask.extras.clone();
-    if let Some(dependencies) = &who.dependencies {
-        extras.dependencies = Some(Value::Object(dependencies.clone()));
-    }
-    let said = std::mem::replace(&mut extras.metadata, before.metadata);
-    json::lay_over(&mut extras.metadata, said);
-    let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };
-    Ok(Found { state, extras, touch })
-}
-
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.
 pub(crate) fn effective_user(
     who: &Principal,
@@ -380,117 +310,8 @@ fn session_entry(who: &Principal) -> SessionEntry {
     }
 }
 
+/// Ids of runs and sessions begin with the time, so that new rows lie side by side: a database
+/// writes a few pages for many of them. Seventy-four bits of an id are chance, and ids are no secrets.
 pub(crate) fn new_session() -> SessionId {
-    SessionId::new(Uuid::new_v4().to_string()).expect("a UUID is a session id")
-}
-
-/// The journals of these runs without pieces of answers, in the order of the ids.
-pub(crate) async fn facts(
-    store: &TenantStore,
-    runs: &[RunId],
-) -> Result<Vec<Vec<JournalEntry>>, AppError> {
-    Ok(store.journal_facts(runs).await?.into_iter().map(|(_, journal)| journal).collect())
-}
-
-/// One whole journal, page by page.
-pub(crate) async fn journal_whole(
-    store: &TenantStore,
-    run: RunId,
-) -> Result<Vec<JournalEntry>, AppError> {
-    let mut journal: Vec<JournalEntry> = Vec::new();
-    loop {
-        let from = journal.last().map_or(0, |it| it.sequence + 1);
-        let page = store.journal_read(run, from, PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
-        journal.extend(page);
-        if is_last {
-            return Ok(journal);
-        }
-    }
-}
-
-/// A run that exists, and its journal as it grows.
-pub struct Started {
-    /// What was pinned.
-    pub pin: Arc<RunPin>,
-    /// The journal, from its first entry.
-    pub follow: Follow,
-}
-
-impl Started {
-    /// Waits for the end.
-    ///
-    /// # Errors
-    /// The host goes down first, or cannot read its journal. The run itself is not lost.
-    pub async fn finished(mut self) -> Result<RunRecord, AppError> {
-        let mut record = RunRecord::default();
-        while let Some(entry) = self.follow.next().await? {
-            record.apply(&entry);
-        }
-        Ok(record)
-    }
-}
-
-/// A reader of a journal that may still grow. It ends after the run's last event.
-pub struct Follow {
-    store: TenantStore,
-    run: RunId,
-    listener: Receiver<Batch>,
-    ready: VecDeque<JournalEntry>,
-    next: u64,
-    reading: Reading,
-    tasks: TaskTracker,
-}
-
-/// Where the next entries come from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// From whoever drives the run.
-    Told,
-    /// From the journal, because telling went too fast.
-    Behind,
-    /// From the journal, because nobody drives the run any more.
-    Left,
-    /// From nowhere: the last entry was read.
-    Ended,
-}
-
-impl Follow {
-    /// The next entry; `None` after the last one. Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// The host goes down, or cannot read its journal.
-    pub async fn next(&mut self) -> Result<Option<JournalEntry>, AppError> {
-        loop {
-            while let Some(entry) = self.ready.pop_front() {
-                if entry.sequence < self.next {
-                    continue;
-                }
-                self.next = entry.sequence + 1;
-                if entry.event.is_last() {
-                    self.reading = Reading::Ended;
-                }
-                return Ok(Some(entry));
-            }
-            match self.reading {
-                Reading::Ended => return Ok(None),
-                Reading::Told => match self.listener.recv().await {
-                    Ok(batch) => self.ready.extend(batch.iter().cloned()),
-                    Err(RecvError::Lagged(_)) => self.reading = Reading::Behind,
-                    Err(RecvError::Closed) => self.reading = Reading::Left,
-                },
-                Reading::Behind | Reading::Left => {
-                    let page = self.store.journal_read(self.run, self.next, PAGE).await?;
-                    if page.is_empty() && self.reading == Reading::Left {
-                        let stopping = self.tasks.is_closed();
-                        return Err(if stopping { AppError::Stopping } else { AppError::Broken });
-                    }
-                    if page.len() < PAGE as usize && self.reading == Reading::Behind {
-                        self.reading = Reading::Told;
-                    }
-                    self.ready.extend(page);
-                }
-            }
-        }
-    }
+    SessionId::new(Uuid::now_v7().to_string()).expect("a UUID is a session id")
 }

@@ -7,7 +7,6 @@ use stepmill_core::event::JournalEntry;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::{Principal, Sees};
-use stepmill_core::run::Telling;
 use stepmill_store::{
     RunFilter, SessionChange, SessionFilter, SessionOverview, SessionPage, StoreError, StoredRun,
     StoredSession,
@@ -15,7 +14,7 @@ use stepmill_store::{
 
 use super::clock::now;
 use super::error::AppError;
-use super::runs::{effective_user, facts, journal_whole, new_session};
+use super::runs::{effective_user, new_session};
 use super::wiring::App;
 
 /// A session that a client asks for. Every text is still as the client wrote it.
@@ -70,6 +69,7 @@ impl App {
         let id = ask.id.filter(|it| !it.is_empty()).map(SessionId::new).transpose();
         let user = effective_user(who, ask.user.filter(|it| !it.is_empty()))?;
         let workflow = ask.workflow.filter(|it| !it.is_empty()).map(WorkflowId::new);
+        ask.state.as_ref().map_or(Ok(()), |it| self.check_state(it))?;
         let at = now();
         let session = StoredSession {
             id: id.map_err(|it| bad("session_id", it))?.unwrap_or_else(new_session),
@@ -163,6 +163,7 @@ impl App {
         change: SessionChange,
     ) -> Result<SessionDetail, AppError> {
         let found = self.session_of(who, id, user.clone()).await?;
+        change.state.as_ref().map_or(Ok(()), |it| self.check_state(it))?;
         if change != SessionChange::default() {
             let store = self.store.tenant(&who.tenant);
             store.session_change(who.sees(), &found.session.id, &change, now()).await?;
@@ -210,10 +211,7 @@ impl App {
         let session = self.session_of(who, id, user).await?.session.id;
         let store = self.store.tenant(&who.tenant);
         let found = store.run_list(who.sees(), &session, filter, self.run_settings.list).await?;
-        let found = found.ok_or(AppError::UnknownSession)?;
-        let ids: Vec<_> = found.iter().map(|it| it.pin.id).collect();
-        let journals = facts(&store, &ids).await?;
-        Ok(found.into_iter().zip(journals).collect())
+        found.ok_or(AppError::UnknownSession)
     }
 
     /// One run of a session, of whichever workflow.
@@ -238,10 +236,7 @@ impl App {
         if found.pin.session != overview.session.id || !sees(who.sees(), &found) {
             return Err(AppError::UnknownRun);
         }
-        let journal = match found.pin.telling {
-            Telling::Streamed => journal_whole(&store, run).await?,
-            Telling::Quiet => facts(&store, &[run]).await?.pop().unwrap_or_default(),
-        };
+        let journal = store.journal_whole(found.pin.id).await?;
         Ok((found, journal))
     }
 }

@@ -21,7 +21,7 @@ impl Speaker {
     }
 
     /// Tells whoever listens. Nobody listening is fine.
-    pub(crate) fn tell(&self, batch: &[JournalEntry]) {
+    pub(crate) fn tell(&self, batch: Vec<JournalEntry>) {
         if 0 < self.0.receiver_count() {
             // The only failure is that the last listener has just left.
             let _ = self.0.send(batch.into());

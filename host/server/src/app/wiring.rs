@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use stepmill_core::agent::ModelName;
+use stepmill_core::event::JournalEntry;
 use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::GraphLimits;
 use stepmill_models::Models;
 use stepmill_sandbox::Sandbox;
-use stepmill_store::{Store, StoreError};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use stepmill_store::{SessionEntry, Store, StoreError, Touch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -153,6 +154,26 @@ impl App {
             return Err(AppError::Stopping);
         }
         self.seats.clone().try_acquire_owned().map_err(|_| AppError::Busy)
+    }
+
+    /// Stores a run and drives it, both or neither, in a task of its own: whoever asked for it may
+    /// go away meanwhile. `stored` hears what was noted first, or why nothing was.
+    pub(crate) fn spawn_new(
+        &self,
+        mut driver: Driver,
+        entry: SessionEntry,
+        touch: Touch,
+        stored: oneshot::Sender<Result<Vec<JournalEntry>, StoreError>>,
+    ) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let first = driver.open(entry, touch).await;
+            let is_stored = first.is_ok();
+            let _ = stored.send(first);
+            if is_stored {
+                driver.drive(stop).await;
+            }
+        });
     }
 
     /// Drives a run in a task of its own. Shutdown waits for it; a run that was stored just

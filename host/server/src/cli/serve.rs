@@ -23,7 +23,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     let (config, overrides) = args.overrides();
     let settings = read(config.as_deref(), overrides, environment).map_err(Failure::usage)?;
-    serve(settings, |_| async { Ok(()) }, |_| {}).await
+    Box::pin(serve(settings, |_| async { Ok(()) }, |_| {})).await
 }
 
 /// Serves until asked to stop. `prepare` may add to the application before the first request;

@@ -120,7 +120,7 @@ fn app(fault: AppError) -> Response {
         AppError::WorkflowDenied(action) => {
             detail(StatusCode::FORBIDDEN, format!("Access denied to {action} this workflow"))
         }
-        AppError::BadId { .. } | AppError::Input(_) => {
+        AppError::BadId { .. } | AppError::StateTooLarge(_) | AppError::Input(_) => {
             detail(StatusCode::BAD_REQUEST, fault.to_string())
         }
         AppError::FactoryRefused(text) => detail(StatusCode::FORBIDDEN, text),

@@ -89,7 +89,7 @@ pub(super) fn read(form: &mut Form, version: Option<Number>) -> Result<Sent, Api
     let additional_data = form.take("additional_data");
     let content_only =
         form.take("stream_events").is_some_and(|it| it.eq_ignore_ascii_case("false"));
-    let extras = Extras { dependencies, metadata, additional_data, media };
+    let extras = Extras { dependencies, metadata, additional_data, media: media.into() };
     Ok(Sent { extras, session_state, content_only })
 }
 
@@ -156,12 +156,12 @@ fn item(kind: MediaKind, item: &Map<String, Value>) -> Option<Media> {
         Some(text) => Some(STANDARD.decode(text.trim()).ok()?),
         None => None,
     };
-    let id = text("id")?;
-    if content.is_none() && url.is_none() && !(is_file && id.is_some()) {
+    // An id alone would name what lies at the operator's provider, whoever put it there.
+    if content.is_none() && url.is_none() {
         return None;
     }
     Some(Media {
-        id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
+        id: text("id")?.unwrap_or_else(|| Uuid::new_v4().to_string()),
         kind,
         url: url.filter(|_| is_file || content.is_none()),
         content,
@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn media_have_content_or_a_place() {
-        let media = |field: &str, text: &str| sent(&[(field, text)]).map(|it| it.extras.media);
+        let media =
+            |field: &str, text: &str| sent(&[(field, text)]).map(|it| it.extras.media.to_vec());
         let image =
             media("images", r#"[{"content": "AP8=", "url": "https://a", "format": "png"}]"#);
         let image = image.unwrap().pop().unwrap();

@@ -11,6 +11,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::auth::is_public;
 use super::door::Door;
+use super::session_runs::RunState;
+use super::sessions::SortOrder;
 use super::view::Fault;
 
 /// What routes are sorted by, and what each heap holds.
@@ -36,6 +38,9 @@ pub(super) fn document(mut api: OpenApi, door: &Door) -> Bytes {
     api.tags = Some(TAGS.map(tag).into());
     let components = api.components.get_or_insert_with(Components::default);
     components.schemas.insert(Fault::name().into(), Fault::schema());
+    // What only parameters name, nobody else brings along.
+    components.schemas.insert(RunState::name().into(), RunState::schema());
+    components.schemas.insert(SortOrder::name().into(), SortOrder::schema());
     let is_open = door.auth.is_open();
     if !is_open {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");

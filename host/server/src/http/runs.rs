@@ -90,6 +90,15 @@ fn only_false() -> Object {
     ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])).build()
 }
 
+/// What is wrong with the form: fields one by one, or what stands for media in one sentence.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the document's word for what `run_start` refuses a form with")]
+#[serde(untagged)]
+enum FormFaults {
+    Fields(FieldFaults),
+    Media(Fault),
+}
+
 /// One server-sent event.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the document's word for what a stream is made of")]
@@ -118,7 +127,7 @@ struct EventFrame {
         (status = 404, description = "There is no such workflow or session", body = Fault),
         (status = 408, description = "The form did not arrive in time", body = Fault),
         (status = 413, description = "The form is too large", body = Fault),
-        (status = 422, description = "Fields are missing or malformed", body = FieldFaults),
+        (status = 422, description = "Fields are missing or malformed", body = FormFaults),
         (status = 500, description = "The run failed, or could not begin", body = RunFault),
         (status = 503, description = "The host is busy, or stops", body = RunFault),
     ),

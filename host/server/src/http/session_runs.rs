@@ -12,6 +12,7 @@ use stepmill_core::run::RunStatus;
 use stepmill_core::time::Timestamp;
 use stepmill_engine::RunRecord;
 use stepmill_store::{RunFilter, StoredRun};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,7 +21,7 @@ use super::door::Door;
 use super::error::ApiError;
 use super::query::Query;
 use super::runs::stored_events;
-use super::sessions::{Common, Kind};
+use super::sessions::{Common, Kind, SessionKind};
 use super::view::{Fault, FieldFaults, Listed, RunPreview, RunSummary, preview, summary};
 use crate::app::AppError;
 
@@ -29,6 +30,20 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
         .routes(routes!(session_runs))
         .routes(routes!(session_run_previews))
         .routes(routes!(session_run))
+}
+
+/// Where a run stands. Runs here are completed, failed (`ERROR`) or running; letters count in either case.
+#[derive(ToSchema)]
+#[schema(as = RunStatus, rename_all = "UPPERCASE")]
+#[expect(dead_code, reason = "the document's words for states")]
+pub(super) enum RunState {
+    Cancelled,
+    Completed,
+    Error,
+    Paused,
+    Pending,
+    Regenerated,
+    Running,
 }
 
 /// Agno's words for where a run stands, and ours where there is one.
@@ -126,9 +141,9 @@ fn unknown(session: &str, run: Option<&str>, fault: AppError) -> ApiError {
     get, path = "/sessions/{session_id}/runs", operation_id = "get_session_runs", tag = "Sessions",
     params(
         ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("type" = Option<String>, Query, description = "`workflow`"),
+        ("type" = Option<SessionKind>, Query, description = "The kind of session; its runs are those of workflows, whatever it says"),
         ("user_id" = Option<String>, Query, description = "The session's user has to be this one"),
-        ("status" = Option<Vec<String>>, Query, description = "In one of these states"),
+        ("status" = Option<Vec<RunState>>, Query, description = "In one of these states"),
         ("created_after" = Option<i64>, Query, description = "Accepted in this second of Unix time or later"),
         ("created_before" = Option<i64>, Query, description = "Accepted in this second of Unix time or earlier"),
         ("db_id" = Option<String>, Query, description = "The host's database"),
@@ -163,9 +178,9 @@ async fn session_runs(
     tag = "Sessions",
     params(
         ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("type" = Option<String>, Query, description = "`workflow`"),
+        ("type" = Option<SessionKind>, Query, description = "The kind of session; its runs are those of workflows, whatever it says"),
         ("user_id" = Option<String>, Query, description = "The session's user has to be this one"),
-        ("status" = Option<Vec<String>>, Query, description = "In one of these states"),
+        ("status" = Option<Vec<RunState>>, Query, description = "In one of these states"),
         ("created_after" = Option<i64>, Query, description = "Accepted in this second of Unix time or later"),
         ("created_before" = Option<i64>, Query, description = "Accepted in this second of Unix time or earlier"),
         ("db_id" = Option<String>, Query, description = "The host's database"),
@@ -194,7 +209,7 @@ async fn session_run_previews(
     params(
         ("session_id" = String, Path, description = "The session", min_length = 1),
         ("run_id" = String, Path, description = "The run", min_length = 1),
-        ("type" = Option<String>, Query, description = "`workflow`"),
+        ("type" = Option<SessionKind>, Query, description = "The kind of session; its runs are those of workflows, whatever it says"),
         ("user_id" = Option<String>, Query, description = "The session's user has to be this one"),
         ("db_id" = Option<String>, Query, description = "The host's database"),
     ),

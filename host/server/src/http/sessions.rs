@@ -127,14 +127,14 @@ fn check_database(door: &Door, id: Option<&str>, table: Option<&str>) -> Result<
 #[utoipa::path(
     get, path = "/sessions", operation_id = "get_sessions", tag = "Sessions",
     params(
-        ("type" = Option<String>, Query, description = "`workflow`; of other kinds there are none"),
+        ("type" = Option<SessionKind>, Query, description = "`workflow`; of other kinds there are none"),
         ("component_id" = Option<String>, Query, description = "Made for this workflow"),
         ("user_id" = Option<String>, Query, description = "Of this user; heard from those who see more than their own"),
         ("session_name" = Option<String>, Query, description = "With this in the name"),
         ("limit" = Option<i64>, Query, description = "Sessions of a page; 20 if absent", minimum = 1),
         ("page" = Option<i64>, Query, description = "Counted from 1", minimum = 0),
         ("sort_by" = Option<String>, Query, description = "created_at, updated_at, session_id, user_id or workflow_id"),
-        ("sort_order" = Option<String>, Query, description = "`desc` or `asc`"),
+        ("sort_order" = Option<SortOrder>, Query, description = "`desc` if absent"),
         ("db_id" = Option<String>, Query, description = "The host's database"),
         ("table" = Option<String>, Query, description = "With `db_id`"),
     ),
@@ -186,6 +186,15 @@ async fn session_list(
     Ok(Json(page(&found, wanted, total)).into_response())
 }
 
+/// From the smallest or the largest on.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the document's words for orders")]
+pub(super) enum SortOrder {
+    Asc,
+    Desc,
+}
+
 /// What is not known to sort by leaves sessions in the order they came.
 fn order(word: Option<&str>, descending: bool) -> (SessionKey, bool) {
     match word {
@@ -227,7 +236,7 @@ struct NewSessionBody {
 #[utoipa::path(
     post, path = "/sessions", operation_id = "create_session", tag = "Sessions",
     params(
-        ("type" = Option<String>, Query, description = "`workflow`"),
+        ("type" = Option<String>, Query, nullable = false, pattern = "^workflow$", description = "`workflow`"),
         ("db_id" = Option<String>, Query, description = "The host's database"),
     ),
     request_body(content = Option<NewSessionBody>, content_type = "application/json"),
@@ -278,7 +287,7 @@ fn metadata(body: &mut JsonBody) -> Option<Map<String, Value>> {
     get, path = "/sessions/{session_id}", operation_id = "get_session_by_id", tag = "Sessions",
     params(
         ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("type" = Option<String>, Query, description = "`workflow`; of other kinds there are none"),
+        ("type" = Option<SessionKind>, Query, description = "`workflow`; of other kinds there are none"),
         ("user_id" = Option<String>, Query, description = "Its user has to be this one"),
         ("db_id" = Option<String>, Query, description = "The host's database"),
     ),
@@ -472,7 +481,7 @@ struct DeleteBody {
 #[derive(ToSchema)]
 #[schema(as = SessionType, rename_all = "lowercase")]
 #[expect(dead_code, reason = "the document's words for kinds")]
-enum SessionKind {
+pub(super) enum SessionKind {
     Agent,
     Team,
     Workflow,

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::Stream;
 use serde_json::json;
+use serde_json::value::to_raw_value;
+use stepmill_core::event::JournalEntry;
 
 use super::door::Door;
 use super::view::{EventView, Renderer};
@@ -15,6 +17,9 @@ use crate::app::{AppError, Follow, Started};
 
 /// A comment that keeps proxies and clients from giving up on a silent stream.
 const KEEP_ALIVE: &[u8] = b": keepalive\n\n";
+
+/// Frames that are ready are sent together until they fill about a connection's write buffer.
+const TOGETHER_BYTES: usize = 16 * 1024;
 
 /// The answer that tells a run while it goes on. The run does not depend on the listener: it
 /// goes on when nobody listens any more.
@@ -64,23 +69,35 @@ impl Telling {
             };
             let Some(entry) = entry? else { return Ok(None) };
             let mut frames = Vec::new();
-            match self.renderer.render(&entry) {
-                Ok(views) => {
-                    let told = views.iter().filter(|it| !self.content_only || it.is_content());
-                    told.for_each(|it| frame(&mut frames, it));
-                }
-                Err(fault) => tracing::error!(%fault, "an event could not be written"),
+            self.tell(&entry, &mut frames);
+            // What was noted together is sent together.
+            while frames.len() < TOGETHER_BYTES
+                && let Some(entry) = self.follow.ready()
+            {
+                self.tell(&entry, &mut frames);
             }
             if !frames.is_empty() {
                 return Ok(Some(frames.into()));
             }
         }
     }
+
+    fn tell(&mut self, entry: &JournalEntry, frames: &mut Vec<u8>) {
+        match self.renderer.render(entry) {
+            Ok(views) => {
+                let told = views.iter().filter(|it| !self.content_only || it.is_content());
+                told.for_each(|it| frame(frames, it));
+            }
+            Err(fault) => tracing::error!(%fault, "an event could not be written"),
+        }
+    }
 }
 
 /// JSON has no raw line breaks, so one event is one `data:` line.
 fn frame(to: &mut Vec<u8>, view: &EventView) {
-    to.extend_from_slice(format!("event: {}\ndata: {}\n\n", view.name, view.data).as_bytes());
+    for part in ["event: ", view.name, "\ndata: ", view.data.get(), "\n\n"] {
+        to.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// The stream breaks off although the run has not ended.
@@ -97,6 +114,8 @@ fn farewell(fault: &AppError) -> Bytes {
     let data =
         json!({ "event": "WorkflowError", "nested_depth": 0, "error": error, "error_id": code });
     let mut frames = Vec::new();
-    frame(&mut frames, &EventView { name: "WorkflowError", data });
+    if let Ok(data) = to_raw_value(&data) {
+        frame(&mut frames, &EventView { name: "WorkflowError", data });
+    }
     frames.into()
 }

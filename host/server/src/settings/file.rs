@@ -186,6 +186,7 @@ overlay! {
     RunsFile over RunSettings {
         concurrent: usize => concurrent,
         list: u32 => list,
+        state_bytes: usize => state_bytes,
     }
 }
 

@@ -183,10 +183,12 @@ pub struct RunSettings {
     pub concurrent: usize,
     /// Runs in one answer of the list; the newest are given.
     pub list: u32,
+    /// The largest state of a session, as JSON.
+    pub state_bytes: usize,
 }
 
 impl Default for RunSettings {
     fn default() -> Self {
-        Self { concurrent: 1_000, list: 1_000 }
+        Self { concurrent: 1_000, list: 1_000, state_bytes: 1024 * 1024 }
     }
 }

@@ -70,13 +70,25 @@ impl Database {
         doing: &'static str,
         statement: Statement<'_>,
     ) -> Result<Vec<Row>, StoreError> {
+        let [rows] = self.read_each(doing, [statement]).await?;
+        Ok(rows)
+    }
+
+    /// All rows that each of several statements gives, asked for at once. Between two of them
+    /// others may write.
+    pub(crate) async fn read_each<const N: usize>(
+        &self,
+        doing: &'static str,
+        statements: [Statement<'_>; N],
+    ) -> Result<[Vec<Row>; N], StoreError> {
         let answer = async {
             match &self.engine {
-                Engine::Sqlite(it) => it.read(statement).await,
-                Engine::Postgres(it) => it.read(statement).await,
+                Engine::Sqlite(it) => it.read(statements.into()).await,
+                Engine::Postgres(it) => it.read(statements.into()).await,
             }
         };
-        self.within(doing, answer).await
+        let rows = self.within(doing, answer).await?;
+        Ok(rows.try_into().unwrap_or_else(|_| unreachable!("as many answers as statements")))
     }
 
     /// Runs all statements or none. Gives how many rows a single one changed; of several the

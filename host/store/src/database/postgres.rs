@@ -73,11 +73,22 @@ impl PostgresDatabase {
         }
     }
 
-    pub(super) async fn read(&self, statement: Statement<'_>) -> Result<Vec<Row>, sqlx::Error> {
-        let query =
-            sqlx::query_with(AssertSqlSafe(statement.numbered()), arguments(&statement.args)?);
-        let rows = self.unless_lost(query.fetch_all(&self.pool)).await?;
-        Ok(rows.into_iter().map(Row::Postgres).collect())
+    pub(super) async fn read(
+        &self,
+        statements: Vec<Statement<'_>>,
+    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
+        let answer = async {
+            let mut connection = self.pool.acquire().await?;
+            let mut answers = Vec::with_capacity(statements.len());
+            for statement in &statements {
+                let args = arguments(&statement.args)?;
+                let query = sqlx::query_with(AssertSqlSafe(statement.numbered()), args);
+                let rows = query.fetch_all(&mut *connection).await?;
+                answers.push(rows.into_iter().map(Row::Postgres).collect());
+            }
+            Ok(answers)
+        };
+        self.unless_lost(answer).await
     }
 
     pub(super) async fn write(&self, statements: Vec<Statement<'_>>) -> Result<u64, sqlx::Error> {
@@ -217,7 +228,7 @@ fn arguments(args: &[Arg<'_>]) -> Result<PgArguments, sqlx::Error> {
         match arg {
             Arg::Text(text) => arguments.add(text.as_deref()),
             Arg::Number(number) => arguments.add(*number),
-            Arg::Bytes(bytes) => arguments.add(*bytes),
+            Arg::Bytes(bytes) => arguments.add(&**bytes),
             Arg::Json(text) => arguments.add(JsonText(text.as_deref())),
         }
         .map_err(sqlx::Error::Encode)?;

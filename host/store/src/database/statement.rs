@@ -7,7 +7,7 @@ use std::fmt::Write;
 pub(crate) enum Arg<'a> {
     Text(Option<Cow<'a, str>>),
     Number(i64),
-    Bytes(&'a [u8]),
+    Bytes(Cow<'a, [u8]>),
     /// JSON text, kept to the letter.
     Json(Option<Cow<'a, str>>),
 }
@@ -39,8 +39,8 @@ impl<'a> Statement<'a> {
         self
     }
 
-    pub(crate) fn bytes(mut self, value: &'a [u8]) -> Self {
-        self.args.push(Arg::Bytes(value));
+    pub(crate) fn bytes(mut self, value: impl Into<Cow<'a, [u8]>>) -> Self {
+        self.args.push(Arg::Bytes(value.into()));
         self
     }
 
@@ -57,6 +57,17 @@ impl<'a> Statement<'a> {
     pub(crate) fn and(mut self, sql: &'static str) -> Self {
         self.sql.to_mut().push_str(sql);
         self
+    }
+
+    /// The same statement, with its arguments for itself: one that can go to another thread.
+    pub(super) fn into_owned(self) -> Statement<'static> {
+        let owned = |arg| match arg {
+            Arg::Text(text) => Arg::Text(text.map(|it| it.into_owned().into())),
+            Arg::Number(number) => Arg::Number(number),
+            Arg::Bytes(bytes) => Arg::Bytes(bytes.into_owned().into()),
+            Arg::Json(text) => Arg::Json(text.map(|it| it.into_owned().into())),
+        };
+        Statement { sql: self.sql, args: self.args.into_iter().map(owned).collect() }
     }
 
     /// The text with `$1`, `$2`, … as PostgreSQL wants it. Our statements hold no other `?`.

@@ -97,7 +97,7 @@ pub(crate) fn read(text: Option<&str>) -> Result<(Extras, Map<String, Value>), S
         dependencies: form.dependencies.map(Cow::into_owned),
         metadata: form.metadata.into_owned(),
         additional_data: form.additional_data.map(Cow::into_owned),
-        media: form.media.into_iter().map(media).collect::<Result<_, _>>()?,
+        media: form.media.into_iter().map(media).collect::<Result<Vec<_>, _>>()?.into(),
     };
     Ok((extras, form.session_state.into_owned()))
 }

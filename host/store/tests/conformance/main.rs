@@ -28,6 +28,7 @@ conformance! {
         a_run_reads_back_as_it_was_accepted
         a_run_id_is_used_once_in_all_tenants
         a_refused_run_leaves_nothing_behind
+        a_refused_run_does_no_harm_to_those_beside_it
         a_session_belongs_to_whoever_opened_it
         a_session_without_an_owner_is_open_to_all
         a_caller_finds_only_what_it_sees

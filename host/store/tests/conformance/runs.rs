@@ -106,12 +106,12 @@ pub(crate) async fn a_session_without_an_owner_is_open_to_all(house: House) {
 
 async fn finds(acme: &TenantStore, sees: Sees<'_>, number: u128) -> bool {
     let found = acme.run_find(sees, &workflow("w"), &session("s"), run(number)).await.unwrap();
-    found.is_some_and(|it| it.pin.id == run(number))
+    found.is_some_and(|it| it.0.pin.id == run(number))
 }
 
 async fn lists(acme: &TenantStore, sees: Sees<'_>, name: &str) -> Option<Vec<RunId>> {
     let listed = acme.run_list(sees, &session(name), &of("w"), 10).await.unwrap();
-    listed.map(|runs| runs.into_iter().map(|it| it.pin.id).collect())
+    listed.map(|runs| runs.into_iter().map(|it| it.0.pin.id).collect())
 }
 
 pub(crate) async fn a_caller_finds_only_what_it_sees(house: House) {
@@ -163,7 +163,7 @@ pub(crate) async fn the_latest_runs_are_listed_oldest_first(house: House) {
 
     assert_eq!(lists(&acme, Sees::Everyone, "s").await, Some(vec![run(1), run(2), run(3)]));
     let two = acme.run_list(Sees::Everyone, &session("s"), &of("w"), 2).await.unwrap();
-    assert_eq!(two.unwrap().iter().map(|it| it.pin.id).collect::<Vec<_>>(), [run(2), run(3)]);
+    assert_eq!(two.unwrap().iter().map(|it| it.0.pin.id).collect::<Vec<_>>(), [run(2), run(3)]);
     let none = acme.run_list(Sees::Everyone, &session("s"), &of("unused"), 2).await;
     assert_eq!(none.unwrap(), Some(vec![]));
 }
@@ -201,4 +201,25 @@ pub(crate) async fn a_run_that_ends_as_it_begins_is_finished(house: House) {
     let kept = acme.run_fetch(run(5)).await.unwrap().unwrap();
     assert_eq!((kept.status, kept.updated_at), (RunStatus::Failed, at(5)));
     assert_eq!(store.run_unfinished().await.unwrap(), []);
+}
+
+pub(crate) async fn a_refused_run_does_no_harm_to_those_beside_it(house: House) {
+    let store = house.open().await;
+    let acme = tenant(&store, "acme");
+    open(&acme, 1, "adas", Some("ada")).await;
+
+    // Bob's have no way into Ada's session; the others open one each. All at the same moment.
+    let opened = (2..42).map(async |number| {
+        let bob = pin(number, "adas", Some("bob"));
+        let fresh = pin(number, &format!("s{number}"), None);
+        let pin = if number % 4 == 0 { bob } else { fresh };
+        acme.run_open(&pin, &STARTED, SessionEntry::Owner, Touch::Use).await
+    });
+    let opened = futures::future::join_all(opened).await;
+
+    for (number, opened) in (2..).zip(opened) {
+        let refused = matches!(opened, Err(StoreError::SessionForeign));
+        assert_eq!(refused, number % 4 == 0, "{number}: {opened:?}");
+        assert_eq!(acme.run_fetch(run(number)).await.unwrap().is_none(), refused, "{number}");
+    }
 }

@@ -202,7 +202,7 @@ pub(crate) async fn runs_of_a_session_are_filtered(house: House) {
     acme.journal_append(run(3), &[entry(1, RunEvent::RunCompleted)]).await.unwrap();
     let list = async |filter: RunFilter| {
         let found = acme.run_list(Sees::Everyone, &session("s"), &filter, 10).await.unwrap();
-        found.unwrap().into_iter().map(|it| it.pin.id).collect::<Vec<_>>()
+        found.unwrap().into_iter().map(|it| it.0.pin.id).collect::<Vec<_>>()
     };
     let all = RunFilter::default();
     assert_eq!(list(all.clone()).await, [run(1), run(2), run(3)]);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelAnswer};
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex, StepOutput};
@@ -13,8 +14,8 @@ use uuid::Uuid;
 
 use super::run::content;
 use super::shapes::{
-    AgentMetrics, AgentRun, Empty, ProviderData, RunMetrics, SessionState, Stage, StepResult,
-    Tokens, agent, failure_text, first_token, step, step_id,
+    AgentMetrics, AgentRun, AgentState, Empty, ProviderData, RunMetrics, Stage, StepResult, Tokens,
+    agent, failure_text, first_token, step, step_id,
 };
 
 /// One event as clients read it.
@@ -22,26 +23,11 @@ use super::shapes::{
 pub(crate) struct EventView {
     /// The name, as in `data.event`.
     pub name: &'static str,
-    /// The fields.
-    pub data: Value,
+    /// The fields, as they are sent.
+    pub data: Box<RawValue>,
 }
 
 impl EventView {
-    /// Shows the session's state as it is kept, without what a listener is told of the run.
-    fn forget_place(&mut self, pin: &RunPin) {
-        let runs = match self.name {
-            "RunCompleted" => std::slice::from_mut(&mut self.data),
-            "WorkflowCompleted" => {
-                let runs = self.data.get_mut("step_executor_runs").and_then(Value::as_array_mut);
-                runs.map_or(&mut [][..], Vec::as_mut_slice)
-            }
-            _ => &mut [],
-        };
-        for run in runs {
-            run["session_state"] = Value::Object(pin.session_state.clone());
-        }
-    }
-
     /// Whether it tells of what is made, or how the run begins and ends.
     pub(crate) fn is_content(&self) -> bool {
         const NAMES: [&str; 5] =
@@ -54,12 +40,13 @@ impl EventView {
 pub(crate) struct Renderer {
     pin: Arc<RunPin>,
     record: RunRecord,
+    stage: Stage,
 }
 
 impl Renderer {
     /// At the beginning of a journal.
     pub(crate) fn new(pin: Arc<RunPin>) -> Self {
-        Self { pin, record: RunRecord::default() }
+        Self { pin, record: RunRecord::default(), stage: Stage::Told }
     }
 
     /// Everything a whole journal says, as Agno keeps it: without `StepOutput`, which
@@ -69,7 +56,7 @@ impl Renderer {
         pin: &Arc<RunPin>,
         journal: &[JournalEntry],
     ) -> serde_json::Result<Vec<EventView>> {
-        let mut renderer = Renderer::new(pin.clone());
+        let mut renderer = Self { stage: Stage::Noted, ..Self::new(pin.clone()) };
         let mut views: Vec<EventView> = Vec::new();
         for entry in journal {
             if entry.event == RunEvent::RunResumed {
@@ -77,12 +64,7 @@ impl Renderer {
                     views.pop();
                 }
             }
-            for mut view in renderer.render(entry)? {
-                if view.name != "StepOutput" {
-                    view.forget_place(pin);
-                    views.push(view);
-                }
-            }
+            views.extend(renderer.render(entry)?.into_iter().filter(|it| it.name != "StepOutput"));
         }
         Ok(views)
     }
@@ -90,7 +72,7 @@ impl Renderer {
     /// What clients hear of one entry: nothing, or one or more events.
     pub(crate) fn render(&mut self, entry: &JournalEntry) -> serde_json::Result<Vec<EventView>> {
         self.record.apply(entry);
-        let say = Say { pin: &self.pin, record: &self.record, at: entry.at };
+        let say = Say { pin: &self.pin, record: &self.record, stage: self.stage, at: entry.at };
         match &entry.event {
             RunEvent::RunStarted => Ok(vec![say.workflow("WorkflowStarted", Empty {})?]),
             RunEvent::RunResumed | RunEvent::FunctionCalled { .. } => Ok(vec![]),
@@ -183,7 +165,7 @@ struct AgentDone<'a> {
     content_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_provider_data: Option<ProviderData<'a>>,
-    session_state: SessionState<'a>,
+    session_state: AgentState<'a>,
     metadata: &'a Map<String, Value>,
     metrics: AgentMetrics<'a>,
 }
@@ -232,6 +214,7 @@ struct RunFailure {
 struct Say<'a> {
     pin: &'a RunPin,
     record: &'a RunRecord,
+    stage: Stage,
     at: Timestamp,
 }
 
@@ -258,7 +241,7 @@ impl<'a> Say<'a> {
         with_id: bool,
         more: impl Serialize,
     ) -> serde_json::Result<EventView> {
-        let data = serde_json::to_value(WorkflowEvent {
+        let data = to_raw_value(&WorkflowEvent {
             created_at: self.at.seconds(),
             event: name,
             workflow_id: self.pin.workflow.as_str(),
@@ -282,7 +265,7 @@ impl<'a> Say<'a> {
         call: &ModelCall,
         more: impl Serialize,
     ) -> serde_json::Result<EventView> {
-        let data = serde_json::to_value(AgentEvent {
+        let data = to_raw_value(&AgentEvent {
             created_at: self.at.seconds(),
             event: name,
             agent_id: who.id(),
@@ -354,7 +337,7 @@ impl<'a> Say<'a> {
             content: &answer.content,
             content_type: "str",
             model_provider_data: ProviderData::of(call, answer),
-            session_state: SessionState::of(self.pin),
+            session_state: AgentState::at(self.pin, self.stage),
             metadata: &self.pin.extras.metadata,
             metrics: AgentMetrics::of(call, answer),
         };
@@ -397,7 +380,7 @@ impl<'a> Say<'a> {
             metadata: &self.pin.extras.metadata,
             metrics: RunMetrics::of(self.pin, self.record),
             step_results: StepResult::all(self.pin, self.record),
-            step_executor_runs: AgentRun::all(self.pin, self.record, Stage::Told),
+            step_executor_runs: AgentRun::all(self.pin, self.record, self.stage),
         };
         self.workflow("WorkflowCompleted", done)
     }

@@ -27,12 +27,12 @@ pub(crate) struct FieldFault {
     /// Which rule is broken: `missing`, `bool_parsing`, …
     r#type: &'static str,
     /// Where: `body` or `query`, the field, and places in it.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Value>)]
     loc: Value,
     /// The rule, for people.
     msg: String,
     /// What was given.
-    #[schema(value_type = Object, required, nullable)]
+    #[schema(required)]
     input: Value,
     /// Numbers and words of the rule.
     #[serde(skip_serializing_if = "Value::is_null")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use stepmill_core::run::RunPin;
 use stepmill_core::time::Timestamp;
 use stepmill_engine::RunRecord;
@@ -22,7 +22,8 @@ use super::shapes::{AgentRun, Empty, RunMetrics, Stage, StepResult};
 pub(crate) struct RunSummary<'a> {
     run_id: Uuid,
     run_input: &'a str,
-    events: Vec<&'a Value>,
+    #[schema(value_type = Vec<serde_json::Value>)]
+    events: Vec<&'a RawValue>,
     workflow_id: &'a str,
     user_id: &'a str,
     content: Option<String>,
@@ -80,7 +81,7 @@ fn shown(run: &Listed, stage: Stage) -> RunSummary<'_> {
     RunSummary {
         run_id: pin.id.uuid(),
         run_input: &pin.input,
-        events: events.iter().map(|it| &it.data).collect(),
+        events: events.iter().map(|it| &*it.data).collect(),
         workflow_id: pin.workflow.as_str(),
         user_id: pin.user.as_ref().map_or("", |it| it.as_str()),
         content: content(pin, record),

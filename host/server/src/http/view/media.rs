@@ -7,12 +7,16 @@ use stepmill_core::extras::{Media, MediaKind};
 use stepmill_core::run::RunPin;
 use utoipa::ToSchema;
 
-/// The media of a run, by kind.
+/// The media of a run, by kind. A run that is read back is silent where there are none.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MediaLists<'a> {
+    #[schema(required = false)]
     images: Vec<MediaView<'a>>,
+    #[schema(required = false)]
     videos: Vec<MediaView<'a>>,
+    #[schema(required = false)]
     audio: Vec<MediaView<'a>>,
+    #[schema(required = false)]
     files: Vec<MediaView<'a>>,
 }
 

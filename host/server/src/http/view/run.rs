@@ -37,6 +37,7 @@ pub(crate) struct RunView<'a> {
     #[schema(value_type = Object)]
     metadata: &'a Map<String, Value>,
     #[serde(flatten)]
+    #[schema(value_type = MediaLists<'a>)]
     media: Option<MediaLists<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     step_results: Vec<StepResult<'a>>,
@@ -44,7 +45,8 @@ pub(crate) struct RunView<'a> {
     step_executor_runs: Vec<AgentRun<'a>>,
     metrics: RunMetrics<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<Vec<serde_json::Value>>,
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    events: Option<Vec<Box<serde_json::value::RawValue>>>,
 }
 
 /// The run object as JSON text.

@@ -166,7 +166,7 @@ pub(crate) struct SessionBody<'a> {
     session_id: &'a str,
     session_name: &'a str,
     session_data: SessionData<'a>,
-    #[schema(value_type = Object, nullable)]
+    #[schema(value_type = Object, nullable, required = false)]
     session_state: Option<&'a Map<String, Value>>,
     workflow_data: WorkflowData<'a>,
     #[schema(value_type = Object)]

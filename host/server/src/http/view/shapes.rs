@@ -251,8 +251,10 @@ pub(super) struct AgentRun<'a> {
 pub(super) enum Stage {
     /// In the answer to who waited for the run.
     Fresh,
-    /// In the event that ends a stream.
+    /// In the events of a stream.
     Told,
+    /// In the same events, read back.
+    Noted,
     /// Read back.
     Stored,
 }
@@ -260,11 +262,20 @@ pub(super) enum Stage {
 /// What an agent saw of its session.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum AgentState<'a> {
+pub(super) enum AgentState<'a> {
     /// The session's state.
     Kept(&'a Map<String, Value>),
     /// Where it was, as streams tell it.
     Place(SessionState<'a>),
+}
+
+impl<'a> AgentState<'a> {
+    pub(super) fn at(pin: &'a RunPin, stage: Stage) -> Self {
+        match stage {
+            Stage::Told => Self::Place(SessionState::of(pin)),
+            Stage::Fresh | Stage::Noted | Stage::Stored => Self::Kept(&pin.session_state),
+        }
+    }
 }
 
 /// Where an agent ran.
@@ -277,7 +288,7 @@ pub(super) struct SessionState<'a> {
 }
 
 impl<'a> SessionState<'a> {
-    pub(super) fn of(pin: &'a RunPin) -> Self {
+    fn of(pin: &'a RunPin) -> Self {
         Self {
             current_user_id: pin.user.as_ref().map(|it| it.as_str()),
             current_session_id: pin.session.as_str(),
@@ -367,7 +378,7 @@ impl<'a> AgentRun<'a> {
         match stage {
             Stage::Fresh => self.tools = Some([]),
             Stage::Stored => self.events = Some([]),
-            Stage::Told => self.session_state = AgentState::Place(SessionState::of(pin)),
+            Stage::Told | Stage::Noted => self.session_state = AgentState::at(pin, stage),
         }
         self
     }

@@ -125,7 +125,7 @@ fn sample_extras() -> (Extras, Map<String, Value>) {
         dependencies: Some(json!([1, "two"])),
         metadata: object(json!({ "m": { "deep": null } })),
         additional_data: Some("\u{0}text".into()),
-        media: vec![picture, place],
+        media: [picture, place].into(),
     };
     (extras, object(json!({ "n": 10 })))
 }

@@ -1,0 +1,99 @@
+//! What a run finds when it enters its session, with what the client sends over it.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use stepmill_core::extras::Extras;
+use stepmill_core::graph::StepGraph;
+use stepmill_core::ids::SessionId;
+use stepmill_core::json;
+use stepmill_core::principal::Principal;
+use stepmill_store::Touch;
+
+use super::error::AppError;
+use super::runs::StartRun;
+use super::wiring::App;
+
+/// State, and what came with the message.
+pub(super) struct Found {
+    pub(super) state: Map<String, Value>,
+    pub(super) extras: Extras,
+    /// What is left in the session when the run is accepted.
+    pub(super) touch: Touch,
+}
+
+impl App {
+    /// The token's word counts instead of the client's, and the client's more than the session's.
+    /// The workflow's state is where a new session begins.
+    ///
+    /// # Errors
+    /// The state would be larger than a session's may be.
+    pub(super) async fn enter(
+        &self,
+        who: &Principal,
+        session: Option<&SessionId>,
+        graph: &StepGraph,
+        ask: &StartRun,
+    ) -> Result<Found, AppError> {
+        let before = match session {
+            Some(session) => self.store.tenant(&who.tenant).session_before(session).await?,
+            None => None,
+        };
+        let is_new = before.is_none();
+        let before = before.unwrap_or_default();
+        let mut state = if is_new { graph.session_state() } else { &before.state }.clone();
+        let said = who.session_state.as_ref().or(ask.session_state.as_ref());
+        json::lay_over(&mut state, said.cloned().unwrap_or_default());
+        let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };
+        if touch == Touch::State || is_new {
+            self.check_state(&state)?;
+        }
+        let mut extras = ask.extras.clone();
+        if let Some(dependencies) = &who.dependencies {
+            extras.dependencies = Some(Value::Object(dependencies.clone()));
+        }
+        let said = std::mem::replace(&mut extras.metadata, before.metadata);
+        json::lay_over(&mut extras.metadata, said);
+        Ok(Found { state, extras, touch })
+    }
+
+    /// Whether a session may have this state. Every run reads it and every step may write it, so
+    /// it must not grow from run to run without end.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub(super) fn check_state(&self, state: &Map<String, Value>) -> Result<(), AppError> {
+        let limit = self.run_settings.state_bytes;
+        if limit < bytes(state) { Err(AppError::StateTooLarge(limit)) } else { Ok(()) }
+    }
+}
+
+/// How many bytes it has as JSON.
+fn bytes(state: &Map<String, Value>) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match state.serialize(&mut serde_json::Serializer::new(&mut count)) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_those_of_the_text() {
+        let state = json::object(r#"{"a":[1,"ä"]}"#).unwrap();
+        assert_eq!(bytes(&state), serde_json::to_string(&state).unwrap().len());
+    }
+}

@@ -1,0 +1,170 @@
+//! One connection: opened the house's way, asked in the house's words.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
+use rusqlite::{CachedStatement, OpenFlags};
+
+use super::super::statement::{Arg, Statement};
+use super::super::{PREPARED_STATEMENTS, Row};
+use super::Place;
+
+/// The write-ahead log is cut back to this size when it is empty again.
+const JOURNAL_BYTES: u32 = 64 * 1024 * 1024;
+
+/// All rows of an answer, with their texts side by side: an answer is made in one thread and
+/// dropped in another, and so is a handful of pieces of memory instead of one for each value.
+#[derive(Default)]
+pub(crate) struct Answer {
+    columns: usize,
+    cells: Vec<Cell>,
+    bytes: Vec<u8>,
+}
+
+/// A value, or where it lies.
+enum Cell {
+    Null,
+    Number(i64),
+    Text(Range<usize>),
+    Bytes(Range<usize>),
+}
+
+/// One row of an answer.
+pub(crate) struct Line {
+    answer: Arc<Answer>,
+    row: usize,
+}
+
+impl Line {
+    fn cell(&self, column: usize) -> Option<&Cell> {
+        if self.answer.columns <= column {
+            return None;
+        }
+        self.answer.cells.get(self.row * self.answer.columns + column)
+    }
+
+    pub(in super::super) fn is_null(&self, column: usize) -> bool {
+        matches!(self.cell(column), Some(Cell::Null))
+    }
+
+    pub(in super::super) fn text(&self, column: usize) -> Option<&str> {
+        let Cell::Text(place) = self.cell(column)? else { return None };
+        str::from_utf8(&self.answer.bytes[place.clone()]).ok()
+    }
+
+    pub(in super::super) fn number(&self, column: usize) -> Option<i64> {
+        if let Cell::Number(number) = self.cell(column)? { Some(*number) } else { None }
+    }
+
+    pub(in super::super) fn bytes(&self, column: usize) -> Option<&[u8]> {
+        let Cell::Bytes(place) = self.cell(column)? else { return None };
+        Some(&self.answer.bytes[place.clone()])
+    }
+}
+
+impl Answer {
+    fn push(&mut self, value: ValueRef<'_>) -> rusqlite::Result<()> {
+        let cell = match value {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(number) => Cell::Number(number),
+            ValueRef::Text(text) => Cell::Text(self.keep(text)),
+            ValueRef::Blob(bytes) => Cell::Bytes(self.keep(bytes)),
+            // No table has any.
+            ValueRef::Real(_) => return Err(rusqlite::types::FromSqlError::InvalidType.into()),
+        };
+        self.cells.push(cell);
+        Ok(())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
+    fn lines(self) -> Vec<Row> {
+        let rows = self.cells.len() / self.columns.max(1);
+        let answer = Arc::new(self);
+        let line = |row| Row::Sqlite(Line { answer: Arc::clone(&answer), row });
+        (0..rows).map(line).collect()
+    }
+}
+
+pub(super) struct Connection(rusqlite::Connection);
+
+impl Connection {
+    /// One that writes. What it commits survives the host; whether it survives the power is said
+    /// by [`Self::sync`].
+    pub(super) fn open(place: &Place) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&place.file, flags)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        connection.busy_timeout(place.busy_timeout)?;
+        // One plan for each text. Otherwise a partial index makes SQLite plan a statement again
+        // whenever it gets other arguments, which costs more than running it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        connection.execute_batch(&format!(
+            "pragma foreign_keys = on;
+            pragma journal_size_limit = {JOURNAL_BYTES};
+            pragma synchronous = normal"
+        ))?;
+        Ok(Self(connection))
+    }
+
+    /// One that only reads.
+    pub(super) fn open_reader(place: &Place) -> rusqlite::Result<Self> {
+        let connection = Self::open(place)?;
+        connection.0.execute_batch("pragma query_only = on")?;
+        Ok(connection)
+    }
+
+    /// Whether a commit waits until the disk has it.
+    pub(super) fn sync(&self, synced: bool) -> rusqlite::Result<()> {
+        let word = if synced { "full" } else { "normal" };
+        self.0.execute_batch(&format!("pragma synchronous = {word}"))
+    }
+
+    /// Runs a statement that gives no rows. Gives how many it changed.
+    pub(super) fn execute(&self, statement: &Statement<'_>) -> rusqlite::Result<u64> {
+        let changed = self.bound(statement)?.raw_execute()?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    /// Runs a statement of the transaction itself.
+    pub(super) fn say(&self, sql: &str) -> rusqlite::Result<()> {
+        self.0.prepare_cached(sql)?.raw_execute().map(|_| ())
+    }
+
+    /// Takes back what was begun. Answers whether the connection is clean.
+    pub(super) fn roll_back(&self) -> bool {
+        self.0.is_autocommit() || self.say("rollback").is_ok()
+    }
+
+    /// All rows a statement gives.
+    pub(super) fn query(&self, statement: &Statement<'_>) -> rusqlite::Result<Vec<Row>> {
+        let mut prepared = self.bound(statement)?;
+        let mut answer = Answer { columns: prepared.column_count(), ..Answer::default() };
+        let mut found = prepared.raw_query();
+        while let Some(row) = found.next()? {
+            for column in 0..answer.columns {
+                answer.push(row.get_ref(column)?)?;
+            }
+        }
+        Ok(answer.lines())
+    }
+
+    fn bound(&self, statement: &Statement<'_>) -> rusqlite::Result<CachedStatement<'_>> {
+        let mut prepared = self.0.prepare_cached(&statement.sql)?;
+        for (at, arg) in (1..).zip(&statement.args) {
+            match arg {
+                Arg::Text(text) => prepared.raw_bind_parameter(at, text.as_deref()),
+                Arg::Number(number) => prepared.raw_bind_parameter(at, number),
+                Arg::Bytes(bytes) => prepared.raw_bind_parameter(at, &**bytes),
+                Arg::Json(text) => prepared.raw_bind_parameter(at, text.as_deref()),
+            }?;
+        }
+        Ok(prepared)
+    }
+}

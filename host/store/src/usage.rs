@@ -1,0 +1,112 @@
+//! What runs leave in their sessions when they end: what they used, and the state.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use stepmill_core::ids::SessionId;
+use stepmill_core::time::Timestamp;
+
+use crate::database::{Statement, places};
+use crate::error::StoreError;
+use crate::session::SessionOverview;
+use crate::store::TenantStore;
+use crate::stored;
+
+/// What was used of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelUsage {
+    /// The model's id.
+    pub model: String,
+    /// How it was spoken to.
+    pub api: String,
+    /// Tokens of prompts.
+    pub input_tokens: u64,
+    /// Tokens of answers.
+    pub output_tokens: u64,
+    /// When it first answered.
+    pub first_at: Timestamp,
+}
+
+/// What a run leaves in its session when it ends.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Closing {
+    /// What it used.
+    pub usage: Vec<ModelUsage>,
+    /// The session's state, if the run changed it.
+    pub session_state: Option<Map<String, Value>>,
+}
+
+impl TenantStore {
+    /// Statements that leave in a session what a run used and changed.
+    pub(crate) fn session_leave<'a>(
+        &'a self,
+        session: &'a SessionId,
+        at: Timestamp,
+        closing: &Closing,
+    ) -> Result<Vec<Statement<'a>>, StoreError> {
+        let state = closing.session_state.as_ref().map(stored::object).transpose()?;
+        let used = Statement::new(
+            "update sessions set updated_at = ?, state = coalesce(?, state)
+            where tenant_id = ? and id = ?",
+        )
+        .number(at.micros())
+        .maybe_json(state)
+        .text(self.tenant.as_str())
+        .text(session.as_str());
+        let mut statements = vec![used];
+        for usage in &closing.usage {
+            let statement = Statement::new(
+                "insert into session_usage (
+                    tenant_id, session_id, model, api, input_tokens, output_tokens, first_at
+                ) values (?, ?, ?, ?, ?, ?, ?)
+                on conflict (tenant_id, session_id, model, api) do update set
+                    input_tokens = session_usage.input_tokens + excluded.input_tokens,
+                    output_tokens = session_usage.output_tokens + excluded.output_tokens",
+            )
+            .text(self.tenant.as_str())
+            .text(session.as_str())
+            // PostgreSQL keeps no U+0000 in a text; a graph may name a model so.
+            .text(usage.model.replace('\0', "\u{fffd}"))
+            .text(usage.api.replace('\0', "\u{fffd}"))
+            .number(i64::try_from(usage.input_tokens).unwrap_or(i64::MAX))
+            .number(i64::try_from(usage.output_tokens).unwrap_or(i64::MAX))
+            .number(usage.first_at.micros());
+            statements.push(statement);
+        }
+        Ok(statements)
+    }
+
+    /// Adds to sessions what their runs used.
+    pub(crate) async fn usage_of(
+        &self,
+        sessions: &mut [SessionOverview],
+    ) -> Result<(), StoreError> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let mut statement = Statement::new(format!(
+            "select session_id, model, api, input_tokens, output_tokens, first_at
+            from session_usage where tenant_id = ? and session_id in {}
+            order by session_id, first_at, model, api",
+            places(1, sessions.len())
+        ))
+        .text(self.tenant.as_str());
+        for it in sessions.iter() {
+            statement = statement.text(it.session.id.as_str().to_owned());
+        }
+        let mut found: HashMap<String, Vec<ModelUsage>> = HashMap::new();
+        for row in &self.database.read("read what sessions used", statement).await? {
+            found.entry(row.text(0)?.to_owned()).or_default().push(ModelUsage {
+                model: row.text(1)?.to_owned(),
+                api: row.text(2)?.to_owned(),
+                input_tokens: row.number(3)?.unsigned_abs(),
+                output_tokens: row.number(4)?.unsigned_abs(),
+                first_at: Timestamp::from_micros(row.number(5)?),
+            });
+        }
+        for it in sessions {
+            it.usage = found.remove(it.session.id.as_str()).unwrap_or_default();
+        }
+        Ok(())
+    }
+}

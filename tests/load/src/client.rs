@@ -1,0 +1,68 @@
+//! One connection that is kept, asked again and again.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::case::Ask;
+
+/// No healthy answer takes as long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    host: String,
+    /// Ends with the client.
+    _connection: JoinSet<()>,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await.context("no connection")?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let mut driving = JoinSet::new();
+        driving.spawn(async move {
+            // What goes wrong is told to whoever asks.
+            let _ = connection.await;
+        });
+        Ok(Self { sender, host: address.to_string(), _connection: driving })
+    }
+
+    /// Asks once and gives the whole answer.
+    ///
+    /// # Errors
+    /// There is no answer, or it is not the right one.
+    pub(crate) async fn ask(&mut self, ask: &Ask) -> anyhow::Result<Bytes> {
+        tokio::time::timeout(PATIENCE, self.answer(ask)).await.context("no answer in time")?
+    }
+
+    async fn answer(&mut self, ask: &Ask) -> anyhow::Result<Bytes> {
+        let request =
+            Request::builder().method(&ask.method).uri(&ask.path).header(HOST, &self.host);
+        let request = if ask.body.is_empty() {
+            request
+        } else {
+            request.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        };
+        let request = request.body(Full::new(ask.body.clone()))?;
+        self.sender.ready().await.context("the connection was closed")?;
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        if !status.is_success() || !text.contains(ask.word) {
+            bail!("a wrong answer, {status}: {text}");
+        }
+        Ok(body)
+    }
+}

@@ -1,0 +1,114 @@
+//! Tables, and how each target was met.
+
+use crate::case::Case;
+use crate::measure::Measured;
+use crate::process::Memory;
+use crate::subject::Subject;
+
+/// One case at one number of connections.
+pub(crate) struct Row {
+    pub(crate) case: Case,
+    pub(crate) connections: usize,
+    pub(crate) ours: Measured,
+    /// Agno's, if it was asked for.
+    pub(crate) theirs: Option<Measured>,
+}
+
+/// Of the two-step run at 64 connections, in milliseconds.
+const P99_TARGET_MS: f64 = 150.0;
+
+/// In megabytes.
+const IDLE_TARGET: f64 = 60.0;
+const LOADED_TARGET: f64 = 150.0;
+
+#[expect(clippy::print_stdout, reason = "what this program is for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+pub(crate) fn header(with_agno: bool) {
+    let (more, line) = match with_agno {
+        true => (
+            " Agno req/s | Agno p50 | Agno p99 | Agno CPU ms/req | CPU ratio |",
+            "|--:|--:|--:|--:|--:",
+        ),
+        false => ("", ""),
+    };
+    say(&format!(
+        "| case | conns | req/s | p50 ms | p90 ms | p99 ms | max ms | CPU ms/req | RSS MB | peak MB |{more}"
+    ));
+    say(&format!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:{line}|"));
+}
+
+pub(crate) fn row(row: &Row) {
+    let Row { case, connections, ours, theirs } = row;
+    let more = theirs.as_ref().map(|it| {
+        let (p50, p99, cpu) = (it.latency_ms(0.5), it.latency_ms(0.99), it.cpu_ms());
+        let ratio = cpu / ours.cpu_ms();
+        format!(" {:.0} | {p50:.1} | {p99:.1} | {cpu:.2} | {ratio:.0} |", it.per_second())
+    });
+    say(&format!(
+        "| {case:19} | {connections:2} | {:5.0} | {:6.2} | {:6.2} | {:6.2} | {:6.2} | {:.3} | {:3.0} | {:3.0} |{}",
+        ours.per_second(),
+        ours.latency_ms(0.5),
+        ours.latency_ms(0.9),
+        ours.latency_ms(0.99),
+        ours.latency_ms(1.0),
+        ours.cpu_ms(),
+        megabytes(ours.memory.resident),
+        megabytes(ours.memory.peak),
+        more.unwrap_or_default(),
+    ));
+}
+
+pub(crate) fn memory(subject: &Subject) -> anyhow::Result<()> {
+    let Memory { resident, peak } = subject.memory()?;
+    say(&format!(
+        "\n{}: RSS {:.0} MB idle, {:.0} MB after the load, {:.0} MB at most",
+        subject.name,
+        megabytes(subject.idle.resident),
+        megabytes(resident),
+        megabytes(peak),
+    ));
+    Ok(())
+}
+
+/// One line for each target. A timing is no assertion: nothing fails here.
+pub(crate) fn targets(rows: &[Row], subject: &Subject) -> anyhow::Result<()> {
+    say("\nTargets");
+    for case in Case::ALL {
+        let target = case.target_ms();
+        let rows = rows.iter().filter(|it| it.case == case);
+        let told = rows.map(|it| {
+            let cpu = it.ours.cpu_ms();
+            format!("{cpu:.3} at {} {}", it.connections, word(cpu, target))
+        });
+        let told: Vec<_> = told.collect();
+        if !told.is_empty() {
+            say(&format!("  {case}: at most {target} ms CPU a request: {}", told.join(", ")));
+        }
+    }
+    for it in rows.iter().filter(|it| it.case == Case::TwoStep && it.connections == 64) {
+        let p99 = it.ours.latency_ms(0.99);
+        say(&format!(
+            "  two steps at 64 connections: p99 under {P99_TARGET_MS} ms: {p99:.1} {}",
+            word(p99, P99_TARGET_MS)
+        ));
+    }
+    let idle = megabytes(subject.idle.resident);
+    let loaded = megabytes(subject.memory()?.peak);
+    say(&format!("  RSS idle: under {IDLE_TARGET} MB: {idle:.0} {}", word(idle, IDLE_TARGET)));
+    say(&format!(
+        "  RSS loaded: under {LOADED_TARGET} MB: {loaded:.0} {}",
+        word(loaded, LOADED_TARGET)
+    ));
+    Ok(())
+}
+
+fn word(found: f64, target: f64) -> &'static str {
+    if found <= target { "met" } else { "MISSED" }
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}
