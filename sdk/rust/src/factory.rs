@@ -16,6 +16,7 @@ pub struct WorkflowFactory<I = AnyInput, C = JsonObject> {
     name: Option<String>,
     description: Option<String>,
     capabilities: Vec<Capability>,
+    message: Option<String>,
     build: Build<I, C>,
     functions: Vec<(String, Run<I, C>)>,
 }
@@ -65,6 +66,7 @@ impl<I: Input, C: DeserializeOwned> WorkflowFactory<I, C> {
             name: None,
             description: None,
             capabilities: Vec::new(),
+            message: None,
             build: Box::new(move |ctx| build(ctx).outcome()),
             functions: Vec::new(),
         }
@@ -72,9 +74,16 @@ impl<I: Input, C: DeserializeOwned> WorkflowFactory<I, C> {
 
     /// The workflow is the same for everybody: the host asks for it once, when the plugin is
     /// loaded, with an empty context and without any grant. Its detail shows the steps, and
-    /// clients send no `factory_input`; a schema is then that of the message.
+    /// clients send no `factory_input`; [`message`](Self::message) says what they send instead.
     pub fn prototype(mut self) -> Self {
         self.kind = wire::WorkflowKind::Prototype;
+        self
+    }
+
+    /// The message of a [`prototype`](Self::prototype) is JSON of this type: the host checks it
+    /// before a run begins, and shows the schema.
+    pub fn message<M: Input>(mut self) -> Self {
+        self.message = M::schema();
         self
     }
 
@@ -117,7 +126,7 @@ impl<I: Input, C: DeserializeOwned> WorkflowFactory<I, C> {
             kind: self.kind,
             name: self.name.clone(),
             description: self.description.clone(),
-            input_schema: I::schema(),
+            input_schema: self.message.clone().or_else(I::schema),
             capabilities: self.capabilities.iter().map(wire::Capability::from).collect(),
         }
     }

@@ -30,7 +30,11 @@ pub(super) fn same(recorded: &str, ours: &str, ids: &Ids) -> Option<Pairs> {
 
 /// Pydantic's text: how many errors there are in what. Behind it stand its own words.
 fn first_line(text: &str) -> &str {
-    match text.starts_with("factory_input validation failed: ") {
+    const BEGINNINGS: [&str; 2] = [
+        "factory_input validation failed: ",
+        "Input failed schema validation: Failed to parse dict into ",
+    ];
+    match BEGINNINGS.iter().any(|it| text.starts_with(it)) {
         true => text.lines().next().unwrap_or_default(),
         false => text,
     }

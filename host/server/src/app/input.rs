@@ -52,9 +52,15 @@ pub(crate) fn check_message(text: &str, schema: &InputSchema) -> Result<(), Inpu
     if json::is_deeper(&message, json::MAX_DEPTH) {
         return Err(InputFault::TooLarge(format!("nested deeper than {}", json::MAX_DEPTH)));
     }
+    let kind = python_type(&message);
     schema.read(message).map(drop).map_err(|faults| {
         let (title, faults) = (schema.title(), sentence(schema, &faults));
-        InputFault::Message(format!("Failed to parse dict into {title}: {faults}"))
+        InputFault::Message(match kind {
+            "dict" => format!("Failed to parse dict into {title}: {faults}"),
+            kind => format!(
+                "Cannot validate <class '{kind}'> against input_schema. Expected dict or {title} instance."
+            ),
+        })
     })
 }
 
@@ -155,6 +161,27 @@ mod tests {
             fault(r#"{"words": "hunter2"}"#),
             "factory_input validation failed: 1 validation error for Config\n\
              /words: value is not of type \"integer\""
+        );
+    }
+
+    #[test]
+    fn a_message_is_json_of_its_schema() {
+        let fault = |text| check_message(text, &schema()).unwrap_err().to_string();
+        assert_eq!(check_message(r#"{"words": 3}"#, &schema()), Ok(()));
+        assert_eq!(
+            fault("{}"),
+            "Input failed schema validation: Failed to parse dict into Config: \
+             1 validation error for Config\n(root): \"words\" is a required property"
+        );
+        assert_eq!(
+            fault("[1]"),
+            "Input failed schema validation: Cannot validate <class 'list'> against input_schema. \
+             Expected dict or Config instance."
+        );
+        assert_eq!(
+            fault("sea"),
+            "Input failed schema validation: Failed to parse input. Is it a valid JSON string?: \
+             Expecting value: line 1 column 1 (char 0)"
         );
     }
 

@@ -15,7 +15,6 @@ mod plugins;
 mod query;
 mod runs;
 mod serve;
-mod session_runs;
 mod sessions;
 mod stream;
 mod view;

@@ -10,6 +10,22 @@ const PIPELINE: &str = r#"{"properties":{"include_research":{"default":false,"ti
 /// What pydantic says of `RichConfig`.
 const RICH: &str = r#"{"description":"Richer schema, to see error shapes.","properties":{"tier":{"default":"free","description":"Plan","pattern":"^(free|pro)$","title":"Tier","type":"string"},"words":{"maximum":1000,"minimum":1,"title":"Words","type":"integer"},"tags":{"default":[],"items":{"type":"string"},"title":"Tags","type":"array"},"note":{"anyOf":[{"type":"string"},{"type":"null"}],"default":null,"title":"Note"}},"required":["words"],"title":"RichConfig","type":"object"}"#;
 
+/// What pydantic says of `TopicInput`.
+const TOPIC: &str = r#"{"properties":{"topic":{"title":"Topic","type":"string"},"count":{"default":1,"title":"Count","type":"integer"}},"required":["topic"],"title":"TopicInput","type":"object"}"#;
+
+/// The message of `typed-input`, which is read where it is needed.
+pub(crate) struct Topic;
+
+impl Input for Topic {
+    fn schema() -> Option<String> {
+        Some(TOPIC.to_owned())
+    }
+
+    fn read(_: Option<&str>) -> Result<Self, FactoryError> {
+        Ok(Self)
+    }
+}
+
 /// What the client gave, if it gave something.
 #[derive(Default)]
 pub(crate) struct Given(Option<JsonObject>);

@@ -10,7 +10,7 @@ mod python;
 
 use stepmill_sdk::prelude::*;
 
-use given::Given;
+use given::{Given, Topic};
 
 /// Behind the colon stands the id, filled up with dots.
 static SLOT: [u8; 64] = *b"GOLDEN-ID:......................................................";
@@ -77,6 +77,9 @@ fn factory() -> WorkflowFactory<Given> {
     }
     if mirror.is_prototype {
         factory = factory.prototype();
+    }
+    if id == "typed-input" {
+        factory = factory.message::<Topic>();
     }
     for (name, run) in mirror.functions {
         factory = factory.function(name, run);

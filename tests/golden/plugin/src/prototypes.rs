@@ -1,6 +1,6 @@
 //! The recorded workflows that no factory makes, as far as they are sequences.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stepmill_sdk::MediaKind;
 use stepmill_sdk::prelude::*;
 
@@ -21,6 +21,7 @@ pub(crate) fn find(id: &str) -> Option<Mirror> {
             .function("explode", explode)
             .function("after", wrap),
         "failing-model" => Mirror::prototype("Failing Model", failing_model),
+        "typed-input" => Mirror::prototype("Typed Input", typed_input).function("<lambda>", show),
         "stateful" => Mirror::prototype("Stateful", stateful).function("bump", bump),
         "early-stop" => Mirror::prototype("Early Stop", early_stop)
             .function("<lambda>", |_, _| Ok(StepOutput::new("stopping").stop()))
@@ -46,6 +47,19 @@ fn explode(_: &Context, _: StepInput) -> Result<StepOutput, StepError> {
 fn second(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
     let seen = input.previous.unwrap_or_else(|| "None".to_owned());
     Ok(StepOutput::new(format!("second saw: {seen}")))
+}
+
+/// The message as Python shows the model it was read into.
+fn show(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
+    let message: Value =
+        serde_json::from_str(&input.message).map_err(|it| StepError::new(it.to_string()))?;
+    let topic = message["topic"].as_str().unwrap_or_default();
+    let count = match &message["count"] {
+        Value::Null => "1".to_owned(),
+        Value::String(it) => it.clone(),
+        it => it.to_string(),
+    };
+    Ok(StepOutput::new(format!("TopicInput: topic='{topic}' count={count}")))
 }
 
 /// Counts in the session's state.
@@ -104,6 +118,10 @@ fn early_stop(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Early Stop")
         .step(Step::function("s1", "<lambda>"))
         .step(Step::function("s2", "s2")))
+}
+
+fn typed_input(_: &Context) -> Result<Workflow, FactoryError> {
+    Ok(Workflow::new("Typed Input").step(Step::function("show", "<lambda>")))
 }
 
 fn stateful(_: &Context) -> Result<Workflow, FactoryError> {
