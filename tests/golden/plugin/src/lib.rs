@@ -1,6 +1,6 @@
 //! The workflows of the recorded server in one component, whose bytes say which of them it is.
 //!
-//! `tests/golden/serve` writes an id into [`SLOT`] and uploads the file under that id.
+//! `tests/golden/serve` writes an id into `SLOT` and uploads the file under that id.
 
 mod echo;
 mod factories;
