@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folders below `plugins/` that are Rust; each holds a package of the same name.
-const PLUGINS: [&str; 6] = [
+const PLUGINS: [&str; 7] = [
     "article-pipeline",
     "async-pipeline",
     "content-pipeline",
     "echo",
     "guarded-pipeline",
+    "memory",
     "pipeline",
 ];
 

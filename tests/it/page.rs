@@ -77,7 +77,7 @@ async fn the_curl_of_the_page_works_as_printed() {
 }
 
 #[tokio::test]
-async fn the_demo_lists_the_pages_workflows_and_two_more() {
+async fn the_demo_lists_the_pages_workflows_and_three_more() {
     let house = House::demo().open().await;
     let list = house.get("/workflows").await.good();
     let ids: Vec<_> =
@@ -91,6 +91,7 @@ async fn the_demo_lists_the_pages_workflows_and_two_more() {
             "pipeline",
             "guarded-pipeline",
             "echo",
+            "memory",
             "prototype"
         ]
     );
@@ -123,6 +124,7 @@ async fn every_example_of_the_demo_runs() {
         ("async-pipeline", vec!["outline", "write"]),
         ("pipeline", vec!["draft", "edit"]),
         ("echo", vec!["echo"]),
+        ("memory", vec!["remember"]),
         ("prototype", vec!["first", "second"]),
     ] {
         let run = house.run(workflow, &[("message", "the sea")]).await.good();

@@ -297,10 +297,16 @@ fn filtered<'a>(mut statement: Statement<'a>, filter: &'a SessionFilter) -> Stat
     if let Some(workflow) = &filter.workflow {
         statement = statement.and(" and workflow_id = ?").text(workflow.as_str());
     }
-    if let Some(name) = &filter.name {
-        let name = name.to_ascii_lowercase();
-        let name = name.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        statement = statement.and(" and lower(name) like ? escape '\\'").text(format!("%{name}%"));
+    match &filter.name {
+        None => {}
+        // No name has it, and neither database compares it.
+        Some(name) if name.contains('\0') => statement = statement.and(" and 1 = 0"),
+        Some(name) => {
+            let name = name.to_ascii_lowercase();
+            let name = name.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            let condition = " and lower(name) like ? escape '\\'";
+            statement = statement.and(condition).text(format!("%{name}%"));
+        }
     }
     statement
 }

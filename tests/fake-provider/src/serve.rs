@@ -235,7 +235,7 @@ impl Stage<'_> {
     /// Frames that a provider has ready at the same moment leave together, unless the scenario is
     /// about how they leave.
     async fn frames(&mut self, frames: &[String]) -> io::Result<()> {
-        if self.scenario == Scenario::Fine {
+        if self.scenario == Scenario::Fine && !frames.is_empty() {
             return self.connection.chunk(frames.concat().as_bytes()).await;
         }
         for frame in frames {

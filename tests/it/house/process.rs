@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::{Client, Method};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -217,9 +218,23 @@ impl House {
         Reply::of(self.ask(Method::GET, path)).await
     }
 
+    /// A request with somebody's token.
+    pub(crate) fn ask_as(
+        &self,
+        token: &Token,
+        method: Method,
+        path: &str,
+    ) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.address)).bearer_auth(token.sign())
+    }
+
     pub(crate) async fn get_as(&self, token: &Token, path: &str) -> Reply {
-        let request = self.client.get(format!("{}{path}", self.address)).bearer_auth(token.sign());
-        Reply::of(request).await
+        Reply::of(self.ask_as(token, Method::GET, path)).await
+    }
+
+    /// Sends JSON with the house's own token.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Reply {
+        Reply::of(self.ask(method, path).json(body)).await
     }
 
     /// Runs a workflow and waits for its end: a urlencoded form with `stream=false`.

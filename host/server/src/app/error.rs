@@ -20,6 +20,9 @@ pub enum AppError {
     /// Unknown, of another session or workflow, or not the caller's.
     #[error("there is no such run")]
     UnknownRun,
+    /// Somebody deleted the run's session while it was under way.
+    #[error("the run was deleted with its session")]
+    RunDeleted,
     /// The session has no runs at all.
     #[error("the session has no runs")]
     NoRuns,

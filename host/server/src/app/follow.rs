@@ -94,7 +94,7 @@ impl Follow {
     /// The next entry; `None` after the last one. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// The host goes down, or cannot read its journal.
+    /// The host goes down, the run was deleted, or its journal cannot be read.
     pub async fn next(&mut self) -> Result<Option<JournalEntry>, AppError> {
         loop {
             if let Some(entry) = self.ready() {
@@ -110,8 +110,7 @@ impl Follow {
                 Reading::Behind | Reading::Left => {
                     let page = self.store.journal_read(self.run, self.next, PAGE).await?;
                     if page.is_empty() && self.reading == Reading::Left {
-                        let stopping = self.tasks.is_closed();
-                        return Err(if stopping { AppError::Stopping } else { AppError::Broken });
+                        return Err(self.left().await?);
                     }
                     if page.len() < PAGE as usize && self.reading == Reading::Behind {
                         self.reading = Reading::Told;
@@ -120,5 +119,14 @@ impl Follow {
                 }
             }
         }
+    }
+
+    /// Why nobody drives a run that has not ended.
+    async fn left(&self) -> Result<AppError, AppError> {
+        if self.tasks.is_closed() {
+            return Ok(AppError::Stopping);
+        }
+        let run = self.store.run_fetch(self.run).await?;
+        Ok(if run.is_none() { AppError::RunDeleted } else { AppError::Broken })
     }
 }

@@ -14,13 +14,14 @@ use crate::app::{App, Declared};
 use crate::settings::{Environment, Overrides, PluginRule, demo_models, read};
 
 /// The examples, built with the binary.
-const PLUGINS: [(&str, &[u8]); 6] = [
+const PLUGINS: [(&str, &[u8]); 7] = [
     ("content-pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/content-pipeline.wasm"))),
     ("article-pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/article-pipeline.wasm"))),
     ("async-pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/async-pipeline.wasm"))),
     ("pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/pipeline.wasm"))),
     ("guarded-pipeline", include_bytes!(concat!(env!("OUT_DIR"), "/guarded-pipeline.wasm"))),
     ("echo", include_bytes!(concat!(env!("OUT_DIR"), "/echo.wasm"))),
+    ("memory", include_bytes!(concat!(env!("OUT_DIR"), "/memory.wasm"))),
 ];
 
 /// A workflow without code.
@@ -70,7 +71,7 @@ fn invite(address: SocketAddr, is_real: bool) {
     let port = address.port();
     let text = format!(
         "\n{models}\nWorkflows of the demo: content-pipeline, article-pipeline, async-pipeline, pipeline,\n\
-         guarded-pipeline, echo, prototype. Try one:\n\n\
+         guarded-pipeline, echo, memory, prototype. Try one:\n\n\
          curl -X POST http://localhost:{port}/workflows/content-pipeline/runs \\\n    \
          -F 'message=Write a blog post about sustainable energy' \\\n    \
          -F 'user_id=tenant_42' \\\n    \

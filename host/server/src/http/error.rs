@@ -103,6 +103,9 @@ fn app(fault: AppError) -> Response {
         AppError::UnknownWorkflow => detail(StatusCode::NOT_FOUND, "Workflow not found"),
         AppError::UnknownSession => detail(StatusCode::NOT_FOUND, "Session not found"),
         AppError::UnknownRun => detail(StatusCode::NOT_FOUND, "Run not found"),
+        AppError::RunDeleted => {
+            coded(StatusCode::NOT_FOUND, "The run was deleted with its session", "deleted")
+        }
         AppError::NoRuns => detail(StatusCode::NOT_FOUND, "The session has no runs"),
         AppError::SessionExists(id) => {
             let text = format!(

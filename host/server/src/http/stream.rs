@@ -106,11 +106,12 @@ fn farewell(fault: &AppError) -> Bytes {
         AppError::Stopping => {
             ("The host is shutting down; the run goes on at its next start", "stopping")
         }
-        _ => ("The host cannot read its journal", "host_failed"),
+        AppError::RunDeleted => ("The run was deleted with its session", "deleted"),
+        _ => {
+            tracing::error!(%fault, "a stream broke off");
+            ("The host cannot read its journal", "host_failed")
+        }
     };
-    if !matches!(fault, AppError::Stopping) {
-        tracing::error!(%fault, "a stream broke off");
-    }
     let data =
         json!({ "event": "WorkflowError", "nested_depth": 0, "error": error, "error_id": code });
     let mut frames = Vec::new();
