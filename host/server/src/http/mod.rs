@@ -15,6 +15,8 @@ mod plugins;
 mod query;
 mod runs;
 mod serve;
+mod session_delete;
+mod session_query;
 mod session_runs;
 mod sessions;
 mod stream;

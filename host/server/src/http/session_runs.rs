@@ -21,7 +21,7 @@ use super::door::Door;
 use super::error::ApiError;
 use super::query::Query;
 use super::runs::stored_events;
-use super::sessions::{Common, Kind, SessionKind};
+use super::session_query::{Common, Kind, SessionKind};
 use super::view::{Fault, FieldFaults, Listed, RunPreview, RunSummary, preview, summary};
 use crate::app::AppError;
 

@@ -1,9 +1,9 @@
-//! `/sessions`: make, list, look at, change and delete sessions.
+//! `/sessions`: make, list, look at and change sessions.
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use stepmill_store::{SessionChange, SessionKey, SessionPage};
@@ -17,110 +17,18 @@ use super::error::{ApiError, FieldFault};
 use super::extras;
 use super::json_body::{JsonBody, Sent};
 use super::query::Query;
+use super::session_query::{Common, Kind, SessionKind};
 use super::view::{Fault, FieldFaults, Nulls, SessionBody, SessionList, detail, page};
 use crate::app::{AppError, ListSessions, NewSession};
 
 /// The most sessions of one page. A client that asks for more gets so many, and is told.
 const MAX_LIMIT: i64 = 1_000;
 
-/// The table of Agno's that sessions are in, by the name its clients know.
-const TABLE: &str = "agno_sessions";
-
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new()
-        .routes(routes!(session_list, session_create, session_delete_many))
-        .routes(routes!(session_fetch, session_change, session_delete))
+        .routes(routes!(session_list, session_create))
+        .routes(routes!(session_fetch, session_change))
         .routes(routes!(session_rename))
-}
-
-/// What every question about sessions may say beside.
-pub(super) struct Common {
-    /// Whose sessions.
-    pub user: Option<String>,
-    /// Which kind of session.
-    pub kind: Kind,
-}
-
-/// A kind of session. This host has those of workflows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Not said.
-    Any,
-    /// Of an agent or a team: there are none.
-    Other(&'static str),
-    /// Of a workflow.
-    Workflow,
-}
-
-impl Common {
-    /// Reads what is common, and checks it.
-    ///
-    /// # Errors
-    /// An unknown database or table. What is malformed goes into `faults`.
-    pub(super) fn read(
-        door: &Door,
-        query: &mut Query,
-        faults: &mut Vec<FieldFault>,
-    ) -> Result<Self, ApiError> {
-        let kind = match query.given("type").as_deref() {
-            None => Kind::Any,
-            Some("workflow") => Kind::Workflow,
-            Some("agent") => Kind::Other("Agent"),
-            Some("team") => Kind::Other("Team"),
-            Some(other) => {
-                let expected = "'agent', 'team' or 'workflow'";
-                faults.push(FieldFault::no_choice(json!(["query", "type"]), expected, other));
-                Kind::Any
-            }
-        };
-        let (database, table) = (query.take("db_id"), query.take("table"));
-        if faults.is_empty() {
-            check_database(door, database.as_deref(), table.as_deref())?;
-        }
-        Ok(Self { user: query.take("user_id"), kind })
-    }
-
-    /// Reads what is common where there is nothing else to be malformed.
-    pub(super) fn only(door: &Door, query: &mut Query) -> Result<Self, ApiError> {
-        let mut faults = Vec::new();
-        let common = Self::read(door, query, &mut faults)?;
-        if faults.is_empty() { Ok(common) } else { Err(ApiError::Fields(faults)) }
-    }
-
-    /// What Agno says of a session that is not there.
-    fn missing(&self, id: &str) -> ApiError {
-        let kind = match self.kind {
-            Kind::Any => "",
-            Kind::Workflow => "Workflow ",
-            Kind::Other("Agent") => "Agent ",
-            Kind::Other(_) => "Team ",
-        };
-        ApiError::missing(format!("{kind}Session with id '{id}' not found"))
-    }
-
-    /// Words for a fault of the use case.
-    fn fault(&self, id: &str, fault: AppError) -> ApiError {
-        match fault {
-            AppError::UnknownSession => self.missing(id),
-            fault => fault.into(),
-        }
-    }
-}
-
-fn check_database(door: &Door, id: Option<&str>, table: Option<&str>) -> Result<(), ApiError> {
-    let own = door.identity.database.as_str();
-    match (id, table) {
-        (None, Some(_)) => {
-            Err(ApiError::bad_request("The db_id query parameter is required when passing a table"))
-        }
-        (Some(id), _) if id != own => {
-            Err(ApiError::missing(format!("No database found with id '{id}'")))
-        }
-        (Some(id), Some(table)) if table != TABLE => {
-            Err(ApiError::missing(format!("No database with id '{id}' has table '{table}'")))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The sessions the caller sees, page by page.
@@ -432,107 +340,4 @@ async fn changed(
         fault => fault.into(),
     })?;
     Ok(Json(detail(&changed, Nulls::Shown)?))
-}
-
-/// Delete a session with its runs. One that is not there is no fault.
-#[utoipa::path(
-    delete, path = "/sessions/{session_id}", operation_id = "delete_session", tag = "Sessions",
-    params(
-        ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("user_id" = Option<String>, Query, description = "Only if its user is this one"),
-        ("db_id" = Option<String>, Query, description = "The host's database"),
-    ),
-    responses(
-        (status = 204, description = "It is gone, or was not there"),
-        (status = 404, description = "There is no such database", body = Fault),
-        (status = 422, description = "A parameter is malformed", body = FieldFaults),
-    ),
-)]
-async fn session_delete(
-    State(door): State<Door>,
-    Caller(who): Caller,
-    Path(id): Path<String>,
-    parts: Parts,
-) -> Result<Response, ApiError> {
-    let common = Common::only(&door, &mut Query::of(&parts))?;
-    door.app.session_delete(&who, &[id], common.user).await?;
-    Ok(gone())
-}
-
-/// Nothing is left to say, as JSON: so Agno says it.
-fn gone() -> Response {
-    (StatusCode::NO_CONTENT, [(header::CONTENT_TYPE, "application/json")]).into_response()
-}
-
-/// Which sessions are deleted.
-#[derive(ToSchema)]
-#[schema(as = DeleteSessionRequest)]
-#[expect(dead_code, reason = "the document's word for what `session_delete_many` takes")]
-struct DeleteBody {
-    /// Their ids.
-    #[schema(min_items = 1)]
-    session_ids: Vec<String>,
-    /// Their kinds, as many as ids.
-    #[schema(min_items = 1)]
-    session_types: Vec<SessionKind>,
-}
-
-/// A kind of session.
-#[derive(ToSchema)]
-#[schema(as = SessionType, rename_all = "lowercase")]
-#[expect(dead_code, reason = "the document's words for kinds")]
-pub(super) enum SessionKind {
-    Agent,
-    Team,
-    Workflow,
-}
-
-/// Delete sessions with their runs. Those that are not there are no fault.
-#[utoipa::path(
-    delete, path = "/sessions", operation_id = "delete_sessions", tag = "Sessions",
-    params(
-        ("user_id" = Option<String>, Query, description = "Only those of this user"),
-        ("db_id" = Option<String>, Query, description = "The host's database"),
-    ),
-    request_body(content = DeleteBody, content_type = "application/json"),
-    responses(
-        (status = 204, description = "They are gone, or were not there"),
-        (status = 400, description = "Not as many kinds as ids", body = Fault),
-        (status = 404, description = "There is no such database", body = Fault),
-        (status = 408, description = "The body did not arrive in time", body = Fault),
-        (status = 413, description = "The body is too large", body = Fault),
-        (status = 422, description = "Fields are missing or malformed", body = FieldFaults),
-    ),
-)]
-async fn session_delete_many(
-    State(door): State<Door>,
-    Caller(who): Caller,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let mut query = Query::of(&parts);
-    let mut body = match Sent::read(&door, Request::from_parts(parts, body)).await? {
-        Sent::Nothing => {
-            let fault = FieldFault::new("missing", json!(["body"]), "Field required");
-            return Err(ApiError::Fields(vec![fault]));
-        }
-        sent => sent.object()?,
-    };
-    let ids = body.texts("session_ids");
-    let kinds = body.texts("session_types");
-    for (place, kind) in kinds.iter().enumerate() {
-        if !matches!(kind.as_str(), "agent" | "team" | "workflow") {
-            let place = json!(["body", "session_types", place]);
-            let expected = "'agent', 'team' or 'workflow'";
-            body.fault(FieldFault::no_choice(place, expected, kind.as_str()));
-        }
-    }
-    body.done()?;
-    if ids.len() != kinds.len() {
-        let text = "Session IDs and session types must have the same length";
-        return Err(ApiError::bad_request(text));
-    }
-    let common = Common::only(&door, &mut query)?;
-    door.app.session_delete(&who, &ids, common.user).await?;
-    Ok(gone())
 }

@@ -1,0 +1,112 @@
+//! What every question about sessions may say beside: of which kind, of which user, where kept.
+
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::door::Door;
+use super::error::{ApiError, FieldFault};
+use super::query::Query;
+use crate::app::AppError;
+
+/// The table of Agno's that sessions are in, by the name its clients know.
+const TABLE: &str = "agno_sessions";
+
+/// What every question about sessions may say beside.
+pub(super) struct Common {
+    /// Whose sessions.
+    pub user: Option<String>,
+    /// Which kind of session.
+    pub kind: Kind,
+}
+
+/// A kind of session. This host has those of workflows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Not said.
+    Any,
+    /// Of an agent or a team: there are none.
+    Other(&'static str),
+    /// Of a workflow.
+    Workflow,
+}
+
+impl Common {
+    /// Reads what is common, and checks it.
+    ///
+    /// # Errors
+    /// An unknown database or table. What is malformed goes into `faults`.
+    pub(super) fn read(
+        door: &Door,
+        query: &mut Query,
+        faults: &mut Vec<FieldFault>,
+    ) -> Result<Self, ApiError> {
+        let kind = match query.given("type").as_deref() {
+            None => Kind::Any,
+            Some("workflow") => Kind::Workflow,
+            Some("agent") => Kind::Other("Agent"),
+            Some("team") => Kind::Other("Team"),
+            Some(other) => {
+                let expected = "'agent', 'team' or 'workflow'";
+                faults.push(FieldFault::no_choice(json!(["query", "type"]), expected, other));
+                Kind::Any
+            }
+        };
+        let (database, table) = (query.take("db_id"), query.take("table"));
+        if faults.is_empty() {
+            check_database(door, database.as_deref(), table.as_deref())?;
+        }
+        Ok(Self { user: query.take("user_id"), kind })
+    }
+
+    /// Reads what is common where there is nothing else to be malformed.
+    pub(super) fn only(door: &Door, query: &mut Query) -> Result<Self, ApiError> {
+        let mut faults = Vec::new();
+        let common = Self::read(door, query, &mut faults)?;
+        if faults.is_empty() { Ok(common) } else { Err(ApiError::Fields(faults)) }
+    }
+
+    /// What Agno says of a session that is not there.
+    pub(super) fn missing(&self, id: &str) -> ApiError {
+        let kind = match self.kind {
+            Kind::Any => "",
+            Kind::Workflow => "Workflow ",
+            Kind::Other("Agent") => "Agent ",
+            Kind::Other(_) => "Team ",
+        };
+        ApiError::missing(format!("{kind}Session with id '{id}' not found"))
+    }
+
+    /// Words for a fault of the use case.
+    pub(super) fn fault(&self, id: &str, fault: AppError) -> ApiError {
+        match fault {
+            AppError::UnknownSession => self.missing(id),
+            fault => fault.into(),
+        }
+    }
+}
+
+fn check_database(door: &Door, id: Option<&str>, table: Option<&str>) -> Result<(), ApiError> {
+    let own = door.identity.database.as_str();
+    match (id, table) {
+        (None, Some(_)) => {
+            Err(ApiError::bad_request("The db_id query parameter is required when passing a table"))
+        }
+        (Some(id), _) if id != own => {
+            Err(ApiError::missing(format!("No database found with id '{id}'")))
+        }
+        (Some(id), Some(table)) if table != TABLE => {
+            Err(ApiError::missing(format!("No database with id '{id}' has table '{table}'")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A kind of session.
+#[derive(ToSchema)]
+#[schema(as = SessionType, rename_all = "lowercase")]
+#[expect(dead_code, reason = "the document's words for kinds")]
+pub(super) enum SessionKind {
+    Agent,
+    Team,
+    Workflow,
+}
