@@ -16,10 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
-use super::{
-    cors, docs, health, openapi, os, plugins, runs, session_delete, session_runs, sessions,
-    workflows,
-};
+use super::{cors, docs, health, openapi, os, plugins, runs, sessions, workflows};
 use crate::app::App;
 use crate::settings::{HttpSettings, Identity, Settings};
 
@@ -80,8 +77,6 @@ pub(super) fn api() -> OpenApiRouter<Door> {
         .merge(workflows::routes())
         .merge(runs::routes())
         .merge(sessions::routes())
-        .merge(session_delete::routes())
-        .merge(session_runs::routes())
         .merge(plugins::routes())
 }
 

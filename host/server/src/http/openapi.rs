@@ -11,8 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::auth::is_public;
 use super::door::Door;
-use super::session_runs::RunState;
-use super::sessions::SortOrder;
+use super::sessions::{RunState, SortOrder};
 use super::view::Fault;
 
 /// What routes are sorted by, and what each heap holds.

@@ -1,12 +1,16 @@
-//! What every question about sessions may say beside: of which kind, of which user, where kept.
+//! What every question about sessions may say beside, and what several answers share.
 
-use serde_json::json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::door::Door;
-use super::error::{ApiError, FieldFault};
-use super::query::Query;
 use crate::app::AppError;
+use crate::http::door::Door;
+use crate::http::error::{ApiError, FieldFault};
+use crate::http::extras;
+use crate::http::json_body::JsonBody;
+use crate::http::query::Query;
 
 /// The table of Agno's that sessions are in, by the name its clients know.
 const TABLE: &str = "agno_sessions";
@@ -109,4 +113,16 @@ pub(super) enum SessionKind {
     Agent,
     Team,
     Workflow,
+}
+
+/// Metadata without what is the host's own.
+pub(super) fn metadata(body: &mut JsonBody) -> Option<Map<String, Value>> {
+    let mut metadata = body.object("metadata")?;
+    metadata.shift_remove(extras::VERSION);
+    Some(metadata)
+}
+
+/// Nothing is left to say, as JSON: so Agno says it.
+pub(super) fn gone() -> Response {
+    (StatusCode::NO_CONTENT, [(header::CONTENT_TYPE, "application/json")]).into_response()
 }

@@ -8,35 +8,27 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use stepmill_core::event::JournalEntry;
+use stepmill_core::principal::Principal;
 use stepmill_core::run::RunStatus;
 use stepmill_core::time::Timestamp;
 use stepmill_engine::RunRecord;
 use stepmill_store::{RunFilter, StoredRun};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::auth::Caller;
-use super::door::Door;
-use super::error::ApiError;
-use super::query::Query;
-use super::runs::stored_events;
-use super::session_query::{Common, Kind, SessionKind};
-use super::view::{Fault, FieldFaults, Listed, RunPreview, RunSummary, preview, summary};
+use super::common::{Common, Kind, SessionKind};
 use crate::app::AppError;
-
-pub(super) fn routes() -> OpenApiRouter<Door> {
-    OpenApiRouter::new()
-        .routes(routes!(session_runs))
-        .routes(routes!(session_run_previews))
-        .routes(routes!(session_run))
-}
+use crate::http::auth::Caller;
+use crate::http::door::Door;
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::runs::stored_events;
+use crate::http::view::{Fault, FieldFaults, Listed, RunPreview, RunSummary, preview, summary};
 
 /// Where a run stands. Runs here are completed, failed (`ERROR`) or running; letters count in either case.
 #[derive(ToSchema)]
 #[schema(as = RunStatus, rename_all = "UPPERCASE")]
 #[expect(dead_code, reason = "the document's words for states")]
-pub(super) enum RunState {
+pub(in crate::http) enum RunState {
     Cancelled,
     Completed,
     Error,
@@ -97,7 +89,7 @@ fn filter(query: &mut Query) -> Result<Option<RunFilter>, ApiError> {
 
 async fn listed(
     door: &Door,
-    who: &stepmill_core::principal::Principal,
+    who: &Principal,
     id: &str,
     parts: &Parts,
 ) -> Result<Vec<Listed>, ApiError> {
@@ -155,7 +147,7 @@ fn unknown(session: &str, run: Option<&str>, fault: AppError) -> ApiError {
         (status = 422, description = "A parameter is malformed", body = FieldFaults),
     ),
 )]
-async fn session_runs(
+pub(super) async fn session_runs(
     State(door): State<Door>,
     Caller(who): Caller,
     Path(id): Path<String>,
@@ -192,7 +184,7 @@ async fn session_runs(
         (status = 422, description = "A parameter is malformed", body = FieldFaults),
     ),
 )]
-async fn session_run_previews(
+pub(super) async fn session_run_previews(
     State(door): State<Door>,
     Caller(who): Caller,
     Path(id): Path<String>,
@@ -219,7 +211,7 @@ async fn session_run_previews(
         (status = 422, description = "A parameter is malformed", body = FieldFaults),
     ),
 )]
-async fn session_run(
+pub(super) async fn session_run(
     State(door): State<Door>,
     Caller(who): Caller,
     Path((id, run)): Path<(String, String)>,

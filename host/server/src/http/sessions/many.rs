@@ -1,35 +1,25 @@
-//! `/sessions`: make, list, look at and change sessions.
+//! `/sessions`: make, list and delete sessions.
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
-use stepmill_store::{SessionChange, SessionKey, SessionPage};
+use serde_json::{Value, json};
+use stepmill_store::{SessionKey, SessionPage};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::auth::Caller;
-use super::door::Door;
-use super::error::{ApiError, FieldFault};
-use super::extras;
-use super::json_body::{JsonBody, Sent};
-use super::query::Query;
-use super::session_query::{Common, Kind, SessionKind};
-use super::view::{Fault, FieldFaults, Nulls, SessionBody, SessionList, detail, page};
-use crate::app::{AppError, ListSessions, NewSession};
+use super::common::{Common, Kind, SessionKind, gone, metadata};
+use crate::app::{ListSessions, NewSession};
+use crate::http::auth::Caller;
+use crate::http::door::Door;
+use crate::http::error::{ApiError, FieldFault};
+use crate::http::json_body::Sent;
+use crate::http::query::Query;
+use crate::http::view::{Fault, FieldFaults, Nulls, SessionBody, SessionList, detail, page};
 
 /// The most sessions of one page. A client that asks for more gets so many, and is told.
 const MAX_LIMIT: i64 = 1_000;
-
-pub(super) fn routes() -> OpenApiRouter<Door> {
-    OpenApiRouter::new()
-        .routes(routes!(session_list, session_create))
-        .routes(routes!(session_fetch, session_change))
-        .routes(routes!(session_rename))
-}
 
 /// The sessions the caller sees, page by page.
 #[utoipa::path(
@@ -53,7 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
         (status = 422, description = "A parameter is malformed", body = FieldFaults),
     ),
 )]
-async fn session_list(
+pub(super) async fn session_list(
     State(door): State<Door>,
     Caller(who): Caller,
     parts: Parts,
@@ -98,7 +88,7 @@ async fn session_list(
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "the document's words for orders")]
-pub(super) enum SortOrder {
+pub(in crate::http) enum SortOrder {
     Asc,
     Desc,
 }
@@ -158,7 +148,7 @@ struct NewSessionBody {
         (status = 422, description = "Fields are malformed", body = FieldFaults),
     ),
 )]
-async fn session_create(
+pub(super) async fn session_create(
     State(door): State<Door>,
     Caller(who): Caller,
     request: Request,
@@ -183,134 +173,43 @@ async fn session_create(
     Ok((StatusCode::CREATED, Json(detail(&made, Nulls::Hidden)?)).into_response())
 }
 
-/// Metadata without what is the host's own.
-fn metadata(body: &mut JsonBody) -> Option<Map<String, Value>> {
-    let mut metadata = body.object("metadata")?;
-    metadata.shift_remove(extras::VERSION);
-    Some(metadata)
-}
-
-/// One session.
-#[utoipa::path(
-    get, path = "/sessions/{session_id}", operation_id = "get_session_by_id", tag = "Sessions",
-    params(
-        ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("type" = Option<SessionKind>, Query, description = "`workflow`; of other kinds there are none"),
-        ("user_id" = Option<String>, Query, description = "Its user has to be this one"),
-        ("db_id" = Option<String>, Query, description = "The host's database"),
-    ),
-    responses(
-        (status = 200, description = "The session", body = SessionBody),
-        (status = 404, description = "There is no such session", body = Fault),
-        (status = 422, description = "A parameter is malformed", body = FieldFaults),
-    ),
-)]
-async fn session_fetch(
-    State(door): State<Door>,
-    Caller(who): Caller,
-    Path(id): Path<String>,
-    parts: Parts,
-) -> Result<Json<Value>, ApiError> {
-    let common = Common::only(&door, &mut Query::of(&parts))?;
-    if let Kind::Other(_) = common.kind {
-        return Err(common.missing(&id));
-    }
-    let found = door.app.session_fetch(&who, &id, common.user.clone()).await;
-    let found = found.map_err(|it| common.fault(&id, it))?;
-    Ok(Json(detail(&found, Nulls::Hidden)?))
-}
-
-/// What a session is called from now on.
+/// Which sessions are deleted.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "the document's word for what `session_rename` takes")]
-struct NameBody {
-    /// May be empty.
-    #[schema(pattern = "^[^\\x00]*$")]
-    session_name: String,
+#[schema(as = DeleteSessionRequest)]
+#[expect(dead_code, reason = "the document's word for what `session_delete_many` takes")]
+struct DeleteBody {
+    /// Their ids.
+    #[schema(min_items = 1)]
+    session_ids: Vec<String>,
+    /// Their kinds, as many as ids.
+    #[schema(min_items = 1)]
+    session_types: Vec<SessionKind>,
 }
 
-/// Rename a session.
+/// Delete sessions with their runs. Those that are not there are no fault.
 #[utoipa::path(
-    post, path = "/sessions/{session_id}/rename", operation_id = "rename_session", tag = "Sessions",
+    delete, path = "/sessions", operation_id = "delete_sessions", tag = "Sessions",
     params(
-        ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("user_id" = Option<String>, Query, description = "Its user has to be this one"),
+        ("user_id" = Option<String>, Query, description = "Only those of this user"),
         ("db_id" = Option<String>, Query, description = "The host's database"),
     ),
-    request_body(content = NameBody, content_type = "application/json"),
+    request_body(content = DeleteBody, content_type = "application/json"),
     responses(
-        (status = 200, description = "The session", body = SessionBody),
-        (status = 400, description = "The name cannot be stored", body = Fault),
-        (status = 404, description = "There is no such session", body = Fault),
-        (status = 408, description = "The body did not arrive in time", body = Fault),
-        (status = 413, description = "The body is too large", body = Fault),
-        (status = 422, description = "The name is missing or malformed", body = FieldFaults),
-    ),
-)]
-async fn session_rename(
-    State(door): State<Door>,
-    Caller(who): Caller,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Json<Value>, ApiError> {
-    let (parts, body) = request.into_parts();
-    let common = Common::only(&door, &mut Query::of(&parts))?;
-    let name = match Sent::read(&door, Request::from_parts(parts, body)).await? {
-        Sent::Object(mut body) => {
-            let name = body.required_text("session_name");
-            body.done()?;
-            name
-        }
-        Sent::Nothing | Sent::Other(_) => {
-            return Err(ApiError::Fields(vec![FieldFault::missing("body", "session_name")]));
-        }
-    };
-    let change = SessionChange { name, ..SessionChange::default() };
-    changed(&door, &who, &id, common, change).await
-}
-
-/// What is changed of a session; what is absent or null stays.
-#[derive(ToSchema)]
-#[schema(as = UpdateSessionRequest)]
-#[expect(dead_code, reason = "the document's word for what `session_change` takes")]
-struct ChangeBody {
-    /// The name.
-    #[schema(value_type = String, nullable, required = false, pattern = "^[^\\x00]*$")]
-    session_name: Option<String>,
-    /// The whole state.
-    #[schema(value_type = Object, nullable, required = false)]
-    session_state: Option<Value>,
-    /// The whole metadata.
-    #[schema(value_type = Object, nullable, required = false)]
-    metadata: Option<Value>,
-}
-
-/// Change a session.
-#[utoipa::path(
-    patch, path = "/sessions/{session_id}", operation_id = "update_session", tag = "Sessions",
-    params(
-        ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("user_id" = Option<String>, Query, description = "Its user has to be this one"),
-        ("db_id" = Option<String>, Query, description = "The host's database"),
-    ),
-    request_body(content = ChangeBody, content_type = "application/json"),
-    responses(
-        (status = 200, description = "The session", body = SessionBody),
-        (status = 400, description = "The name cannot be stored", body = Fault),
-        (status = 404, description = "There is no such session", body = Fault),
+        (status = 204, description = "They are gone, or were not there"),
+        (status = 400, description = "Not as many kinds as ids", body = Fault),
+        (status = 404, description = "There is no such database", body = Fault),
         (status = 408, description = "The body did not arrive in time", body = Fault),
         (status = 413, description = "The body is too large", body = Fault),
         (status = 422, description = "Fields are missing or malformed", body = FieldFaults),
     ),
 )]
-async fn session_change(
+pub(super) async fn session_delete_many(
     State(door): State<Door>,
     Caller(who): Caller,
-    Path(id): Path<String>,
     request: Request,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let common = Common::only(&door, &mut Query::of(&parts))?;
+    let mut query = Query::of(&parts);
     let mut body = match Sent::read(&door, Request::from_parts(parts, body)).await? {
         Sent::Nothing => {
             let fault = FieldFault::new("missing", json!(["body"]), "Field required");
@@ -318,26 +217,21 @@ async fn session_change(
         }
         sent => sent.object()?,
     };
-    let change = SessionChange {
-        name: body.text("session_name"),
-        state: body.object("session_state"),
-        metadata: metadata(&mut body),
-    };
+    let ids = body.texts("session_ids");
+    let kinds = body.texts("session_types");
+    for (place, kind) in kinds.iter().enumerate() {
+        if !matches!(kind.as_str(), "agent" | "team" | "workflow") {
+            let place = json!(["body", "session_types", place]);
+            let expected = "'agent', 'team' or 'workflow'";
+            body.fault(FieldFault::no_choice(place, expected, kind.as_str()));
+        }
+    }
     body.done()?;
-    changed(&door, &who, &id, common, change).await
-}
-
-async fn changed(
-    door: &Door,
-    who: &stepmill_core::principal::Principal,
-    id: &str,
-    common: Common,
-    change: SessionChange,
-) -> Result<Json<Value>, ApiError> {
-    let changed = door.app.session_change(who, id, common.user, change).await;
-    let changed = changed.map_err(|fault| match fault {
-        AppError::UnknownSession => ApiError::missing(format!("Session with id '{id}' not found")),
-        fault => fault.into(),
-    })?;
-    Ok(Json(detail(&changed, Nulls::Shown)?))
+    if ids.len() != kinds.len() {
+        let text = "Session IDs and session types must have the same length";
+        return Err(ApiError::bad_request(text));
+    }
+    let common = Common::only(&door, &mut query)?;
+    door.app.session_delete(&who, &ids, common.user).await?;
+    Ok(gone())
 }
