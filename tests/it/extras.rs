@@ -23,7 +23,7 @@ async fn state(house: &House) -> Value {
 }
 
 #[tokio::test]
-async fn the_forms_state_lies_over_the_stored_and_that_over_the_workflows() {
+async fn the_forms_state_lies_over_the_stored_which_began_as_the_workflows() {
     let house = house().await;
 
     assert_eq!(seen(&house, &[]).await["state"], json!({ "visits": 0 }));

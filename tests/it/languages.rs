@@ -26,7 +26,8 @@ fn steps(run: &Value) -> Vec<&str> {
 async fn python_pipeline() {
     let provider = FakeProvider::open().await.unwrap();
     let house = house("python-pipeline", &provider).await;
-    let ada = Token::of("acme", "ada");
+    // The host lets it run this one; the factory wants more.
+    let ada = Token::of("acme", "ada").scope("workflows:python-pipeline:run");
     let refused = house.run_as(&ada, "python-pipeline", &[("message", "sea")]).await;
     assert_eq!(refused.refusal(), (403, "Missing 'workflows:run' scope".into()));
 
@@ -51,7 +52,8 @@ async fn python_pipeline() {
 async fn javascript_pipeline() {
     let provider = FakeProvider::open().await.unwrap();
     let house = house("javascript-pipeline", &provider).await;
-    let ada = Token::of("acme", "ada");
+    // The host lets it run this one; the factory wants more.
+    let ada = Token::of("acme", "ada").scope("workflows:javascript-pipeline:run");
     let refused = house.run_as(&ada, "javascript-pipeline", &[("message", "sea")]).await;
     assert_eq!(refused.refusal(), (403, "Missing 'workflows:run' scope".into()));
 
