@@ -101,6 +101,25 @@ async fn a_token_says_whose_a_session_is() {
 }
 
 #[tokio::test]
+async fn what_is_in_a_session_does_not_show_in_a_refusal() {
+    let house = House::serve().guarded().demo_models().open().await;
+    let (ada, bob) = (Token::of("acme", "ada"), Token::of("acme", "bob"));
+    house.push_example("echo").await;
+    let large = "x".repeat(600_000);
+    let body = json!({ "session_id": "hers", "session_state": { "plan": large } });
+    let made = Reply::of(house.ask_as(&ada, Method::POST, "/sessions").json(&body)).await;
+    assert_eq!(made.status, 201);
+
+    // Together with hers it would be too large, under one name but not under the other.
+    for name in ["plan", "other"] {
+        let state = json!({ name: large }).to_string();
+        let fields = [("message", "a"), ("session_id", "hers"), ("session_state", state.as_str())];
+        let refused = house.run_as(&bob, "echo", &fields).await.refusal();
+        assert_eq!(refused, (404, "Session not found".into()), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_is_deleted_ends_its_run_quietly() {
     let provider = FakeProvider::open().await.unwrap();
     let house = House::serve().models_at(&provider.url("gate")).open().await;
@@ -198,4 +217,26 @@ async fn ended(house: &House, path: &str) -> Value {
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     panic!("the run did not end:\n{}", house.log());
+}
+
+#[tokio::test]
+async fn questions_without_end_are_answered_shortly() {
+    let house = House::serve().demo_models().open().await;
+    let body = json!({ "session_id": "s" });
+    house.send(Method::POST, "/sessions", &body).await;
+    let often = "status=RUNNING&".repeat(990);
+    assert_eq!(house.get(&format!("/sessions/s/runs?{often}")).await.status, 200);
+    let long = "_".repeat(60_000);
+    assert_eq!(
+        house.get(&format!("/sessions?session_name={long}")).await.good()["data"],
+        json!([])
+    );
+
+    let ids = vec!["s"; 1_001];
+    let body = json!({ "session_ids": ids, "session_types": vec![1; 1_001] });
+    let refused = house.send(Method::DELETE, "/sessions", &body).await;
+    assert_eq!(refused.status, 422);
+    let kinds: Vec<_> = refused.json()["detail"].as_array().unwrap().clone();
+    assert!(kinds.len() == 2 && kinds.iter().all(|it| it["type"] == "too_long"), "{kinds:?}");
+    assert_eq!(house.get("/sessions/s").await.status, 200);
 }

@@ -7,7 +7,7 @@ use stepmill_core::time::Timestamp;
 
 use crate::database::{Row, Statement};
 use crate::error::StoreError;
-use crate::run::seen;
+use crate::run::{SessionEntry, seen};
 use crate::store::TenantStore;
 use crate::stored;
 use crate::usage::ModelUsage;
@@ -155,20 +155,33 @@ impl TenantStore {
         Ok(found.pop())
     }
 
-    /// The state and the metadata that a run finds which enters a session. None if there is no
-    /// such session; whether the run may enter is asked when it is opened.
+    /// The state and the metadata that a run of `user` finds which enters a session. None if there
+    /// is no such session.
     ///
     /// # Errors
-    /// The database's; [`StoreError::Unreadable`].
+    /// [`StoreError::SessionForeign`] if it has an owner that `entry` does not let pass: what is
+    /// in it must not show in what the caller is told. [`StoreError::Unreadable`].
     pub async fn session_before(
         &self,
         session: &SessionId,
+        user: Option<&UserId>,
+        entry: SessionEntry,
     ) -> Result<Option<SessionBefore>, StoreError> {
-        let statement =
-            Statement::new("select state, metadata from sessions where tenant_id = ? and id = ?")
-                .text(self.tenant.as_str())
-                .text(session.as_str());
+        let statement = Statement::new(
+            "select state, metadata,
+                case when user_id is null or user_id = ? or ? = 1 then 1 else 0 end
+            from sessions where tenant_id = ? and id = ?",
+        )
+        .maybe_text(user.map(UserId::as_str))
+        .number(i64::from(entry == SessionEntry::Any))
+        .text(self.tenant.as_str())
+        .text(session.as_str());
         let rows = self.database.read("read a session's state", statement).await?;
+        if let Some(row) = rows.first()
+            && row.number(2)? == 0
+        {
+            return Err(StoreError::SessionForeign);
+        }
         let before = |row: &Row| {
             Ok(SessionBefore {
                 state: object(row, 0, "state")?.unwrap_or_default(),
@@ -257,14 +270,22 @@ impl TenantStore {
         .text(self.tenant.as_str())
         .text(self.tenant.as_str());
         let events = seen(events, sees).text(session.as_str());
-        let statements = vec![
+        // Who writes to the runs meanwhile waits, and finds them gone. Runs before the session,
+        // as a run's end takes them.
+        let locks = [
+            format!("{runs} order by id"),
+            format!("select id from sessions where tenant_id = ? and id in {theirs}"),
+        ];
+        let mut statements: Vec<_> =
+            locks.into_iter().filter_map(|it| self.database.lock(with(it))).collect();
+        statements.extend([
             events,
             with(format!("delete from runs where tenant_id = ? and session_id in {theirs}")),
             with(format!(
                 "delete from session_usage where tenant_id = ? and session_id in {theirs}"
             )),
             with(format!("delete from sessions where tenant_id = ? and id in {theirs}")),
-        ];
+        ]);
         self.write("delete a session", statements).await?;
         Ok(true)
     }
@@ -299,13 +320,12 @@ fn filtered<'a>(mut statement: Statement<'a>, filter: &'a SessionFilter) -> Stat
     }
     match &filter.name {
         None => {}
+        Some(name) if name.is_empty() => statement = statement.and(" and name is not null"),
         // No name has it, and neither database compares it.
         Some(name) if name.contains('\0') => statement = statement.and(" and 1 = 0"),
         Some(name) => {
-            let name = name.to_ascii_lowercase();
-            let name = name.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            let condition = " and lower(name) like ? escape '\\'";
-            statement = statement.and(condition).text(format!("%{name}%"));
+            let condition = " and replace(lower(name), ?, '') <> lower(name)";
+            statement = statement.and(condition).text(name.to_ascii_lowercase());
         }
     }
     statement

@@ -77,13 +77,18 @@ fn failure_code(response: &CompletionResponse) -> Option<ProviderCode> {
     word.and_then(ProviderCode::new)
 }
 
+/// The most tokens one call is believed to have used: a session may add up eight million such
+/// calls before a database's integer ends.
+const MAX_TOKENS: u64 = 1 << 40;
+
 /// Counters that a provider does not report are zero.
 fn usage_of(usage: &RigUsage) -> Usage {
+    let believed = |count: Option<u64>| count.unwrap_or_default().min(MAX_TOKENS);
     Usage {
-        input_tokens: usage.input_tokens.unwrap_or_default(),
-        output_tokens: usage.output_tokens.unwrap_or_default(),
-        reasoning_tokens: usage.reasoning_tokens.unwrap_or_default(),
-        cache_read_tokens: usage.cached_input_tokens.unwrap_or_default(),
-        cache_write_tokens: usage.cache_creation_input_tokens.unwrap_or_default(),
+        input_tokens: believed(usage.input_tokens),
+        output_tokens: believed(usage.output_tokens),
+        reasoning_tokens: believed(usage.reasoning_tokens),
+        cache_read_tokens: believed(usage.cached_input_tokens),
+        cache_write_tokens: believed(usage.cache_creation_input_tokens),
     }
 }

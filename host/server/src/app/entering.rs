@@ -4,13 +4,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
-use stepmill_core::ids::SessionId;
+use stepmill_core::ids::{SessionId, UserId};
 use stepmill_core::json;
 use stepmill_core::principal::Principal;
 use stepmill_store::Touch;
 
 use super::error::AppError;
-use super::runs::StartRun;
+use super::runs::{StartRun, refusal, session_entry};
 use super::wiring::App;
 
 /// State, and what came with the message.
@@ -26,16 +26,20 @@ impl App {
     /// The workflow's state is where a new session begins.
     ///
     /// # Errors
-    /// The state would be larger than a session's may be.
+    /// The session is another user's; the state would be larger than a session's may be.
     pub(super) async fn enter(
         &self,
         who: &Principal,
         session: Option<&SessionId>,
+        user: Option<&UserId>,
         graph: &StepGraph,
         ask: &StartRun,
     ) -> Result<Found, AppError> {
         let before = match session {
-            Some(session) => self.store.tenant(&who.tenant).session_before(session).await?,
+            Some(session) => {
+                let store = self.store.tenant(&who.tenant);
+                store.session_before(session, user, session_entry(who)).await.map_err(refusal)?
+            }
             None => None,
         };
         let is_new = before.is_none();

@@ -169,7 +169,7 @@ impl App {
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         drawn.check_message(&ask.message)?;
         let store = self.store.tenant(&who.tenant);
-        let found = self.enter(who, session.as_ref(), &drawn.graph, ask).await?;
+        let found = self.enter(who, session.as_ref(), user.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
             id: RunId::from_uuid(Uuid::now_v7()),
             workflow: entry.id,
@@ -189,10 +189,7 @@ impl App {
         let (answer, stored) = oneshot::channel();
         self.spawn_new(driver, session_entry(who), found.touch, answer);
         // Without an answer the task has panicked, which is in the log.
-        let first = stored.await.map_err(|_| AppError::Broken)?.map_err(|fault| match fault {
-            StoreError::SessionForeign => AppError::UnknownSession,
-            fault => fault.into(),
-        })?;
+        let first = stored.await.map_err(|_| AppError::Broken)?.map_err(refusal)?;
         let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
         Ok(Started { pin, follow })
     }
@@ -302,8 +299,16 @@ pub(crate) fn effective_user(
     }
 }
 
+/// Why a run may not enter its session. One of another user's is told like one that is not there.
+pub(super) fn refusal(fault: StoreError) -> AppError {
+    match fault {
+        StoreError::SessionForeign => AppError::UnknownSession,
+        fault => fault.into(),
+    }
+}
+
 /// Admins may enter any session of their tenant.
-fn session_entry(who: &Principal) -> SessionEntry {
+pub(super) fn session_entry(who: &Principal) -> SessionEntry {
     match who.standing {
         Standing::Admin => SessionEntry::Any,
         Standing::Open | Standing::Member => SessionEntry::Owner,

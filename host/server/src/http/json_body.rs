@@ -10,6 +10,9 @@ use super::error::{ApiError, FieldFault};
 use super::form::{body, in_time};
 use crate::app::json_fault;
 
+/// The most texts of one list: each is work of its own, and has a fault of its own.
+pub(super) const MAX_ITEMS: usize = 1_000;
+
 /// The fields of an object, and what is wrong with those that were taken.
 pub(super) struct JsonBody {
     fields: Map<String, Value>,
@@ -121,7 +124,7 @@ impl JsonBody {
         }
     }
 
-    /// A list of texts that has to be there and to hold something.
+    /// A list of texts that has to be there and to hold something, [`MAX_ITEMS`] at most.
     pub(super) fn texts(&mut self, field: &'static str) -> Vec<String> {
         match self.fields.remove(field) {
             Some(Value::Array(items)) if items.is_empty() => {
@@ -129,6 +132,18 @@ impl JsonBody {
                 let fault = FieldFault::new("too_short", json!(["body", field]), text);
                 let ctx = json!({ "field_type": "List", "min_length": 1, "actual_length": 0 });
                 self.faults.push(fault.given(json!([])).because(ctx));
+                Vec::new()
+            }
+            Some(Value::Array(items)) if MAX_ITEMS < items.len() => {
+                let length = items.len();
+                let text = format!(
+                    "List should have at most {MAX_ITEMS} items after validation, not {length}"
+                );
+                let fault = FieldFault::new("too_long", json!(["body", field]), text);
+                let ctx = json!({
+                    "field_type": "List", "max_length": MAX_ITEMS, "actual_length": length,
+                });
+                self.faults.push(fault.because(ctx));
                 Vec::new()
             }
             Some(Value::Array(items)) => {

@@ -125,6 +125,15 @@ impl Database {
         self.write(doing, Promise::Given, lock.into_iter().chain([statement]).collect()).await
     }
 
+    /// The statement that keeps these rows from other writers until the transaction ends. None on
+    /// SQLite, where there is one writer.
+    pub(crate) fn lock<'a>(&self, select: Statement<'a>) -> Option<Statement<'a>> {
+        match self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(_) => Some(select.and(" for update")),
+        }
+    }
+
     pub(crate) async fn close(&self) {
         let closing = async {
             match &self.engine {

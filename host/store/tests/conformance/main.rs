@@ -43,6 +43,7 @@ conformance! {
         a_change_replaces_what_it_names
         a_run_leaves_its_mark_on_its_session
         runs_of_a_session_are_filtered
+        a_session_is_deleted_while_its_runs_write
         a_deleted_session_takes_its_runs_along;
     journal:
         entries_are_read_back_in_order

@@ -5,8 +5,8 @@ use stepmill_core::event::RunEvent;
 use stepmill_core::principal::Sees;
 use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_store::{
-    Closing, ModelUsage, RunFilter, SessionChange, SessionEntry, SessionFilter, SessionKey,
-    SessionPage, StoreError, StoredSession, TenantStore, Touch,
+    Closing, ModelUsage, RunFilter, SessionBefore, SessionChange, SessionEntry, SessionFilter,
+    SessionKey, SessionPage, StoreError, StoredSession, TenantStore, Touch,
 };
 
 use crate::house::{House, at, entry, of, pin, run, session, step_started, tenant, user, workflow};
@@ -126,6 +126,8 @@ pub(crate) async fn sessions_are_filtered_sorted_and_paged(house: House) {
         let filter = SessionFilter { name: Some(name.into()), ..all.clone() };
         assert_eq!(list(filter, FIRST).await.0, expected, "{name}");
     }
+    let filter = SessionFilter { name: Some("_".repeat(60_000)), ..all };
+    assert_eq!(list(filter, FIRST).await.1, 0);
 }
 
 pub(crate) async fn a_change_replaces_what_it_names(house: House) {
@@ -168,7 +170,7 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
         session_state: Some(object(json!({ "n": 11 }))),
     };
     acme.journal_close(&first, &last, &closing).await.unwrap();
-    let before = acme.session_before(&session("s")).await.unwrap().unwrap();
+    let before = entered(&acme, "s").await.unwrap().unwrap();
     assert_eq!(before.state, object(json!({ "n": 11 })));
     let kept = acme.run_fetch(run(1)).await.unwrap().unwrap();
     assert_eq!((kept.status, kept.pin), (RunStatus::Completed, first.clone()));
@@ -187,9 +189,20 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
 
     let third = RunPin { session_state: object(json!({ "n": 1 })), ..pin(3, "s", Some("ada")) };
     open(&acme, &third, Touch::State).await;
-    let before = acme.session_before(&session("s")).await.unwrap().unwrap();
+    let before = entered(&acme, "s").await.unwrap().unwrap();
     assert_eq!(before.state, object(json!({ "n": 1 })));
-    assert_eq!(acme.session_before(&session("none")).await.unwrap(), None);
+    assert_eq!(entered(&acme, "none").await.unwrap(), None);
+    // Bob learns nothing of what is in it, whatever he sends along.
+    let bobs = acme.session_before(&session("s"), Some(&user("bob")), SessionEntry::Owner).await;
+    assert!(matches!(bobs, Err(StoreError::SessionForeign)));
+    let nobodys = acme.session_before(&session("s"), None, SessionEntry::Owner).await;
+    assert!(matches!(nobodys, Err(StoreError::SessionForeign)));
+    let admins = acme.session_before(&session("s"), None, SessionEntry::Any).await;
+    assert!(admins.unwrap().is_some());
+}
+
+async fn entered(acme: &TenantStore, id: &str) -> Result<Option<SessionBefore>, StoreError> {
+    acme.session_before(&session(id), Some(&user("ada")), SessionEntry::Owner).await
 }
 
 pub(crate) async fn runs_of_a_session_are_filtered(house: House) {
@@ -241,4 +254,36 @@ pub(crate) async fn a_deleted_session_takes_its_runs_along(house: House) {
     open(&acme, &pin(3, "s", Some("bob")), Touch::Use).await;
     let found = acme.session_find(Sees::Everyone, &session("s")).await.unwrap().unwrap();
     assert_eq!((found.session.user, found.usage), (Some(user("bob")), vec![]));
+}
+
+pub(crate) async fn a_session_is_deleted_while_its_runs_write(house: House) {
+    let store = house.open().await;
+    let acme = tenant(&store, "acme");
+    for round in 0..10 {
+        let pins = [0, 1, 2].map(|it| pin(round * 3 + it + 1, "s", None));
+        for pin in &pins {
+            open(&acme, pin, Touch::Use).await;
+        }
+        let acme = &acme;
+        // Each writes until it finds its place gone.
+        let write = async |pin: &RunPin| {
+            let mut sequence = 1;
+            loop {
+                match acme.journal_append(pin.id, &[step_started(sequence)]).await {
+                    Ok(()) => sequence += 1,
+                    Err(StoreError::RunMissing) => break,
+                    Err(fault) => panic!("{fault}"),
+                }
+            }
+        };
+        let delete = async {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            acme.session_delete(Sees::Everyone, &session("s")).await
+        };
+
+        let [first, second, third] = &pins;
+        let (deleted, ..) = tokio::join!(delete, write(first), write(second), write(third));
+
+        assert!(deleted.unwrap());
+    }
 }

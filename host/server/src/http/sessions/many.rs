@@ -122,7 +122,7 @@ struct NewSessionBody {
     /// Laid under the metadata of each run.
     #[schema(value_type = Object, nullable, required = false)]
     metadata: Option<Value>,
-    /// Who it belongs to; believed of the operator and of admins.
+    /// Who it belongs to; believed on a host without tokens only.
     #[schema(value_type = String, nullable, required = false, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     user_id: Option<String>,
     /// The workflow it is made for.
@@ -179,10 +179,10 @@ pub(super) async fn session_create(
 #[expect(dead_code, reason = "the document's word for what `session_delete_many` takes")]
 struct DeleteBody {
     /// Their ids.
-    #[schema(min_items = 1)]
+    #[schema(min_items = 1, max_items = 1_000)]
     session_ids: Vec<String>,
     /// Their kinds, as many as ids.
-    #[schema(min_items = 1)]
+    #[schema(min_items = 1, max_items = 1_000)]
     session_types: Vec<SessionKind>,
 }
 

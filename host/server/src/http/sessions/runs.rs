@@ -1,5 +1,6 @@
 //! `/sessions/{session_id}/runs` and previews: what a session's workflows did.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -63,16 +64,15 @@ fn filter(query: &mut Query) -> Result<Option<RunFilter>, ApiError> {
     if !faults.is_empty() {
         return Err(ApiError::Fields(faults));
     }
-    let words: Vec<_> = query.every("status").iter().map(|it| it.to_ascii_uppercase()).collect();
+    let words: BTreeSet<_> =
+        query.every("status").iter().map(|it| it.to_ascii_uppercase()).collect();
     let known = |word: &str| STATUSES.iter().find(|(it, _)| *it == word).map(|(_, status)| *status);
-    let mut unknown: Vec<_> = words.iter().filter(|it| known(it).is_none()).collect();
+    let unknown: Vec<_> =
+        words.iter().map(String::as_str).filter(|it| known(it).is_none()).collect();
     if !unknown.is_empty() {
-        unknown.sort();
-        unknown.dedup();
         let list = |words: &[&str]| {
             format!("[{}]", words.iter().map(|it| format!("'{it}'")).collect::<Vec<_>>().join(", "))
         };
-        let unknown: Vec<_> = unknown.iter().map(|it| it.as_str()).collect();
         let text = format!(
             "Invalid status value(s) {}; expected one of {}",
             list(&unknown),

@@ -28,7 +28,7 @@ impl Tokens {
         Self {
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
-            total_tokens: usage.input_tokens + usage.output_tokens,
+            total_tokens: usage.input_tokens.saturating_add(usage.output_tokens),
         }
     }
 }
