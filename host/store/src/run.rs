@@ -176,26 +176,26 @@ impl TenantStore {
         rows.first().map(stored_run).transpose()
     }
 
-    /// A run as a caller names it, with its journal. None if any of the names is wrong, or the run
-    /// is another user's.
+    /// A run as a caller names it, with its journal: of this workflow, or of any. None if one of
+    /// the names is wrong, or the run is another user's.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
     pub async fn run_find(
         &self,
         sees: Sees<'_>,
-        workflow: &WorkflowId,
+        workflow: Option<&WorkflowId>,
         session: &SessionId,
         run: RunId,
     ) -> Result<Option<(StoredRun, Vec<JournalEntry>)>, StoreError> {
-        let found = Statement::new(select_run!(
-            "where tenant_id = ? and id = ? and workflow_id = ? and session_id = ?
-            and (user_id = ? or ? = 1)"
-        ))
-        .text(self.tenant.as_str())
-        .text(run.to_string())
-        .text(workflow.as_str())
-        .text(session.as_str());
+        let mut found =
+            Statement::new(select_run!("where tenant_id = ? and id = ? and session_id = ?"))
+                .text(self.tenant.as_str())
+                .text(run.to_string())
+                .text(session.as_str());
+        if let Some(workflow) = workflow {
+            found = found.and(" and workflow_id = ?").text(workflow.as_str());
+        }
         let page = self.journal_page(run, 0, JOURNAL_PAGE);
         let [found, page] =
             self.database.read_each("find a run", [seen(found, sees), page]).await?;
@@ -249,7 +249,6 @@ impl TenantStore {
     ) -> Statement<'a> {
         let statement = statement
             .and(" where tenant_id = ? and session_id = ?")
-            .and(" and (user_id = ? or ? = 1)")
             .text(self.tenant.as_str())
             .text(session.as_str());
         filtered(seen(statement, sees), filter).and(" order by created_at desc, id desc limit ?")
@@ -309,13 +308,14 @@ fn filtered<'a>(mut statement: Statement<'a>, filter: &'a RunFilter) -> Statemen
     statement
 }
 
-/// The arguments of `(user_id = ? or ? = 1)`.
+/// Leaves out what the caller does not see, among rows with a `user_id`.
 pub(crate) fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a> {
     let user = match sees {
         Sees::Only(user) => Some(user.as_str()),
         Sees::Everyone | Sees::Nobody => None,
     };
-    statement.maybe_text(user).number(i64::from(sees == Sees::Everyone))
+    let statement = statement.and(" and (user_id = ? or ? = 1)").maybe_text(user);
+    statement.number(i64::from(sees == Sees::Everyone))
 }
 
 fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {

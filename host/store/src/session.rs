@@ -108,9 +108,6 @@ const SELECT: &str = "select id, user_id, workflow_id, name, state, metadata, cr
     updated_at, (select input from runs where runs.tenant_id = sessions.tenant_id \
     and runs.session_id = sessions.id order by created_at, id limit 1) from sessions ";
 
-/// Of the caller's tenant, and the caller's own.
-const SEEN: &str = "where tenant_id = ? and (user_id = ? or ? = 1)";
-
 impl TenantStore {
     /// Makes a session.
     ///
@@ -147,9 +144,10 @@ impl TenantStore {
         sees: Sees<'_>,
         session: &SessionId,
     ) -> Result<Option<SessionOverview>, StoreError> {
-        let statement = Statement::new(format!("{SELECT}{SEEN} and id = ?"));
-        let statement = seen(statement.text(self.tenant.as_str()), sees).text(session.as_str());
-        let rows = self.database.read("find a session", statement).await?;
+        let statement = Statement::new(format!("{SELECT}where tenant_id = ? and id = ?"))
+            .text(self.tenant.as_str())
+            .text(session.as_str());
+        let rows = self.database.read("find a session", seen(statement, sees)).await?;
         let mut found = rows.iter().map(overview).collect::<Result<Vec<_>, _>>()?;
         self.usage_of(&mut found).await?;
         Ok(found.pop())
@@ -204,7 +202,7 @@ impl TenantStore {
     ) -> Result<(Vec<SessionOverview>, u64), StoreError> {
         let offset = i64::try_from(page.offset).unwrap_or(i64::MAX);
         let wanted = |select: &str| {
-            let statement = Statement::new(format!("{select}{SEEN}"));
+            let statement = Statement::new(format!("{select}where tenant_id = ?"));
             filtered(seen(statement.text(self.tenant.as_str()), sees), filter)
         };
         let count = wanted("select count(*) from sessions ");
@@ -230,17 +228,17 @@ impl TenantStore {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let object = |it: &Option<Map<String, Value>>| it.as_ref().map(stored::object).transpose();
-        let statement = Statement::new(format!(
+        let statement = Statement::new(
             "update sessions set name = coalesce(?, name), state = coalesce(?, state),
-            metadata = coalesce(?, metadata), updated_at = ? {SEEN} and id = ?"
-        ))
+            metadata = coalesce(?, metadata), updated_at = ? where tenant_id = ? and id = ?",
+        )
         .maybe_text(name(change.name.as_deref())?)
         .maybe_json(object(&change.state)?)
         .maybe_json(object(&change.metadata)?)
         .number(at.micros())
-        .text(self.tenant.as_str());
-        let statement = seen(statement, sees).text(session.as_str());
-        Ok(0 < self.write("change a session", vec![statement]).await?)
+        .text(self.tenant.as_str())
+        .text(session.as_str());
+        Ok(0 < self.write("change a session", vec![seen(statement, sees)]).await?)
     }
 
     /// Removes a session with its runs and their journals. Gives whether there was one that the
@@ -257,34 +255,38 @@ impl TenantStore {
         if self.database.read("find a session", known).await?.is_empty() {
             return Ok(false);
         }
-        let theirs = format!("(select id from sessions {SEEN} and id = ?)");
-        let with = |sql: String| {
-            let statement = Statement::new(sql).text(self.tenant.as_str());
-            seen(statement.text(self.tenant.as_str()), sees).text(session.as_str())
+        let tenant = self.tenant.as_str();
+        // What `head` finds in the session, if the caller still sees it. All it asks for is the
+        // tenant.
+        let inside = |head: &'static str, tail: &'static str| {
+            let mut statement = Statement::new(head);
+            for _ in head.matches('?') {
+                statement = statement.text(tenant);
+            }
+            let statement =
+                statement.and("(select id from sessions where tenant_id = ? and id = ?");
+            seen(statement.text(tenant).text(session.as_str()), sees).and(tail)
         };
-        let runs = format!("select id from runs where tenant_id = ? and session_id in {theirs}");
-        let events = Statement::new(format!(
-            "delete from events where tenant_id = ? and run_id in ({runs})"
-        ))
-        .text(self.tenant.as_str())
-        .text(self.tenant.as_str())
-        .text(self.tenant.as_str());
-        let events = seen(events, sees).text(session.as_str());
         // Who writes to the runs meanwhile waits, and finds them gone. Runs before the session,
         // as a run's end takes them.
         let locks = [
-            format!("{runs} order by id"),
-            format!("select id from sessions where tenant_id = ? and id in {theirs}"),
+            inside(
+                "select id from runs where tenant_id = ? and session_id in ",
+                ") order by id for update",
+            ),
+            inside("select id from sessions where tenant_id = ? and id in ", ") for update"),
         ];
         let mut statements: Vec<_> =
-            locks.into_iter().filter_map(|it| self.database.lock(with(it))).collect();
+            locks.into_iter().filter_map(|it| self.database.lock(it)).collect();
         statements.extend([
-            events,
-            with(format!("delete from runs where tenant_id = ? and session_id in {theirs}")),
-            with(format!(
-                "delete from session_usage where tenant_id = ? and session_id in {theirs}"
-            )),
-            with(format!("delete from sessions where tenant_id = ? and id in {theirs}")),
+            inside(
+                "delete from events where tenant_id = ? and run_id in
+                (select id from runs where tenant_id = ? and session_id in ",
+                "))",
+            ),
+            inside("delete from runs where tenant_id = ? and session_id in ", ")"),
+            inside("delete from session_usage where tenant_id = ? and session_id in ", ")"),
+            inside("delete from sessions where tenant_id = ? and id in ", ")"),
         ]);
         self.write("delete a session", statements).await?;
         Ok(true)
@@ -296,8 +298,10 @@ impl TenantStore {
         sees: Sees<'a>,
         session: &'a SessionId,
     ) -> Statement<'a> {
-        let statement = Statement::new(format!("select 1 from sessions {SEEN} and id = ?"));
-        seen(statement.text(self.tenant.as_str()), sees).text(session.as_str())
+        let statement = Statement::new("select 1 from sessions where tenant_id = ? and id = ?")
+            .text(self.tenant.as_str())
+            .text(session.as_str());
+        seen(statement, sees)
     }
 }
 
@@ -324,6 +328,7 @@ fn filtered<'a>(mut statement: Statement<'a>, filter: &'a SessionFilter) -> Stat
         // No name has it, and neither database compares it.
         Some(name) if name.contains('\0') => statement = statement.and(" and 1 = 0"),
         Some(name) => {
+            // In this column's collation both databases know ASCII's small letters only.
             let condition = " and replace(lower(name), ?, '') <> lower(name)";
             statement = statement.and(condition).text(name.to_ascii_lowercase());
         }

@@ -208,7 +208,7 @@ impl App {
         let session = session.ok_or(AppError::UnknownRun)?;
         let run = RunId::parse(run).map_err(|_| AppError::UnknownRun)?;
         let store = self.store.tenant(&who.tenant);
-        let found = store.run_find(who.sees(), &workflow, &session, run).await?;
+        let found = store.run_find(who.sees(), Some(&workflow), &session, run).await?;
         found.ok_or(AppError::UnknownRun)
     }
 

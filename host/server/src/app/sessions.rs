@@ -146,8 +146,7 @@ impl App {
     ) -> Result<SessionOverview, AppError> {
         let id = SessionId::new(id).map_err(|_| AppError::UnknownSession)?;
         let user = said_user(who, user).map_err(|()| AppError::UnknownSession)?;
-        let found = self.store.tenant(&who.tenant).session_find(who.sees(), &id).await?;
-        let found = found.filter(|it| user.is_none() || it.session.user == user);
+        let found = self.store.tenant(&who.tenant).session_find(narrowed(who, &user), &id).await?;
         found.ok_or(AppError::UnknownSession)
     }
 
@@ -181,23 +180,19 @@ impl App {
         ids: &[String],
         user: Option<String>,
     ) -> Result<(), AppError> {
+        let Ok(user) = said_user(who, user) else { return Ok(()) };
+        let store = self.store.tenant(&who.tenant);
         for id in ids {
-            match self.session_of(who, id, user.clone()).await {
-                Ok(found) => {
-                    let store = self.store.tenant(&who.tenant);
-                    store.session_delete(who.sees(), &found.session.id).await?;
-                    let session = found.session.id;
-                    tracing::info!(session.id = %session, "session {session} is deleted");
-                }
-                Err(AppError::UnknownSession) => {}
-                Err(fault) => return Err(fault),
+            let Ok(session) = SessionId::new(id) else { continue };
+            if store.session_delete(narrowed(who, &user), &session).await? {
+                tracing::info!(session.id = %session, "session {session} is deleted");
             }
         }
         Ok(())
     }
 
     /// The latest runs of a session, of all its workflows, oldest first, without the pieces of
-    /// streamed answers.
+    /// streamed answers. Without a filter there are none.
     ///
     /// # Errors
     /// As of [`Self::session_fetch`].
@@ -206,11 +201,12 @@ impl App {
         who: &Principal,
         id: &str,
         user: Option<String>,
-        filter: &RunFilter,
+        filter: Option<RunFilter>,
     ) -> Result<Vec<(StoredRun, Vec<JournalEntry>)>, AppError> {
         let session = self.session_of(who, id, user).await?.session.id;
+        let Some(filter) = filter else { return Ok(Vec::new()) };
         let store = self.store.tenant(&who.tenant);
-        let found = store.run_list(who.sees(), &session, filter, self.run_settings.list).await?;
+        let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
         found.ok_or(AppError::UnknownSession)
     }
 
@@ -232,12 +228,8 @@ impl App {
         }
         let run = RunId::parse(run).map_err(|_| AppError::UnknownRun)?;
         let store = self.store.tenant(&who.tenant);
-        let found = store.run_fetch(run).await?.ok_or(AppError::UnknownRun)?;
-        if found.pin.session != overview.session.id || !sees(who.sees(), &found) {
-            return Err(AppError::UnknownRun);
-        }
-        let journal = store.journal_whole(found.pin.id).await?;
-        Ok((found, journal))
+        let found = store.run_find(who.sees(), None, &overview.session.id, run).await?;
+        found.ok_or(AppError::UnknownRun)
     }
 }
 
@@ -249,10 +241,7 @@ fn said_user(who: &Principal, said: Option<String>) -> Result<Option<UserId>, ()
     }
 }
 
-fn sees(sees: Sees<'_>, run: &StoredRun) -> bool {
-    match (sees, &run.pin.user) {
-        (Sees::Everyone, _) => true,
-        (Sees::Only(user), Some(owner)) => user == owner,
-        (Sees::Only(_) | Sees::Nobody, _) => false,
-    }
+/// What the caller sees of [`said_user`]'s rows.
+fn narrowed<'a>(who: &'a Principal, user: &'a Option<UserId>) -> Sees<'a> {
+    user.as_ref().map_or(who.sees(), Sees::Only)
 }

@@ -58,6 +58,19 @@ impl Sent {
         }
     }
 
+    /// The object, which has to be there.
+    ///
+    /// # Errors
+    /// The body is nothing, or something else.
+    pub(super) fn required(self) -> Result<JsonBody, ApiError> {
+        match self {
+            Self::Nothing => {
+                Err(fault(FieldFault::new("missing", json!(["body"]), "Field required")))
+            }
+            sent => sent.object(),
+        }
+    }
+
     /// The object; nothing is an object without fields.
     ///
     /// # Errors
@@ -176,9 +189,9 @@ impl JsonBody {
         self.faults.push(FieldFault::new(kind, json!(["body", field]), text).given(input));
     }
 
-    /// Adds a fault that the fields' types do not show.
-    pub(super) fn fault(&mut self, fault: FieldFault) {
-        self.faults.push(fault);
+    /// For faults that the fields' types do not show.
+    pub(super) fn faults(&mut self) -> &mut Vec<FieldFault> {
+        &mut self.faults
     }
 
     /// Whether everything that was taken is good.

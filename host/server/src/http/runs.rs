@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{Ending, RunRecord};
+use stepmill_store::StoredRun;
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
@@ -22,8 +23,8 @@ use super::form::Form;
 use super::query::{Query, facts};
 use super::stream;
 use super::view::{
-    Detail, EventView, Fault, FieldFaults, Listed, Renderer, RunFault, RunSummary, RunView,
-    failure, run, summaries,
+    Detail, Fault, FieldFaults, Listed, Renderer, RunFault, RunSummary, RunView, failure, run,
+    summaries,
 };
 use crate::app::{AppError, ReadRuns, StartRun};
 
@@ -219,7 +220,7 @@ fn json_text(text: Vec<u8>) -> Response {
 }
 
 fn read(door: &Door, workflow: String, parts: &Parts) -> Result<ReadRuns, ApiError> {
-    let mut query = Query::of(parts);
+    let mut query = Query::of(&parts.uri);
     Ok(ReadRuns {
         workflow,
         session: query.require("session_id")?,
@@ -228,15 +229,16 @@ fn read(door: &Door, workflow: String, parts: &Parts) -> Result<ReadRuns, ApiErr
     })
 }
 
-/// A run's events, kept only of runs that were streamed.
-pub(super) fn stored_events(
-    pin: &Arc<RunPin>,
-    journal: &[JournalEntry],
-) -> serde_json::Result<Vec<EventView>> {
-    match pin.telling {
-        Telling::Streamed => Renderer::all(pin, journal),
-        Telling::Quiet => Ok(Vec::new()),
-    }
+/// A run read back. Events are kept only of runs that were streamed.
+pub(super) fn stored(
+    (found, journal): (StoredRun, Vec<JournalEntry>),
+) -> serde_json::Result<Listed> {
+    let pin = Arc::new(found.pin);
+    let events = match pin.telling {
+        Telling::Streamed => Renderer::all(&pin, &journal)?,
+        Telling::Quiet => Vec::new(),
+    };
+    Ok(Listed { record: RunRecord::of(&journal), events, pin })
 }
 
 /// One run, as stored.
@@ -266,10 +268,8 @@ async fn run_fetch(
     parts: Parts,
 ) -> Result<Response, ApiError> {
     let ask = read(&door, workflow, &parts)?;
-    let (found, journal) = door.app.run_fetch(&who, ask, &id).await?;
-    let pin = Arc::new(found.pin);
-    let events = stored_events(&pin, &journal)?;
-    Ok(json_text(run(&pin, &RunRecord::of(&journal), Detail::Stored(events))?))
+    let Listed { pin, record, events } = stored(door.app.run_fetch(&who, ask, &id).await?)?;
+    Ok(json_text(run(&pin, &record, Detail::Stored(events))?))
 }
 
 /// The runs of one session, oldest first.
@@ -299,14 +299,10 @@ async fn run_list(
     Path(workflow): Path<String>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let status = Query::of(&parts).take("status");
+    let status = Query::of(&parts.uri).take("status");
     let ask = read(&door, workflow, &parts)?;
-    let mut listed = Vec::new();
-    for (found, journal) in door.app.run_list(&who, ask).await? {
-        let pin = Arc::new(found.pin);
-        let events = stored_events(&pin, &journal)?;
-        listed.push(Listed { pin, record: RunRecord::of(&journal), events });
-    }
+    let found = door.app.run_list(&who, ask).await?;
+    let mut listed = found.into_iter().map(stored).collect::<Result<Vec<_>, _>>()?;
     // Exact and case-sensitive, as Agno's: an unknown word matches nothing.
     listed.retain(|it| status.as_deref().is_none_or(|word| word == it.status()));
     Ok(json_text(summaries(&listed)?))

@@ -57,7 +57,7 @@ async fn workflow_fetch(
     Path(id): Path<String>,
     parts: Parts,
 ) -> Result<Json<Value>, ApiError> {
-    if let Some(input) = Query::of(&parts).given("version")
+    if let Some(input) = Query::of(&parts.uri).given("version")
         && integer(&input).is_none()
     {
         let fault = FieldFault::no_integer("query", "version", input);

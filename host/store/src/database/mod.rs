@@ -116,21 +116,17 @@ impl Database {
         tables: &'static str,
         statement: Statement<'_>,
     ) -> Result<u64, StoreError> {
-        let lock = match self.engine {
-            Engine::Sqlite(_) => None,
-            Engine::Postgres(_) => {
-                Some(Statement::new(format!("lock table {tables} in share row exclusive mode")))
-            }
-        };
+        let lock = format!("lock table {tables} in share row exclusive mode");
+        let lock = self.lock(Statement::new(lock));
         self.write(doing, Promise::Given, lock.into_iter().chain([statement]).collect()).await
     }
 
-    /// The statement that keeps these rows from other writers until the transaction ends. None on
-    /// SQLite, where there is one writer.
-    pub(crate) fn lock<'a>(&self, select: Statement<'a>) -> Option<Statement<'a>> {
+    /// A statement that keeps other writers away until the transaction ends. None on SQLite,
+    /// where there are none.
+    pub(crate) fn lock<'a>(&self, statement: Statement<'a>) -> Option<Statement<'a>> {
         match self.engine {
             Engine::Sqlite(_) => None,
-            Engine::Postgres(_) => Some(select.and(" for update")),
+            Engine::Postgres(_) => Some(statement),
         }
     }
 

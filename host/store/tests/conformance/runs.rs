@@ -105,7 +105,8 @@ pub(crate) async fn a_session_without_an_owner_is_open_to_all(house: House) {
 }
 
 async fn finds(acme: &TenantStore, sees: Sees<'_>, number: u128) -> bool {
-    let found = acme.run_find(sees, &workflow("w"), &session("s"), run(number)).await.unwrap();
+    let found =
+        acme.run_find(sees, Some(&workflow("w")), &session("s"), run(number)).await.unwrap();
     found.is_some_and(|it| it.0.pin.id == run(number))
 }
 
@@ -145,9 +146,9 @@ pub(crate) async fn a_caller_finds_only_what_it_sees(house: House) {
     assert_eq!(lists(&acme, Sees::Everyone, "unknown").await, None);
 
     let everyone = Sees::Everyone;
-    let wrong = acme.run_find(everyone, &workflow("x"), &session("s"), run(1)).await;
+    let wrong = acme.run_find(everyone, Some(&workflow("x")), &session("s"), run(1)).await;
     assert_eq!(wrong.unwrap(), None);
-    let wrong = acme.run_find(everyone, &workflow("w"), &session("adas"), run(1)).await;
+    let wrong = acme.run_find(everyone, Some(&workflow("w")), &session("adas"), run(1)).await;
     assert_eq!(wrong.unwrap(), None);
 }
 

@@ -126,8 +126,11 @@ pub(crate) async fn sessions_are_filtered_sorted_and_paged(house: House) {
         let filter = SessionFilter { name: Some(name.into()), ..all.clone() };
         assert_eq!(list(filter, FIRST).await.0, expected, "{name}");
     }
-    let filter = SessionFilter { name: Some("_".repeat(60_000)), ..all };
+    let filter = SessionFilter { name: Some("_".repeat(60_000)), ..all.clone() };
     assert_eq!(list(filter, FIRST).await.1, 0);
+    acme.session_create(&made("ÄB", Some("ada"), 5)).await.unwrap();
+    let filter = SessionFilter { name: Some("Äb".into()), ..all };
+    assert_eq!(list(filter, FIRST).await, ("ÄB".into(), 1));
 }
 
 pub(crate) async fn a_change_replaces_what_it_names(house: House) {

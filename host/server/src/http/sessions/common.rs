@@ -34,6 +34,21 @@ pub(super) enum Kind {
     Workflow,
 }
 
+impl Kind {
+    /// The kind a word names; what names none goes into `faults` as of this place.
+    pub(super) fn read(word: &str, place: Value, faults: &mut Vec<FieldFault>) -> Self {
+        match word {
+            "workflow" => Self::Workflow,
+            "agent" => Self::Other("Agent"),
+            "team" => Self::Other("Team"),
+            _ => {
+                faults.push(FieldFault::no_choice(place, "'agent', 'team' or 'workflow'", word));
+                Self::Any
+            }
+        }
+    }
+}
+
 impl Common {
     /// Reads what is common, and checks it.
     ///
@@ -44,17 +59,9 @@ impl Common {
         query: &mut Query,
         faults: &mut Vec<FieldFault>,
     ) -> Result<Self, ApiError> {
-        let kind = match query.given("type").as_deref() {
-            None => Kind::Any,
-            Some("workflow") => Kind::Workflow,
-            Some("agent") => Kind::Other("Agent"),
-            Some("team") => Kind::Other("Team"),
-            Some(other) => {
-                let expected = "'agent', 'team' or 'workflow'";
-                faults.push(FieldFault::no_choice(json!(["query", "type"]), expected, other));
-                Kind::Any
-            }
-        };
+        let kind = query.given("type");
+        let kind =
+            kind.map_or(Kind::Any, |word| Kind::read(&word, json!(["query", "type"]), faults));
         let (database, table) = (query.take("db_id"), query.take("table"));
         if faults.is_empty() {
             check_database(door, database.as_deref(), table.as_deref())?;

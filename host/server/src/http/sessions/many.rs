@@ -48,7 +48,7 @@ pub(super) async fn session_list(
     Caller(who): Caller,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let mut query = Query::of(&parts);
+    let mut query = Query::of(&parts.uri);
     let mut faults = Vec::new();
     let common = Common::read(&door, &mut query, &mut faults)?;
     let limit = query.integer("limit", Some(1), &mut faults).unwrap_or(20).min(MAX_LIMIT);
@@ -153,12 +153,11 @@ pub(super) async fn session_create(
     Caller(who): Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let common = Common::only(&door, &mut Query::of(&parts))?;
+    let common = Common::only(&door, &mut Query::of(request.uri()))?;
     if let Kind::Other(_) = common.kind {
         return Err(ApiError::Unsupported("This host has sessions of workflows only"));
     }
-    let mut body = Sent::read(&door, Request::from_parts(parts, body)).await?.object()?;
+    let mut body = Sent::read(&door, request).await?.object()?;
     // In the order faults are told in.
     let ask = NewSession {
         id: body.text("session_id"),
@@ -208,23 +207,12 @@ pub(super) async fn session_delete_many(
     Caller(who): Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let mut query = Query::of(&parts);
-    let mut body = match Sent::read(&door, Request::from_parts(parts, body)).await? {
-        Sent::Nothing => {
-            let fault = FieldFault::new("missing", json!(["body"]), "Field required");
-            return Err(ApiError::Fields(vec![fault]));
-        }
-        sent => sent.object()?,
-    };
+    let mut query = Query::of(request.uri());
+    let mut body = Sent::read(&door, request).await?.required()?;
     let ids = body.texts("session_ids");
     let kinds = body.texts("session_types");
     for (place, kind) in kinds.iter().enumerate() {
-        if !matches!(kind.as_str(), "agent" | "team" | "workflow") {
-            let place = json!(["body", "session_types", place]);
-            let expected = "'agent', 'team' or 'workflow'";
-            body.fault(FieldFault::no_choice(place, expected, kind.as_str()));
-        }
+        Kind::read(kind, json!(["body", "session_types", place]), body.faults());
     }
     body.done()?;
     if ids.len() != kinds.len() {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::Value;
 use stepmill_core::principal::Principal;
 use stepmill_store::SessionChange;
 use utoipa::ToSchema;
@@ -39,7 +39,7 @@ pub(super) async fn session_fetch(
     Path(id): Path<String>,
     parts: Parts,
 ) -> Result<Json<Value>, ApiError> {
-    let common = Common::only(&door, &mut Query::of(&parts))?;
+    let common = Common::only(&door, &mut Query::of(&parts.uri))?;
     if let Kind::Other(_) = common.kind {
         return Err(common.missing(&id));
     }
@@ -81,9 +81,8 @@ pub(super) async fn session_rename(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let (parts, body) = request.into_parts();
-    let common = Common::only(&door, &mut Query::of(&parts))?;
-    let name = match Sent::read(&door, Request::from_parts(parts, body)).await? {
+    let common = Common::only(&door, &mut Query::of(request.uri()))?;
+    let name = match Sent::read(&door, request).await? {
         Sent::Object(mut body) => {
             let name = body.required_text("session_name");
             body.done()?;
@@ -137,15 +136,8 @@ pub(super) async fn session_change(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let (parts, body) = request.into_parts();
-    let common = Common::only(&door, &mut Query::of(&parts))?;
-    let mut body = match Sent::read(&door, Request::from_parts(parts, body)).await? {
-        Sent::Nothing => {
-            let fault = FieldFault::new("missing", json!(["body"]), "Field required");
-            return Err(ApiError::Fields(vec![fault]));
-        }
-        sent => sent.object()?,
-    };
+    let common = Common::only(&door, &mut Query::of(request.uri()))?;
+    let mut body = Sent::read(&door, request).await?.required()?;
     let change = SessionChange {
         name: body.text("session_name"),
         state: body.object("session_state"),
@@ -190,7 +182,7 @@ pub(super) async fn session_delete(
     Path(id): Path<String>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let common = Common::only(&door, &mut Query::of(&parts))?;
+    let common = Common::only(&door, &mut Query::of(&parts.uri))?;
     door.app.session_delete(&who, &[id], common.user).await?;
     Ok(gone())
 }

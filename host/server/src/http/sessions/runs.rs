@@ -1,19 +1,16 @@
 //! `/sessions/{session_id}/runs` and previews: what a session's workflows did.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use stepmill_core::event::JournalEntry;
 use stepmill_core::principal::Principal;
 use stepmill_core::run::RunStatus;
 use stepmill_core::time::Timestamp;
-use stepmill_engine::RunRecord;
-use stepmill_store::{RunFilter, StoredRun};
+use stepmill_store::RunFilter;
 use utoipa::ToSchema;
 
 use super::common::{Common, Kind, SessionKind};
@@ -22,7 +19,7 @@ use crate::http::auth::Caller;
 use crate::http::door::Door;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::runs::stored_events;
+use crate::http::runs::stored;
 use crate::http::view::{Fault, FieldFaults, Listed, RunPreview, RunSummary, preview, summary};
 
 /// Where a run stands. Runs here are completed, failed (`ERROR`) or running; letters count in either case.
@@ -93,23 +90,13 @@ async fn listed(
     id: &str,
     parts: &Parts,
 ) -> Result<Vec<Listed>, ApiError> {
-    let mut query = Query::of(parts);
+    let mut query = Query::of(&parts.uri);
     let filter = filter(&mut query)?;
     let common = Common::only(door, &mut query)?;
-    let empty = filter.is_none() || matches!(common.kind, Kind::Other(_));
-    let filter = filter.unwrap_or_default();
-    let found = door.app.session_runs(who, id, common.user, &filter).await;
+    let filter = filter.filter(|_| !matches!(common.kind, Kind::Other(_)));
+    let found = door.app.session_runs(who, id, common.user, filter).await;
     let found = found.map_err(|fault| unknown(id, None, fault))?;
-    if empty {
-        return Ok(Vec::new());
-    }
-    found.into_iter().map(|it| view(it).map_err(ApiError::from)).collect()
-}
-
-fn view((found, journal): (StoredRun, Vec<JournalEntry>)) -> serde_json::Result<Listed> {
-    let pin = Arc::new(found.pin);
-    let events = stored_events(&pin, &journal)?;
-    Ok(Listed { record: RunRecord::of(&journal), events, pin })
+    Ok(found.into_iter().map(stored).collect::<Result<_, _>>()?)
 }
 
 /// Agno's words for what is not there.
@@ -217,8 +204,8 @@ pub(super) async fn session_run(
     Path((id, run)): Path<(String, String)>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let common = Common::only(&door, &mut Query::of(&parts))?;
+    let common = Common::only(&door, &mut Query::of(&parts.uri))?;
     let found = door.app.session_run(&who, &id, common.user, &run).await;
     let found = found.map_err(|fault| unknown(&id, Some(&run), fault))?;
-    Ok(Json(summary(&view(found)?)).into_response())
+    Ok(Json(summary(&stored(found)?)).into_response())
 }
