@@ -16,15 +16,17 @@ pub struct TrustedClaims {
     pub scopes: BTreeSet<String>,
 }
 
-/// Whether the host knows who it is talking to.
+/// Whether the host knows who it is talking to, and how far it trusts whom it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// The host knows no users: everybody who comes in is the operator.
     Open,
     /// A verified token without the admin scope.
     Member,
-    /// A verified token with the admin scope.
+    /// A verified token with the admin scope: everything inside its tenant.
     Admin,
+    /// A verified token with the operator's scope: as an admin, and what is the host's as a whole.
+    Operator,
 }
 
 /// How far the operator lets members go.
@@ -64,12 +66,25 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whether the caller's token covers this. The operator may do all, and so may an admin.
-    pub fn holds(&self, right: Right<'_>) -> bool {
+    /// Whether the caller may do what concerns the host as a whole, beyond its tenant.
+    pub fn is_operator(&self) -> bool {
         match self.standing {
-            Standing::Open | Standing::Admin => true,
-            Standing::Member => right.is_given_by(&self.trusted.scopes),
+            Standing::Open | Standing::Operator => true,
+            Standing::Member | Standing::Admin => false,
         }
+    }
+
+    /// Whether the caller may do everything inside its tenant.
+    pub fn is_admin(&self) -> bool {
+        match self.standing {
+            Standing::Open | Standing::Admin | Standing::Operator => true,
+            Standing::Member => false,
+        }
+    }
+
+    /// Whether the caller's token covers this. An admin may do all, and so may the operator.
+    pub fn holds(&self, right: Right<'_>) -> bool {
+        self.is_admin() || right.is_given_by(&self.trusted.scopes)
     }
 
     /// Whether the caller may do this with a workflow or session: its token covers it, or the
@@ -85,11 +100,10 @@ impl Principal {
 
     /// Whose runs the caller may see: its own, or everybody's in the tenant.
     pub fn sees(&self) -> Sees<'_> {
-        match (self.standing, &self.user) {
-            (Standing::Open | Standing::Admin, _) => Sees::Everyone,
-            (Standing::Member, _) if !self.rules.user_isolation => Sees::Everyone,
-            (Standing::Member, Some(user)) => Sees::Only(user),
-            (Standing::Member, None) => Sees::Nobody,
+        match &self.user {
+            _ if self.is_admin() || !self.rules.user_isolation => Sees::Everyone,
+            Some(user) => Sees::Only(user),
+            None => Sees::Nobody,
         }
     }
 }
@@ -133,6 +147,22 @@ mod tests {
         assert!(!member.may(delete));
         assert!(principal(Standing::Admin, None, &[]).holds(delete));
         assert!(principal(Standing::Open, None, &[]).holds(delete));
+        assert!(principal(Standing::Operator, None, &[]).holds(delete));
+    }
+
+    #[test]
+    fn an_admin_is_no_operator_and_an_operator_is_an_admin() {
+        let [member, admin, operator, open] =
+            [Standing::Member, Standing::Admin, Standing::Operator, Standing::Open]
+                .map(|it| principal(it, Some("ada"), &[]));
+        assert!(!member.is_admin() && !member.is_operator());
+        assert!(admin.is_admin() && !admin.is_operator());
+        assert!(operator.is_admin() && operator.is_operator());
+        assert!(open.is_admin() && open.is_operator());
+        // Rules are for members: switched off, they make nobody more than it was.
+        let mut free = admin;
+        free.rules = Rules { authorization: false, user_isolation: false };
+        assert!(!free.is_operator());
     }
 
     #[test]
@@ -152,6 +182,7 @@ mod tests {
         assert_eq!(principal(Standing::Member, None, &[]).sees(), Sees::Nobody);
         assert_eq!(principal(Standing::Admin, Some("ada"), &[]).sees(), Sees::Everyone);
         assert_eq!(principal(Standing::Open, None, &[]).sees(), Sees::Everyone);
+        assert_eq!(principal(Standing::Operator, Some("ada"), &[]).sees(), Sees::Everyone);
         let mut member = principal(Standing::Member, Some("ada"), &[]);
         member.rules.user_isolation = false;
         assert_eq!(member.sees(), Sees::Everyone);

@@ -2,6 +2,12 @@
 
 use std::collections::BTreeSet;
 
+/// The scope of a tenant's admin, unless an issuer calls it otherwise.
+pub const ADMIN: &str = "agent_os:admin";
+
+/// The scope of the host's operator, unless an issuer calls it otherwise.
+pub const OPERATOR: &str = "stepmill:operator";
+
 /// What a caller has to be allowed to do, such as `workflows:run`, for all or for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Right<'a> {

@@ -291,7 +291,7 @@ pub(crate) fn effective_user(
     said: Option<String>,
 ) -> Result<Option<UserId>, AppError> {
     match who.standing {
-        Standing::Member | Standing::Admin => Ok(who.user.clone()),
+        Standing::Member | Standing::Admin | Standing::Operator => Ok(who.user.clone()),
         Standing::Open => {
             let user = said.map(UserId::new).transpose();
             user.map_err(|fault| AppError::BadId { field: "user_id", fault })
@@ -310,7 +310,7 @@ pub(super) fn refusal(fault: StoreError) -> AppError {
 /// Admins may enter any session of their tenant.
 pub(super) fn session_entry(who: &Principal) -> SessionEntry {
     match who.standing {
-        Standing::Admin => SessionEntry::Any,
+        Standing::Admin | Standing::Operator => SessionEntry::Any,
         Standing::Open | Standing::Member => SessionEntry::Owner,
     }
 }

@@ -6,7 +6,7 @@
 use axum::extract::MatchedPath;
 use axum::http::Method;
 use axum::http::request::Parts;
-use stepmill_core::principal::{Principal, Standing};
+use stepmill_core::principal::Principal;
 use stepmill_core::scope::Right;
 
 use super::refusal::Refusal;
@@ -80,7 +80,7 @@ fn check_route(
     let route: Vec<_> = route.trim_start_matches('/').split('/').collect();
     let (scope, is_enough) = match need(method, &route) {
         Need::Nothing => ("", true),
-        Need::Admin => (admin, who.standing != Standing::Member || !who.rules.authorization),
+        Need::Admin => (admin, who.is_admin() || !who.rules.authorization),
         Need::Some(scope) => (scope, who.may_somewhere(Right::new(scope))),
         Need::Scope(scope) => {
             let right = Right::new(scope);
@@ -92,7 +92,7 @@ fn check_route(
     if !is_enough {
         return Err(Refusal::Scope(scope.to_owned()));
     }
-    let is_anonymous = who.standing == Standing::Member && who.user.is_none();
+    let is_anonymous = !who.is_admin() && who.user.is_none();
     if is_anonymous && who.rules.user_isolation && is_personal(&route) {
         return Err(Refusal::Nobody);
     }
@@ -103,7 +103,7 @@ fn check_route(
 mod tests {
     use serde_json::Map;
     use stepmill_core::ids::{TenantId, UserId};
-    use stepmill_core::principal::{Rules, TrustedClaims};
+    use stepmill_core::principal::{Rules, Standing, TrustedClaims};
 
     use super::*;
 

@@ -27,6 +27,7 @@ pub(super) struct Verifier {
     validations: Vec<Validation>,
     names: Names,
     pub(super) admin_scope: String,
+    operator_scope: String,
     rules: Rules,
 }
 
@@ -55,6 +56,7 @@ impl Verifier {
                 session_state: settings.session_state_claims.clone(),
             },
             admin_scope: settings.admin_scope.clone(),
+            operator_scope: settings.operator_scope.clone(),
             rules,
         })
     }
@@ -74,7 +76,49 @@ impl Verifier {
         let fits = |it: &&Validation| it.algorithms.contains(&header.alg);
         let validation = self.validations.iter().find(fits).ok_or_else(algorithm)?;
         let ask = Ask { token: token.text, header: &header, validation };
-        self.names.read(self.keys.verify(&ask).await?, &self.admin_scope, self.rules)
+        self.read(self.keys.verify(&ask).await?)
+    }
+
+    /// Reads verified claims. What names somebody is a text, or the token is refused.
+    fn read(&self, claims: Claims) -> Result<Principal, Refusal> {
+        let names = &self.names;
+        let no_text = || Refusal::Token("Subject must be a string".into());
+        let user = match claims.get(&names.user) {
+            None => None,
+            Some(it) => Some(it.as_str().ok_or_else(no_text)?),
+        };
+        let user = user.map(|it| UserId::new(it).map_err(|_| Refusal::Subject)).transpose()?;
+        if user.as_ref().is_some_and(|it| is_reserved(it.as_str())) {
+            return Err(Refusal::Subject);
+        }
+        let tenant = text(&claims, &names.tenant, Refusal::Tenant)?;
+        let tenant = tenant.map(|it| TenantId::new(it).map_err(|_| Refusal::Tenant)).transpose()?;
+        let session = text(&claims, &names.session, Refusal::Session)?;
+        let session = session.map(|it| SessionId::new(it).map_err(|_| Refusal::Session));
+        let session = session.transpose()?;
+        let scopes = scopes(claims.get(&names.scopes));
+        let standing = self.standing(&scopes);
+        Ok(Principal {
+            tenant: tenant.unwrap_or_else(default_tenant),
+            user,
+            standing,
+            rules: self.rules,
+            session,
+            dependencies: picked(&claims, &names.dependencies),
+            session_state: picked(&claims, &names.session_state),
+            trusted: TrustedClaims { claims, scopes },
+        })
+    }
+
+    /// The operator's scope outweighs the admin's.
+    fn standing(&self, scopes: &BTreeSet<String>) -> Standing {
+        if scopes.contains(&self.operator_scope) {
+            Standing::Operator
+        } else if scopes.contains(&self.admin_scope) {
+            Standing::Admin
+        } else {
+            Standing::Member
+        }
     }
 }
 
@@ -108,38 +152,6 @@ fn header(token: &str) -> Result<Header, Refusal> {
 
 fn algorithm() -> Refusal {
     Refusal::Token("The specified alg value is not allowed".into())
-}
-
-impl Names {
-    /// Reads verified claims. What names somebody is a text, or the token is refused.
-    fn read(&self, claims: Claims, admin: &str, rules: Rules) -> Result<Principal, Refusal> {
-        let no_text = || Refusal::Token("Subject must be a string".into());
-        let user = match claims.get(&self.user) {
-            None => None,
-            Some(it) => Some(it.as_str().ok_or_else(no_text)?),
-        };
-        let user = user.map(|it| UserId::new(it).map_err(|_| Refusal::Subject)).transpose()?;
-        if user.as_ref().is_some_and(|it| is_reserved(it.as_str())) {
-            return Err(Refusal::Subject);
-        }
-        let tenant = text(&claims, &self.tenant, Refusal::Tenant)?;
-        let tenant = tenant.map(|it| TenantId::new(it).map_err(|_| Refusal::Tenant)).transpose()?;
-        let session = text(&claims, &self.session, Refusal::Session)?;
-        let session = session.map(|it| SessionId::new(it).map_err(|_| Refusal::Session));
-        let session = session.transpose()?;
-        let scopes = scopes(claims.get(&self.scopes));
-        let standing = if scopes.contains(admin) { Standing::Admin } else { Standing::Member };
-        Ok(Principal {
-            tenant: tenant.unwrap_or_else(default_tenant),
-            user,
-            standing,
-            rules,
-            session,
-            dependencies: picked(&claims, &self.dependencies),
-            session_state: picked(&claims, &self.session_state),
-            trusted: TrustedClaims { claims, scopes },
-        })
-    }
 }
 
 /// A claim that is a text or not there.

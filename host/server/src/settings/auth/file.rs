@@ -7,6 +7,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use stepmill_core::principal::Rules;
+use stepmill_core::scope::{ADMIN, OPERATOR};
 
 use super::super::environment::Environment;
 use super::super::file::{SettingsFault, overlay, read_text, secret, value};
@@ -56,6 +57,7 @@ struct JwtFile {
     session_claim: Option<String>,
     scopes_claim: Option<String>,
     admin_scope: Option<String>,
+    operator_scope: Option<String>,
     #[serde(default)]
     dependencies_claims: Vec<String>,
     #[serde(default)]
@@ -136,6 +138,12 @@ impl JwtFile {
                 return Err(value("auth.jwt.jwks.stale_ms", "at least `max_age_ms`"));
             }
         }
+        let admin_scope = self.admin_scope.unwrap_or_else(|| ADMIN.into());
+        let operator_scope = self.operator_scope.unwrap_or_else(|| OPERATOR.into());
+        if operator_scope.is_empty() || operator_scope == admin_scope {
+            let rule = "not empty, and not the `admin_scope`: a tenant's admin is not the operator";
+            return Err(value("auth.jwt.operator_scope", rule));
+        }
         Ok(JwtSettings {
             algorithms,
             keys,
@@ -149,7 +157,8 @@ impl JwtFile {
             tenant_claim: self.tenant_claim.unwrap_or_else(|| "tenant".into()),
             session_claim: self.session_claim.unwrap_or_else(|| "session_id".into()),
             scopes_claim: self.scopes_claim.unwrap_or_else(|| "scopes".into()),
-            admin_scope: self.admin_scope.unwrap_or_else(|| "agent_os:admin".into()),
+            admin_scope,
+            operator_scope,
             dependencies_claims: self.dependencies_claims,
             session_state_claims: self.session_state_claims,
             leeway_seconds,
@@ -290,6 +299,19 @@ mod tests {
         assert!(fault("algorithms = [\"none\"]").starts_with("auth.jwt.algorithms: one of HS256"));
         assert!(fault("algorithm = \"HS256\"\nleeway_seconds = 301").contains("at most 300"));
         assert!(fault("algorithm = \"HS256\"\ntoken_source = \"query\"").contains("one of header"));
+    }
+
+    #[test]
+    fn an_admin_of_a_tenant_is_not_the_operator_by_another_name() {
+        let of = |line: &str| jwt(&format!("algorithm = \"HS256\"\n{line}"));
+        let default = of("").unwrap();
+        assert_eq!(default.admin_scope, "agent_os:admin");
+        assert_eq!(default.operator_scope, "stepmill:operator");
+        assert_eq!(of("operator_scope = \"root\"").unwrap().operator_scope, "root");
+        for bad in ["operator_scope = \"\"", "operator_scope = \"agent_os:admin\""] {
+            let fault = of(bad).err().unwrap();
+            assert!(fault.starts_with("auth.jwt.operator_scope: not empty"), "{fault}");
+        }
     }
 
     #[test]

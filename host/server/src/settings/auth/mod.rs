@@ -76,6 +76,8 @@ pub struct JwtSettings {
     pub scopes_claim: String,
     /// The scope that may do everything inside its tenant.
     pub admin_scope: String,
+    /// The scope of the host's operator: as an admin, and what is the host's as a whole.
+    pub operator_scope: String,
     /// Claims that become a run's dependencies.
     pub dependencies_claims: Vec<String>,
     /// Claims that become a run's first session state.

@@ -37,6 +37,24 @@ async fn one_scope_may_be_a_text_and_the_admin_scope_makes_an_admin() {
 }
 
 #[tokio::test]
+async fn the_operators_scope_makes_an_operator_and_has_a_name_to_be_set() {
+    let standing = async |settings: &JwtSettings, scopes: Value| {
+        let token = sign(&with(json!({ "scopes": scopes })));
+        shown(&verifier(settings), &token).await.unwrap().standing
+    };
+    let default = settings();
+    assert_eq!(standing(&default, json!("stepmill:operator")).await, Standing::Operator);
+    let both = json!(["agent_os:admin", "stepmill:operator"]);
+    assert_eq!(standing(&default, both).await, Standing::Operator);
+    for other in ["operator", "stepmill:*:operator", "stepmill:operator ", "Stepmill:operator"] {
+        assert_eq!(standing(&default, json!([other])).await, Standing::Member, "{other}");
+    }
+    let renamed = JwtSettings { operator_scope: "root".into(), ..settings() };
+    assert_eq!(standing(&renamed, json!(["root"])).await, Standing::Operator);
+    assert_eq!(standing(&renamed, json!(["stepmill:operator"])).await, Standing::Member);
+}
+
+#[tokio::test]
 async fn a_token_may_decide_the_session_and_what_the_run_begins_with() {
     let settings = JwtSettings {
         session_claim: "conversation".into(),

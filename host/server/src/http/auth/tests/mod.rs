@@ -43,6 +43,7 @@ fn settings() -> JwtSettings {
         session_claim: "session_id".into(),
         scopes_claim: "scopes".into(),
         admin_scope: "agent_os:admin".into(),
+        operator_scope: "stepmill:operator".into(),
         dependencies_claims: Vec::new(),
         session_state_claims: Vec::new(),
         leeway_seconds: 5,
