@@ -121,6 +121,61 @@ async fn plugins_need_scopes_and_stay_in_their_tenant() {
 }
 
 #[tokio::test]
+async fn shared_plugins_are_published_by_the_operator() {
+    let mut house = House::serve().guarded().demo_models().open().await;
+    let shared = async |house: &House, token: &Token, method: Method, query: &str| {
+        let request = house.ask_as(token, method.clone(), &format!("/plugins/common{query}"));
+        let component = if method == Method::PUT { example("echo") } else { vec![] };
+        Reply::of(request.body(component)).await
+    };
+    let (acme, root) = (Token::admin("acme"), Token::operator("ops"));
+    let everything = Token::of("acme", "ada").scopes(&["plugins:write", "plugins:delete"]);
+    let denied = (403, "Only the host's operator may do this".to_owned());
+    for token in [&acme, &everything] {
+        for method in [Method::PUT, Method::DELETE] {
+            let refused = shared(&house, token, method, "?shared=true").await;
+            assert_eq!(refused.refusal(), denied);
+        }
+    }
+    let odd = shared(&house, &root, Method::PUT, "?shared=perhaps").await;
+    assert_eq!((odd.status, &odd.json()["detail"][0]["type"]), (422, &json!("bool_parsing")));
+    // A tenant that had the id before goes on with its own.
+    assert_eq!(house.push("common", example("pipeline")).await.status, 201);
+
+    let put = shared(&house, &root, Method::PUT, "?shared=true").await;
+    assert_eq!((put.status, &put.json()["shared"]), (201, &json!(true)), "{}", put.text);
+    assert_eq!(put.json()["uploaded_by"], "root");
+    assert_eq!(shared(&house, &root, Method::PUT, "?shared=true").await.status, 200);
+    let name = async |house: &House, tenant: &str| {
+        let run = house.run_as(&Token::of(tenant, "ada"), "common", &[("message", "x")]).await;
+        run.good()["workflow_name"].clone()
+    };
+    assert_eq!(name(&house, "acme").await, "Pipeline");
+    assert_eq!(house.push("common", example("pipeline")).await.status, 200);
+    assert_eq!(name(&house, "elsewhere").await, "Echo");
+    let taken = shared(&house, &Token::admin("elsewhere"), Method::PUT, "").await;
+    assert_eq!(taken.status, 409);
+
+    house.kill().await;
+    house.start().await;
+    assert_eq!(name(&house, "elsewhere").await, "Echo");
+    // Without `shared` the operator is the admin of its tenant, which has no such plugin.
+    assert_eq!(shared(&house, &root, Method::DELETE, "").await.status, 409);
+    assert_eq!(shared(&house, &root, Method::DELETE, "?shared=true").await.status, 204);
+    assert_eq!(shared(&house, &root, Method::DELETE, "?shared=true").await.status, 404);
+    let gone = house.run_as(&Token::of("elsewhere", "ada"), "common", &[("message", "x")]).await;
+    assert_eq!(gone.status, 404);
+    assert_eq!(name(&house, "acme").await, "Pipeline");
+}
+
+#[tokio::test]
+async fn whoever_a_host_without_users_serves_is_the_operator() {
+    let house = House::serve().demo_models().open().await;
+    let put = house.ask(Method::PUT, "/plugins/common?shared=true").body(example("echo"));
+    assert_eq!(Reply::of(put).await.json()["shared"], true);
+}
+
+#[tokio::test]
 async fn push_says_what_became_of_the_upload() {
     let house = House::serve().guarded().demo_models().open().await;
     let folder = tempfile::tempdir().unwrap();
@@ -138,6 +193,15 @@ async fn push_says_what_became_of_the_upload() {
         command(&["push", file, "--url", house.address()], &[("STEPMILL_TOKEN", &token)]).await;
     assert!(said.starts_with("`my-echo` is replaced and in effect: sha256:"), "{said}");
     house.run("my-echo", &[("message", "x")]).await.good();
+
+    let args = ["push", file, "--shared", "--id", "ours", "--url", house.address()];
+    let (code, said) = command(&args, &[("STEPMILL_TOKEN", &token)]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("(403): Only the host's operator may do this"), "{said}");
+    let operator = Token::operator("acme").sign();
+    let (code, said) = command(&args, &[("STEPMILL_TOKEN", &operator)]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(house.get("/plugins/ours").await.good()["shared"], true);
 
     let (code, said) = command(&["push", file, "--url", house.address()], &[]).await;
     assert_eq!(code, Some(1));

@@ -28,6 +28,11 @@ impl Token {
         Self::of(tenant, "admin").claim("scopes", json!(["agent_os:admin"]))
     }
 
+    /// The host's operator, at home in a tenant.
+    pub(crate) fn operator(tenant: &str) -> Self {
+        Self::of(tenant, "root").scope("stepmill:operator")
+    }
+
     pub(crate) fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0[name] = value.into();
         self

@@ -38,6 +38,9 @@ pub enum AppError {
     /// The caller's scopes do not cover this.
     #[error("the scope `{0}` is required")]
     ScopeMissing(&'static str),
+    /// This is for the host's operator only.
+    #[error("only the host's operator may do this")]
+    NotOperator,
     /// The caller's scopes do not let it do this with the workflow.
     #[error("the caller may not {0} this workflow")]
     WorkflowDenied(&'static str),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use stepmill_core::capability::Grants;
-use stepmill_core::ids::{Digest, TenantId, WorkflowId};
+use stepmill_core::ids::{Digest, TenantId, UserId, WorkflowId};
 use stepmill_core::principal::Principal;
 use stepmill_core::scope::Right;
 use stepmill_store::PluginRow;
@@ -60,7 +60,8 @@ impl App {
     /// it, and answers from the next request on.
     ///
     /// # Errors
-    /// The scope `plugins:write` is missing, the id is the operator's, or the component is no plugin.
+    /// The scope `plugins:write` is missing, the id is the operator's (and no older plugin of the
+    /// tenant has it), or the component is no plugin.
     pub async fn plugin_put(
         &self,
         who: &Principal,
@@ -68,14 +69,28 @@ impl App {
         component: Arc<[u8]>,
     ) -> Result<(Upload, PluginView), AppError> {
         require(who, "plugins:write", Some(&id))?;
-        if self.catalog.is_operators(&id) {
+        let shelf = Shelf::Tenant(who.tenant.clone());
+        // Who had the id before the operator took it keeps it.
+        if self.catalog.is_operators(&id) && self.catalog.slot(&shelf, &id).is_none() {
             return Err(AppError::IdTaken(id));
         }
-        let shelf = Shelf::Tenant(who.tenant.clone());
-        let factory = self.load(shelf.clone(), component.clone()).await?;
-        let mut row = self.row(&shelf, id, &factory, &component);
-        row.uploaded_by = who.user.clone();
-        self.see_through(self.clone().shelve(shelf, row, factory, component)).await
+        self.take_in(shelf, id, component, who.user.clone()).await
+    }
+
+    /// Takes in a component for all tenants, as [`Self::plugin_put`] does for one. A tenant that
+    /// has a plugin of this id already goes on with its own.
+    ///
+    /// # Errors
+    /// The caller is not the host's operator, or the component is no plugin.
+    pub async fn plugin_publish(
+        &self,
+        who: &Principal,
+        id: WorkflowId,
+        component: Arc<[u8]>,
+    ) -> Result<(Upload, PluginView), AppError> {
+        require_operator(who)?;
+        self.note_hidden(&id);
+        self.take_in(Shelf::Shared, id, component, who.user.clone()).await
     }
 
     /// Puts a component on the operator's shelf, where every tenant finds it. Does nothing if
@@ -88,34 +103,42 @@ impl App {
         id: WorkflowId,
         component: Arc<[u8]>,
     ) -> Result<Upload, AppError> {
-        if self.catalog.is_declared(&id) {
-            tracing::warn!(plugin = %id, "the declared workflow {id} is hidden by the shared plugin of the same id");
-        }
+        self.note_hidden(&id);
         let digest = Digest::from_bytes(Sha256::digest(&component).into());
         if self.catalog.slot(&Shelf::Shared, &id).is_some_and(|it| it.row.digest == digest) {
             return Ok(Upload::Unchanged);
         }
-        let factory = self.load(Shelf::Shared, component.clone()).await?;
-        let row = self.row(&Shelf::Shared, id, &factory, &component);
-        Ok(self.clone().shelve(Shelf::Shared, row, factory, component).await?.0)
+        Ok(self.take_in(Shelf::Shared, id, component, None).await?.0)
     }
 
-    async fn load(&self, shelf: Shelf, component: Arc<[u8]>) -> Result<Factory, AppError> {
-        Factory::load(&self.sandbox, &self.graph_limits, shelf, component).await
+    fn note_hidden(&self, id: &WorkflowId) {
+        if self.catalog.is_declared(id) {
+            tracing::warn!(plugin = %id, "the declared workflow {id} is hidden by the shared plugin of the same id");
+        }
     }
 
-    fn row(&self, shelf: &Shelf, id: WorkflowId, factory: &Factory, component: &[u8]) -> PluginRow {
+    async fn take_in(
+        &self,
+        shelf: Shelf,
+        id: WorkflowId,
+        component: Arc<[u8]>,
+        uploaded_by: Option<UserId>,
+    ) -> Result<(Upload, PluginView), AppError> {
+        let loaded =
+            Factory::load(&self.sandbox, &self.graph_limits, shelf.clone(), component.clone());
+        let factory = loaded.await?;
         let uploaded_at = now();
-        let before = self.catalog.slot(shelf, &id);
-        PluginRow {
+        let before = self.catalog.slot(&shelf, &id);
+        let row = PluginRow {
             id,
             digest: factory.plugin.digest(),
             bytes: component.len() as u64,
             description: factory.plugin.description().clone(),
             uploaded_at,
-            uploaded_by: None,
+            uploaded_by,
             created_at: before.map_or(uploaded_at, |it| it.row.created_at),
-        }
+        };
+        self.see_through(self.clone().shelve(shelf, row, factory, component)).await
     }
 
     async fn shelve(
@@ -177,16 +200,31 @@ impl App {
     /// The scope `plugins:delete` is missing, there is no such plugin, or it is the operator's.
     pub async fn plugin_delete(&self, who: &Principal, id: &WorkflowId) -> Result<(), AppError> {
         require(who, "plugins:delete", Some(id))?;
-        self.see_through(self.clone().unshelve(who.tenant.clone(), id.clone())).await
+        let shelf = Shelf::Tenant(who.tenant.clone());
+        self.see_through(self.clone().unshelve(shelf, id.clone())).await
     }
 
-    async fn unshelve(self, tenant: TenantId, id: WorkflowId) -> Result<(), AppError> {
+    /// Takes a shared plugin away from all tenants. Runs under way go on with it, and a workflow
+    /// that is declared under its id is there again.
+    ///
+    /// # Errors
+    /// The caller is not the host's operator, or there is no such plugin.
+    pub async fn plugin_withdraw(&self, who: &Principal, id: &WorkflowId) -> Result<(), AppError> {
+        require_operator(who)?;
+        self.see_through(self.clone().unshelve(Shelf::Shared, id.clone())).await
+    }
+
+    async fn unshelve(self, shelf: Shelf, id: WorkflowId) -> Result<(), AppError> {
         let _turn = self.uploads.lock().await;
-        if !self.store.tenant(&tenant).plugin_delete(&id).await? {
-            let taken = self.catalog.is_operators(&id);
-            return Err(if taken { AppError::IdTaken(id) } else { AppError::UnknownPlugin });
+        let is_gone = match &shelf {
+            Shelf::Shared => self.store.shared().plugin_delete(&id).await?,
+            Shelf::Tenant(it) => self.store.tenant(it).plugin_delete(&id).await?,
+        };
+        if !is_gone {
+            let is_taken = shelf != Shelf::Shared && self.catalog.is_operators(&id);
+            return Err(if is_taken { AppError::IdTaken(id) } else { AppError::UnknownPlugin });
         }
-        self.catalog.remove(&Shelf::Tenant(tenant), &id);
+        self.catalog.remove(&shelf, &id);
         tracing::info!(plugin = %id, "plugin {id} is deleted");
         self.sweep().await;
         Ok(())
@@ -213,4 +251,9 @@ impl App {
 fn require(who: &Principal, scope: &'static str, id: Option<&WorkflowId>) -> Result<(), AppError> {
     let right = Right { id: id.map(WorkflowId::as_str), ..Right::new(scope) };
     if who.holds(right) { Ok(()) } else { Err(AppError::ScopeMissing(scope)) }
+}
+
+/// What all tenants see is the operator's, and no tenant's admin's.
+fn require_operator(who: &Principal) -> Result<(), AppError> {
+    if who.is_operator() { Ok(()) } else { Err(AppError::NotOperator) }
 }

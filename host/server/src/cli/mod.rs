@@ -100,6 +100,9 @@ struct PushArgs {
     /// The host
     #[arg(long, env = "STEPMILL_URL", default_value = "http://127.0.0.1:7777")]
     url: String,
+    /// For all tenants: the token has to be the operator's
+    #[arg(long)]
+    shared: bool,
     /// Token for a host with authentication; it needs the scope plugins:write
     #[arg(long, env = "STEPMILL_TOKEN", hide_env_values = true)]
     token: Option<SecretString>,

@@ -39,8 +39,9 @@ async fn upload(args: &PushArgs, id: &WorkflowId, component: Vec<u8>) -> anyhow:
         bail!("`{base}` is no address of a host: it begins with http:// or https://");
     }
     let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-    let mut call =
-        client.put(format!("{base}/plugins/{id}")).header("content-type", "application/wasm");
+    let query = if args.shared { "?shared=true" } else { "" };
+    let place = format!("{base}/plugins/{id}{query}");
+    let mut call = client.put(place).header("content-type", "application/wasm");
     if let Some(token) = &args.token {
         call = call.bearer_auth(token.expose_secret());
     }

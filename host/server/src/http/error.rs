@@ -120,6 +120,9 @@ fn app(fault: AppError) -> Response {
         ),
         AppError::UnknownPlugin => detail(StatusCode::NOT_FOUND, "Plugin not found"),
         AppError::ScopeMissing(scope) => scope_missing(scope),
+        AppError::NotOperator => {
+            detail(StatusCode::FORBIDDEN, "Only the host's operator may do this")
+        }
         AppError::WorkflowDenied(action) => {
             detail(StatusCode::FORBIDDEN, format!("Access denied to {action} this workflow"))
         }

@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use serde_json::{Number, json};
+use serde_json::Number;
 
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
@@ -142,16 +142,10 @@ impl Form {
         faults: &mut Vec<FieldFault>,
     ) -> bool {
         let Some(input) = self.take(field) else { return default };
-        match input.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" | "t" | "y" => true,
-            "false" | "0" | "no" | "off" | "f" | "n" => false,
-            _ => {
-                let text = "Input should be a valid boolean, unable to interpret input";
-                let fault = FieldFault::new("bool_parsing", json!(["body", field]), text);
-                faults.push(fault.given(input));
-                default
-            }
-        }
+        boolean(&input).unwrap_or_else(|| {
+            faults.push(FieldFault::no_boolean("body", field, input));
+            default
+        })
     }
 
     /// A whole number, blanks around it and zeros behind its point notwithstanding.
@@ -166,6 +160,15 @@ impl Form {
             faults.push(FieldFault::no_integer("body", field, input));
         }
         number
+    }
+}
+
+/// Yes or no as FastAPI reads it.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
+        "false" | "0" | "no" | "off" | "f" | "n" => Some(false),
+        _ => None,
     }
 }
 

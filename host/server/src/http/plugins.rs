@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use stepmill_core::ids::WorkflowId;
@@ -14,7 +14,8 @@ use super::auth::Caller;
 use super::door::Door;
 use super::error::ApiError;
 use super::form::{body, in_time};
-use super::view::{Fault, PluginBody};
+use super::query::Query;
+use super::view::{Fault, FieldFaults, PluginBody};
 use crate::app::{AppError, Upload};
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
@@ -31,12 +32,25 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 #[expect(dead_code, reason = "the document's word for a body that is not text")]
 struct Component(Vec<u8>);
 
+/// Why a component was not taken in: it is no plugin, or the question is malformed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the document's word for two kinds of refusal with one status")]
+#[serde(untagged)]
+enum Refused {
+    Component(Fault),
+    Fields(FieldFaults),
+}
+
 /// Take in a component.
 ///
-/// It is in effect from the next request on. Needs the scope `plugins:write`.
+/// It is in effect from the next request on. Needs the scope `plugins:write`; with `shared`, to be
+/// the host's operator.
 #[utoipa::path(
     put, path = "/plugins/{id}", operation_id = "put_plugin", tag = "Plugins",
-    params(("id" = String, Path, description = "The plugin", pattern = "^[a-z0-9_-]{1,64}$")),
+    params(
+        ("id" = String, Path, description = "The plugin", pattern = "^[a-z0-9_-]{1,64}$"),
+        ("shared" = Option<bool>, Query, nullable = false, description = "For all tenants"),
+    ),
     request_body(
         content = Component, content_type = "application/wasm", description = "A WebAssembly component",
     ),
@@ -47,7 +61,7 @@ struct Component(Vec<u8>);
         (status = 408, description = "The body did not arrive in time", body = Fault),
         (status = 409, description = "The id is the operator's", body = Fault),
         (status = 413, description = "The component is too large", body = Fault),
-        (status = 422, description = "The component is no plugin", body = Fault),
+        (status = 422, description = "The component is no plugin, or a parameter is malformed", body = Refused),
         (status = 503, description = "The host is busy, or stops", body = Fault),
     ),
 )]
@@ -57,9 +71,14 @@ async fn plugin_put(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let shared = Query::of(request.uri()).boolean("shared")?;
     let id = WorkflowId::new(id).map_err(|fault| AppError::BadId { field: "plugin id", fault })?;
     let component = in_time(&door, body(request.into_body(), door.component_bytes)).await?;
-    let (upload, plugin) = door.app.plugin_put(&who, id, component.as_ref().into()).await?;
+    let component = component.as_ref().into();
+    let (upload, plugin) = match shared {
+        true => door.app.plugin_publish(&who, id, component).await?,
+        false => door.app.plugin_put(&who, id, component).await?,
+    };
     let (status, word) = match upload {
         Upload::Created => (StatusCode::CREATED, "new"),
         Upload::Replaced => (StatusCode::OK, "replaced"),
@@ -108,14 +127,19 @@ async fn plugin_fetch(
 
 /// Take a plugin away.
 ///
-/// Runs under way go on with it. Needs the scope `plugins:delete`.
+/// Runs under way go on with it. Needs the scope `plugins:delete`; with `shared`, to be the host's
+/// operator.
 #[utoipa::path(
     delete, path = "/plugins/{id}", operation_id = "delete_plugin", tag = "Plugins",
-    params(("id" = String, Path, description = "The plugin", min_length = 1)),
+    params(
+        ("id" = String, Path, description = "The plugin", min_length = 1),
+        ("shared" = Option<bool>, Query, nullable = false, description = "The one that all tenants have"),
+    ),
     responses(
         (status = 204, description = "It is gone"),
         (status = 404, description = "There is none", body = Fault),
         (status = 409, description = "It is the operator's", body = Fault),
+        (status = 422, description = "A parameter is malformed", body = FieldFaults),
         (status = 503, description = "The host stops", body = Fault),
     ),
 )]
@@ -123,8 +147,13 @@ async fn plugin_delete(
     State(door): State<Door>,
     Caller(who): Caller,
     Path(id): Path<String>,
+    uri: Uri,
 ) -> Result<StatusCode, ApiError> {
+    let shared = Query::of(&uri).boolean("shared")?;
     let id = WorkflowId::new(id).map_err(|_| AppError::UnknownPlugin)?;
-    door.app.plugin_delete(&who, &id).await?;
+    match shared {
+        true => door.app.plugin_withdraw(&who, &id).await?,
+        false => door.app.plugin_delete(&who, &id).await?,
+    }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,7 +8,7 @@ use serde_json::Number;
 use stepmill_core::context::RequestFacts;
 
 use super::error::{ApiError, FieldFault};
-use super::form::integer;
+use super::form::{boolean, integer};
 
 /// The longest header value a plugin is shown.
 const MAX_HEADER_BYTES: usize = 4_096;
@@ -60,6 +60,16 @@ impl Query {
             (number, _) => return number,
         }
         None
+    }
+
+    /// Yes or no; no if it is absent.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub(super) fn boolean(&mut self, name: &'static str) -> Result<bool, ApiError> {
+        let Some(input) = self.take(name) else { return Ok(false) };
+        let fault = |input| ApiError::Fields(vec![FieldFault::no_boolean("query", name, input)]);
+        boolean(&input).ok_or_else(|| fault(input))
     }
 
     /// A parameter that has to be there.

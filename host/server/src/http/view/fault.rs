@@ -74,6 +74,12 @@ impl FieldFault {
         Self::new("int_parsing", json!([part, field]), text).given(input)
     }
 
+    /// A field that has to be yes or no and is neither.
+    pub(crate) fn no_boolean(part: &str, field: &str, input: String) -> Self {
+        let text = "Input should be a valid boolean, unable to interpret input";
+        Self::new("bool_parsing", json!([part, field]), text).given(input)
+    }
+
     /// A number that is too small.
     pub(crate) fn too_small(field: &str, least: i64, input: String) -> Self {
         let text = format!("Input should be greater than or equal to {least}");
