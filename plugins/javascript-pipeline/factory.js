@@ -22,7 +22,7 @@ export const workflowFactory = {
       name: 'JavaScript Pipeline',
       description: 'Writes a post, translates it if asked to, and puts a head on it.',
       inputSchema: JSON.stringify(inputSchema),
-      capabilities: [],
+      capabilities: [{ tag: 'model', val: '*' }],
     };
   },
 

@@ -7,6 +7,7 @@ from wit_world import exports
 from wit_world.imports import log
 from wit_world.imports.types import (
     Agent,
+    Capability_Model,
     Description,
     Executor_Agent,
     Executor_Function,
@@ -47,7 +48,7 @@ class WorkflowFactory(exports.WorkflowFactory):
             name="Python Pipeline",
             description="Drafts a text and keeps it to a number of words.",
             input_schema=json.dumps(INPUT_SCHEMA),
-            capabilities=[],
+            capabilities=[Capability_Model("*")],
         )
 
     def build(self, context: RequestContext) -> Workflow:

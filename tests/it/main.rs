@@ -17,6 +17,7 @@ mod languages;
 mod os;
 mod page;
 mod plugins;
+mod policies;
 mod real_model;
 mod recovery;
 mod scopes;

@@ -52,11 +52,16 @@ async fn uploads_go_on_while_runs_do() {
     futures::future::join(uploads, runs).await;
 }
 
+/// What `async-pipeline` asks for.
+const ALLOWED: &str = r#"[policy]
+    allow = ["config", "kv", "model:*", "http:*.example.com"]"#;
+
 #[tokio::test]
 async fn what_the_operator_configures_reaches_its_plugin() {
     let steps = r#"[{"name":"plan","instructions":"Plan it."},{"name":"do","instructions":"Do it."},{"name":"check","instructions":"Check it."}]"#;
-    let settings =
-        format!("[plugins.of.\"default/async-pipeline\"]\nconfig = {{ steps = '{steps}' }}");
+    let settings = format!(
+        "{ALLOWED}\n[policy.plugins.\"default/async-pipeline\"]\nconfig = {{ steps = '{steps}' }}"
+    );
     let house = House::serve().demo_models().settings(&settings).open().await;
     house.push_example("async-pipeline").await;
     let run = house.run("async-pipeline", &[("message", "x")]).await.good();
@@ -68,9 +73,11 @@ async fn what_the_operator_configures_reaches_its_plugin() {
 
 #[tokio::test]
 async fn a_rule_for_one_tenants_plugin_is_not_for_anothers_of_the_same_name() {
-    let settings = r#"[plugins.of."acme/async-pipeline"]
-        config = { steps = '[{"name":"secret","instructions":"Of acme only."}]' }"#;
-    let house = House::serve().guarded().demo_models().settings(settings).open().await;
+    let steps = r#"[{"name":"secret","instructions":"Of acme only."}]"#;
+    let settings = format!(
+        "{ALLOWED}\n[policy.plugins.\"acme/async-pipeline\"]\nconfig = {{ steps = '{steps}' }}"
+    );
+    let house = House::serve().guarded().demo_models().settings(&settings).open().await;
     house.push_example("async-pipeline").await;
     let eve = Token::admin("evil");
     let url = format!("{}/plugins/async-pipeline", house.address());

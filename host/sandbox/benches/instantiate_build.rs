@@ -20,10 +20,7 @@ use stepmill_core::capability::Grants;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::ids::{SessionId, TenantId, UserId};
 use stepmill_core::principal::TrustedClaims;
-use stepmill_sandbox::{
-    CallSite, KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Sandbox,
-    SandboxSettings, Services,
-};
+use stepmill_sandbox::{CallSite, Sandbox, SandboxSettings};
 
 fn benches(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
@@ -89,38 +86,9 @@ fn context_of_ada() -> RequestContext {
     }
 }
 
-fn site() -> CallSite {
-    CallSite {
-        grants: Grants::none(),
-        config: Arc::new(BTreeMap::new()),
-        services: Arc::new(Nothing),
-        label: "acme/hostile".into(),
-    }
-}
-
 /// The guest of this benchmark asks for nothing.
-struct Nothing;
-
-#[async_trait]
-impl Services for Nothing {
-    async fn kv_get(&self, _key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn kv_set(&self, _key: &str, _value: Vec<u8>) -> Result<(), KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn kv_delete(&self, _key: &str) -> Result<(), KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn http_fetch(
-        &self,
-        _request: OutboundRequest,
-    ) -> Result<OutboundResponse, OutboundFailure> {
-        Err(OutboundFailure::NotAllowed)
-    }
+fn site() -> CallSite {
+    CallSite::bare("acme/hostile")
 }
 
 /// The engine, its macro, and not a line more than the guest needs.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stepmill_core::capability::Grants;
+use stepmill_core::capability::{Capability, Grants};
 use tokio::sync::SemaphorePermit;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -14,20 +14,52 @@ use crate::capability::wasi::WasiState;
 use crate::failure::CallFailure;
 use crate::meter::Meter;
 use crate::sandbox::Shared;
-use crate::services::Services;
+use crate::services::{KeyValues, Network};
 use crate::ticker::Running;
 
 /// For whom a plugin is called, and what it may do there.
+///
+/// What was not granted is not in here: an import that leads to it finds nothing to call. (It is
+/// there all the same, and says so. Some languages' tools import the whole contract whatever the
+/// plugin uses.)
 #[derive(Clone)]
 pub struct CallSite {
-    /// What was granted.
-    pub grants: Grants,
-    /// What the operator configured for this plugin. Read only if `config` was granted.
-    pub config: Arc<BTreeMap<String, String>>,
-    /// Storage and network of this plugin in this tenant.
-    pub services: Arc<dyn Services>,
-    /// Whose lines the guest's lines are, in the operator's log: tenant and workflow.
-    pub label: Arc<str>,
+    pub(crate) label: Arc<str>,
+    pub(crate) grants: Grants,
+    pub(crate) config: Option<Arc<BTreeMap<String, String>>>,
+    pub(crate) key_values: Option<Arc<dyn KeyValues>>,
+    pub(crate) network: Option<Arc<dyn Network>>,
+}
+
+impl CallSite {
+    /// A call that reaches nothing. The label says whose lines the guest's lines are, in the
+    /// operator's log: tenant and workflow.
+    pub fn bare(label: impl Into<Arc<str>>) -> Self {
+        Self {
+            label: label.into(),
+            grants: Grants::none(),
+            config: None,
+            key_values: None,
+            network: None,
+        }
+    }
+
+    /// A call that reaches what was granted of `config`, which the operator wrote for this
+    /// plugin, and of `services`, which are those of this plugin in this tenant.
+    pub fn granted<S: KeyValues + Network + 'static>(
+        label: impl Into<Arc<str>>,
+        grants: Grants,
+        config: Arc<BTreeMap<String, String>>,
+        services: Arc<S>,
+    ) -> Self {
+        Self {
+            config: grants.has(&Capability::Config).then_some(config),
+            key_values: grants.has(&Capability::KeyValue).then(|| services.clone() as _),
+            network: grants.any_http().then_some(services as _),
+            label: label.into(),
+            grants,
+        }
+    }
 }
 
 /// What a store carries: everything a host function may look at.

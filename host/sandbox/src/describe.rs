@@ -1,7 +1,7 @@
 //! What a plugin says about itself, checked.
 
 use serde_json::{Map, Value};
-use stepmill_core::capability::{Capability, HostPattern};
+use stepmill_core::capability::{Capability, HttpRule, ModelPattern};
 use stepmill_core::ids::WorkflowId;
 use stepmill_core::plugin::{Description, WorkflowKind};
 
@@ -24,6 +24,7 @@ pub(crate) enum Asked {
     Randomness,
     Config,
     KeyValue,
+    Model(String),
     Http(String),
 }
 
@@ -64,9 +65,13 @@ fn capability(asked: Asked) -> Result<Capability, LoadFailure> {
         Asked::Randomness => Capability::Randomness,
         Asked::Config => Capability::Config,
         Asked::KeyValue => Capability::KeyValue,
-        Asked::Http(host) => Capability::Http(HostPattern::new(&host).map_err(|_| {
-            bad("capability http", "must name a host, optionally with `*.` before it")
-        })?),
+        Asked::Model(name) => Capability::Model(
+            ModelPattern::new(&name)
+                .ok_or_else(|| bad("capability model", "must name models, `*` for any text"))?,
+        ),
+        Asked::Http(rule) => {
+            Capability::Http(HttpRule::new(&rule).map_err(|it| bad("capability http:", it))?)
+        }
     })
 }
 
@@ -103,8 +108,8 @@ mod tests {
         let description = check(claimed, &LoadLimits::default()).unwrap();
         assert_eq!(description.id.as_str(), "seed");
         assert_eq!(description.input_schema.unwrap()["type"], "object");
-        let host = HostPattern::new("api.example.com").unwrap();
-        assert_eq!(description.capabilities, [Capability::Clock, Capability::Http(host)]);
+        let http = Capability::parse("http:api.example.com").unwrap();
+        assert_eq!(description.capabilities, [Capability::Clock, http]);
     }
 
     #[test]
@@ -137,8 +142,9 @@ mod tests {
             ),
             (
                 Claimed { capabilities: vec![Asked::Http("https://a".to_owned())], ..claimed() },
-                "the plugin's description: capability http must name a host, optionally with \
-                 `*.` before it",
+                "the plugin's description: capability http: `https://a` is no place for requests: \
+                 a DNS name or address is one, optionally with `*.` before it, methods such as \
+                 `GET,HEAD` and a blank in front, and a path such as `/v1/*` behind",
             ),
         ];
         for (claimed, expected) in cases {

@@ -27,5 +27,7 @@ pub use failure::{BuildFailure, CallFailure, Cause, FunctionFailure};
 pub use load::{LoadFailure, OpenError};
 pub use plugin::Plugin;
 pub use sandbox::Sandbox;
-pub use services::{KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Services};
+pub use services::{
+    KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
+};
 pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};

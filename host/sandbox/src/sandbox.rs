@@ -1,12 +1,9 @@
 //! The sandbox: one engine, its clock, its seats, and the way a component becomes a plugin.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use stepmill_core::capability::Grants;
 use stepmill_core::ids::Digest;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -21,7 +18,6 @@ use crate::describe;
 use crate::engine::engine;
 use crate::load::{LoadFailure, OpenError};
 use crate::plugin::Plugin;
-use crate::services::{KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Services};
 use crate::settings::SandboxSettings;
 use crate::ticker::Ticker;
 use crate::wit::Contract;
@@ -84,40 +80,10 @@ impl Sandbox {
     }
 
     async fn describe(&self, contract: &Contract) -> Result<describe::Claimed, LoadFailure> {
-        let site = CallSite {
-            grants: Grants::none(),
-            config: Arc::new(BTreeMap::new()),
-            services: Arc::new(Nothing),
-            label: "describe".into(),
-        };
-        let mut call = Call::open(&self.0, site).await.map_err(LoadFailure::Describe)?;
+        let mut call =
+            Call::open(&self.0, CallSite::bare("describe")).await.map_err(LoadFailure::Describe)?;
         let deadline = Duration::from_millis(self.0.settings.call.deadline_ms);
         let answer = timeout(deadline, contract.describe(&mut call.store)).await;
         call.end(answer).map_err(LoadFailure::Describe)?
-    }
-}
-
-/// No storage and no network: a plugin that is asked who it is has no grant that leads here.
-struct Nothing;
-
-#[async_trait]
-impl Services for Nothing {
-    async fn kv_get(&self, _key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn kv_set(&self, _key: &str, _value: Vec<u8>) -> Result<(), KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn kv_delete(&self, _key: &str) -> Result<(), KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn http_fetch(
-        &self,
-        _request: OutboundRequest,
-    ) -> Result<OutboundResponse, OutboundFailure> {
-        Err(OutboundFailure::NotAllowed)
     }
 }

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 
-/// The host's side of one plugin in one tenant.
+/// One plugin's key-value data in one tenant.
 ///
-/// The sandbox checked grant, sizes and counts before it calls. Each method must end on its own
-/// some time; whatever it does, the call's deadline cuts it.
+/// The sandbox checked sizes and counts before it calls. Each method must end on its own some
+/// time; whatever it does, the call's deadline cuts it.
 #[async_trait]
-pub trait Services: Send + Sync {
+pub trait KeyValues: Send + Sync {
     /// The value under a key; `None` if there is none.
     ///
     /// # Errors
@@ -25,7 +25,14 @@ pub trait Services: Send + Sync {
     /// # Errors
     /// The storage did not answer.
     async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown>;
+}
 
+/// The way out for one plugin in one tenant.
+///
+/// The sandbox checked form, grant, sizes and counts before it calls. What is true of
+/// [`KeyValues`] is true here.
+#[async_trait]
+pub trait Network: Send + Sync {
     /// Sends one request, follows no redirect, and reads no more than
     /// [`OutboundRequest::answer_limit_bytes`]. Which addresses a granted name may lead to, and
     /// whether plain `http` is allowed, is decided here.

@@ -9,6 +9,7 @@ mod error;
 mod journal;
 mod kv;
 mod plugin;
+mod policy;
 mod run;
 mod session;
 mod settings;
@@ -19,6 +20,7 @@ mod usage;
 pub use error::StoreError;
 pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
+pub use policy::PolicyRow;
 pub use run::{RunFilter, SessionEntry, StoredRun, Touch};
 pub use session::{
     SessionBefore, SessionChange, SessionFilter, SessionKey, SessionOverview, SessionPage,

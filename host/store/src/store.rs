@@ -12,7 +12,7 @@ use crate::settings::StoreSettings;
 /// One database with all rows of the house, held by this host alone. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    database: Arc<Database>,
+    pub(crate) database: Arc<Database>,
 }
 
 /// All that may be asked of one tenant's rows. Ids of other tenants are unknown here.

@@ -27,7 +27,7 @@ type Build<I, C> = Box<dyn Fn(&RequestContext<I, C>) -> Result<Workflow, Factory
 /// A function step's work.
 type Run<I, C> = Box<dyn Fn(&RequestContext<I, C>, StepInput) -> Result<StepOutput, StepError>>;
 
-/// What a plugin asks to be allowed. What the operator does not grant is refused at the call.
+/// What a plugin asks to be allowed. A host that does not grant all of it refuses the upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Capability {
     /// The true time through [`std::time`]. Without it the clock stands still.
@@ -38,12 +38,20 @@ pub enum Capability {
     Config,
     /// The tenant's key-value data of this plugin, through [`kv`](crate::kv).
     Kv,
-    /// Requests to this host, through [`http`](crate::http): `api.example.com`, or
-    /// `*.example.com` for all below it.
+    /// Agents of these models: a name in which `*` stands for any text, such as `gpt-*`. A
+    /// factory that asks for none by name asks for all.
+    Model(String),
+    /// Requests, through [`http`](crate::http), to this host: `api.example.com`, or
+    /// `*.example.com` for all below it; also `GET,HEAD api.example.com/v1/*`.
     Http(String),
 }
 
 impl Capability {
+    /// Agents of these models.
+    pub fn model(name: impl Into<String>) -> Self {
+        Self::Model(name.into())
+    }
+
     /// Requests to this host.
     pub fn http(host: impl Into<String>) -> Self {
         Self::Http(host.into())
@@ -127,8 +135,18 @@ impl<I: Input, C: DeserializeOwned> WorkflowFactory<I, C> {
             name: self.name.clone(),
             description: self.description.clone(),
             input_schema: self.message.clone().or_else(I::schema),
-            capabilities: self.capabilities.iter().map(wire::Capability::from).collect(),
+            capabilities: self.asked().iter().map(wire::Capability::from).collect(),
         }
+    }
+
+    /// A factory that says nothing of models may need any: which one is asked is often decided
+    /// by the request.
+    fn asked(&self) -> Vec<Capability> {
+        let mut asked = self.capabilities.clone();
+        if !asked.iter().any(|it| matches!(it, Capability::Model(_))) {
+            asked.push(Capability::model("*"));
+        }
+        asked
     }
 
     /// Answers the host's `build`.
@@ -184,7 +202,8 @@ impl From<&Capability> for wire::Capability {
             Capability::Randomness => Self::Randomness,
             Capability::Config => Self::Config,
             Capability::Kv => Self::Kv,
-            Capability::Http(host) => Self::Http(host.clone()),
+            Capability::Model(name) => Self::Model(name.clone()),
+            Capability::Http(rule) => Self::Http(rule.clone()),
         }
     }
 }
@@ -223,7 +242,10 @@ mod tests {
         assert_eq!(described.description.as_deref(), Some("Says it loudly."));
         assert_eq!(described.input_schema, None);
         let http = wire::Capability::Http("api.example.com".into());
-        assert_eq!(described.capabilities, [wire::Capability::Clock, http]);
+        let any_model = wire::Capability::Model("*".into());
+        assert_eq!(described.capabilities, [wire::Capability::Clock, http, any_model]);
+        let narrow = factory().capability(Capability::model("gpt-*")).describe();
+        assert_eq!(narrow.capabilities, [wire::Capability::Model("gpt-*".into())]);
     }
 
     #[test]

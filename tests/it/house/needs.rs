@@ -26,8 +26,13 @@ fn built(path: PathBuf) -> Vec<u8> {
 
 /// An example in Rust, as the host itself carries it.
 pub(crate) fn example(id: &str) -> Vec<u8> {
+    built(example_file(id))
+}
+
+/// Where it lies.
+pub(crate) fn example_file(id: &str) -> PathBuf {
     let file = format!("{}.wasm", id.replace('-', "_"));
-    built(target().join("plugins-build/wasm32-wasip2/plugin").join(file))
+    target().join("plugins-build/wasm32-wasip2/plugin").join(file)
 }
 
 /// An example in another language.

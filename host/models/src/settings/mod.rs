@@ -8,6 +8,7 @@ use std::fmt;
 
 use reqwest::Url;
 use secrecy::SecretString;
+use stepmill_core::glob;
 
 pub use fault::SettingsFault;
 pub use limits::CallLimits;
@@ -125,22 +126,7 @@ pub struct Route {
 impl Route {
     /// Whether the route is meant for this model.
     pub(crate) fn matches(&self, model: &str) -> bool {
-        let mut parts = self.pattern.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = model.strip_prefix(first) else {
-            return false;
-        };
-        let Some(last) = parts.next_back() else {
-            return rest.is_empty();
-        };
-        for part in parts {
-            // The leftmost place leaves the most for the parts that follow.
-            let Some(at) = rest.find(part) else {
-                return false;
-            };
-            rest = &rest[at + part.len()..];
-        }
-        rest.ends_with(last)
+        glob::matches(&self.pattern, model)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use stepmill_core::capability::{Capability, Grants};
 use wasmtime::component::HasData;
 
 use crate::call::CallState;
@@ -17,32 +16,26 @@ impl HasData for Config {
 
 pub(crate) struct ConfigView<'a> {
     meter: &'a mut Meter,
-    grants: &'a Grants,
-    config: &'a BTreeMap<String, String>,
+    config: Option<&'a BTreeMap<String, String>>,
 }
 
 impl ConfigView<'_> {
     pub(crate) fn of(state: &mut CallState) -> ConfigView<'_> {
-        ConfigView {
-            meter: &mut state.meter,
-            grants: &state.site.grants,
-            config: &state.site.config,
-        }
+        ConfigView { meter: &mut state.meter, config: state.site.config.as_deref() }
     }
 }
 
 impl wit::Host for ConfigView<'_> {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, wit::ConfigError>> {
         self.meter.host_call()?;
-        if !self.grants.has(&Capability::Config) {
-            return Ok(Err(wit::ConfigError::NotGranted));
-        }
-        Ok(Ok(self.config.get(&key).cloned()))
+        let Some(config) = self.config else { return Ok(Err(wit::ConfigError::NotGranted)) };
+        Ok(Ok(config.get(&key).cloned()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use stepmill_core::capability::Capability;
     use wit::Host;
 
     use super::super::testing::state;

@@ -11,7 +11,7 @@ use wasmtime::component::HasData;
 
 use crate::call::CallState;
 use crate::meter::Meter;
-use crate::services::{OutboundFailure, OutboundRequest, OutboundResponse, Services};
+use crate::services::{Network, OutboundFailure, OutboundRequest, OutboundResponse};
 use crate::wit::newest::stepmill::plugin::http as wit;
 use crate::wit::newest::stepmill::plugin::http::{HttpError, HttpRequest, HttpResponse};
 
@@ -46,18 +46,19 @@ impl HasData for Http {
 pub(crate) struct HttpView<'a> {
     meter: &'a mut Meter,
     grants: &'a Grants,
-    services: &'a dyn Services,
+    network: Option<&'a dyn Network>,
 }
 
 impl HttpView<'_> {
     pub(crate) fn of(state: &mut CallState) -> HttpView<'_> {
         let site = &state.site;
-        HttpView { meter: &mut state.meter, grants: &site.grants, services: &*site.services }
+        let network = site.network.as_deref();
+        HttpView { meter: &mut state.meter, grants: &site.grants, network }
     }
 
     fn admit(&self, request: HttpRequest) -> Result<OutboundRequest, HttpError> {
         let host = host_of(&request.url).map_err(|it| HttpError::Invalid(it.to_owned()))?;
-        if !self.grants.http(&host) {
+        if !self.grants.http(&request.method, &host, path_of(&request.url)) {
             return Err(HttpError::NotGranted);
         }
         if !is_method(&request.method) {
@@ -108,13 +109,14 @@ impl wit::Host for HttpView<'_> {
         request: HttpRequest,
     ) -> wasmtime::Result<Result<HttpResponse, HttpError>> {
         self.meter.host_call()?;
+        let Some(network) = self.network else { return Ok(Err(HttpError::NotGranted)) };
         let request = match self.admit(request) {
             Ok(request) => request,
             Err(refusal) => return Ok(Err(refusal)),
         };
         self.meter.http_request()?;
         let began = Instant::now();
-        let answer = self.services.http_fetch(request).await;
+        let answer = network.http_fetch(request).await;
         self.meter.note_wait(began.elapsed());
         Ok(self.answer(answer))
     }
@@ -149,6 +151,13 @@ fn host_of(url: &str) -> Result<String, &'static str> {
     Ok(host.to_ascii_lowercase())
 }
 
+/// The path of a URL whose host was found, as it is sent.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    rest[..end].find('/').map_or("/", |at| &rest[at..end])
+}
+
 fn headers(headers: Vec<wit::Header>) -> Result<Vec<(String, String)>, &'static str> {
     let bytes: usize = headers.iter().map(|it| it.name.len() + it.value.len()).sum();
     if HEADERS < headers.len() || HEADER_BYTES < bytes {
@@ -171,7 +180,7 @@ fn headers(headers: Vec<wit::Header>) -> Result<Vec<(String, String)>, &'static 
 
 #[cfg(test)]
 mod tests {
-    use stepmill_core::capability::{Capability, HostPattern};
+    use stepmill_core::capability::Capability;
     use wit::Host;
 
     use super::super::testing::{Noting, state};
@@ -180,7 +189,7 @@ mod tests {
     use crate::settings::CallLimits;
 
     fn granted(limits: CallLimits) -> (CallState, std::sync::Arc<Noting>) {
-        state(&[Capability::Http(HostPattern::new("*.example.com").unwrap())], limits)
+        state(&[Capability::parse("http:*.example.com").unwrap()], limits)
     }
 
     fn get(url: &str) -> HttpRequest {

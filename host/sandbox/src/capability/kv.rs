@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use stepmill_core::capability::{Capability, Grants};
 use wasmtime::component::HasData;
 
 use crate::call::CallState;
 use crate::meter::Meter;
-use crate::services::{KeyValueDown, Services};
+use crate::services::{KeyValueDown, KeyValues};
 use crate::wit::newest::stepmill::plugin::kv as wit;
 use crate::wit::newest::stepmill::plugin::kv::KvError;
 
@@ -19,22 +18,25 @@ impl HasData for KeyValue {
 
 pub(crate) struct KeyValueView<'a> {
     meter: &'a mut Meter,
-    grants: &'a Grants,
-    services: &'a dyn Services,
+    key_values: Option<&'a dyn KeyValues>,
 }
 
 impl KeyValueView<'_> {
     pub(crate) fn of(state: &mut CallState) -> KeyValueView<'_> {
-        let site = &state.site;
-        KeyValueView { meter: &mut state.meter, grants: &site.grants, services: &*site.services }
+        let key_values = state.site.key_values.as_deref();
+        KeyValueView { meter: &mut state.meter, key_values }
     }
+}
 
-    /// Counts the call, and says whether it may go on.
-    fn admit(&mut self, key: &str, value_bytes: usize) -> wasmtime::Result<Result<(), KvError>> {
+impl<'a> KeyValueView<'a> {
+    /// Counts the call, and gives what it goes on with.
+    fn admit(
+        &mut self,
+        key: &str,
+        value_bytes: usize,
+    ) -> wasmtime::Result<Result<&'a dyn KeyValues, KvError>> {
         self.meter.host_call()?;
-        if !self.grants.has(&Capability::KeyValue) {
-            return Ok(Err(KvError::NotGranted));
-        }
+        let Some(key_values) = self.key_values else { return Ok(Err(KvError::NotGranted)) };
         let limits = &self.meter.limits;
         for (found, limit) in
             [(key.len(), limits.kv_key_bytes), (value_bytes, limits.kv_value_bytes)]
@@ -43,7 +45,7 @@ impl KeyValueView<'_> {
                 return Ok(Err(KvError::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX))));
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(key_values))
     }
 
     async fn answer<T>(
@@ -60,21 +62,21 @@ impl KeyValueView<'_> {
 impl wit::Host for KeyValueView<'_> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, KvError>> {
         match self.admit(&key, 0)? {
-            Ok(()) => self.answer(self.services.kv_get(&key)).await,
+            Ok(it) => self.answer(it.kv_get(&key)).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), KvError>> {
         match self.admit(&key, value.len())? {
-            Ok(()) => self.answer(self.services.kv_set(&key, value)).await,
+            Ok(it) => self.answer(it.kv_set(&key, value)).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), KvError>> {
         match self.admit(&key, 0)? {
-            Ok(()) => self.answer(self.services.kv_delete(&key)).await,
+            Ok(it) => self.answer(it.kv_delete(&key)).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
@@ -82,6 +84,7 @@ impl wit::Host for KeyValueView<'_> {
 
 #[cfg(test)]
 mod tests {
+    use stepmill_core::capability::Capability;
     use wit::Host;
 
     use super::super::testing::state;

@@ -44,7 +44,7 @@ mod testing {
     use crate::call::{CallSite, CallState};
     use crate::meter::Meter;
     use crate::services::{
-        KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Services,
+        KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
     };
     use crate::settings::CallLimits;
 
@@ -59,7 +59,7 @@ mod testing {
     }
 
     #[async_trait]
-    impl Services for Noting {
+    impl KeyValues for Noting {
         async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
             self.note(format!("get {key}"));
             if key == "down" { Err(KeyValueDown) } else { Ok(Some(b"value".to_vec())) }
@@ -74,7 +74,10 @@ mod testing {
             self.note(format!("delete {key}"));
             Ok(())
         }
+    }
 
+    #[async_trait]
+    impl Network for Noting {
         async fn http_fetch(
             &self,
             request: OutboundRequest,
@@ -95,12 +98,9 @@ mod testing {
     pub(super) fn state(grants: &[Capability], limits: CallLimits) -> (CallState, Arc<Noting>) {
         let services = Arc::new(Noting::default());
         let config = [("region".to_owned(), "eu".to_owned())];
-        let site = CallSite {
-            grants: Grants::of(grants, grants),
-            config: Arc::new(config.into()),
-            services: services.clone(),
-            label: "acme/test".into(),
-        };
+        let grants = Grants::of(grants, grants);
+        let config = Arc::new(config.into());
+        let site = CallSite::granted("acme/test", grants, config, services.clone());
         (CallState { site, meter: Meter::new(&limits), wasi: None }, services)
     }
 }

@@ -207,7 +207,8 @@ fn claimed(description: wit::Description) -> Claimed {
                 wit::Capability::Randomness => Asked::Randomness,
                 wit::Capability::Config => Asked::Config,
                 wit::Capability::Kv => Asked::KeyValue,
-                wit::Capability::Http(host) => Asked::Http(host),
+                wit::Capability::Model(name) => Asked::Model(name),
+                wit::Capability::Http(rule) => Asked::Http(rule),
             })
             .collect(),
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepmill_core::capability::{Capability, HostPattern};
+use stepmill_core::capability::Capability;
 
 use crate::room::{Desk, build, context, found_out, plugin, short, site_with};
 
@@ -52,7 +52,7 @@ async fn values_are_kept_only_with_a_grant() {
 #[tokio::test]
 async fn only_granted_hosts_are_reached() {
     let plugin = plugin(short()).await;
-    let granted = [Capability::Http(HostPattern::new("api.example.com").unwrap())];
+    let granted = [Capability::parse("http:api.example.com").unwrap()];
     let answer = found_out(&plugin, &granted, "fetch https://api.example.com/a").await;
     assert!(answer.starts_with("Ok(HttpResponse { status: 200"), "{answer}");
     let answer = found_out(&plugin, &granted, "fetch https://evil.test/a").await;

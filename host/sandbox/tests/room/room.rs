@@ -12,8 +12,8 @@ use stepmill_core::graph::{FunctionCall, GraphDraft};
 use stepmill_core::ids::{RunId, SessionId, TenantId, UserId};
 use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{
-    BuildFailure, CallFailure, CallLimits, CallSite, FunctionFailure, KeyValueDown,
-    OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox, SandboxSettings, Services,
+    BuildFailure, CallFailure, CallLimits, CallSite, FunctionFailure, KeyValueDown, KeyValues,
+    Network, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox, SandboxSettings,
 };
 
 use crate::guests;
@@ -80,12 +80,8 @@ pub(crate) fn site() -> CallSite {
 }
 
 pub(crate) fn site_with(grants: &[Capability], services: Arc<Desk>) -> CallSite {
-    CallSite {
-        grants: Grants::of(grants, grants),
-        config: Arc::new(BTreeMap::from([("region".to_owned(), "eu".to_owned())])),
-        services,
-        label: "acme/hostile".into(),
-    }
+    let config = Arc::new(BTreeMap::from([("region".to_owned(), "eu".to_owned())]));
+    CallSite::granted("acme/hostile", Grants::of(grants, grants), config, services)
 }
 
 pub(crate) async fn build(plugin: &Plugin, order: &str) -> Result<GraphDraft, BuildFailure> {
@@ -125,7 +121,7 @@ pub(crate) struct Desk {
 }
 
 #[async_trait]
-impl Services for Desk {
+impl KeyValues for Desk {
     async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
         match key {
             // A storage that never answers.
@@ -143,7 +139,10 @@ impl Services for Desk {
         self.values.lock().unwrap().remove(key);
         Ok(())
     }
+}
 
+#[async_trait]
+impl Network for Desk {
     async fn http_fetch(
         &self,
         request: OutboundRequest,

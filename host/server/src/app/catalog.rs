@@ -9,7 +9,7 @@ use stepmill_core::graph::{GraphLimits, StepGraph};
 use stepmill_core::ids::{Digest, TenantId, WorkflowId};
 use stepmill_core::plugin::WorkflowKind;
 use stepmill_core::principal::TrustedClaims;
-use stepmill_sandbox::{LoadFailure, Plugin, Sandbox};
+use stepmill_sandbox::{CallSite, LoadFailure, Plugin, Sandbox};
 use stepmill_store::{PluginRow, Store};
 use tokio::sync::OnceCell;
 
@@ -17,7 +17,6 @@ use super::declared::Declared;
 use super::error::AppError;
 use super::plugins::Shelf;
 use super::schema::InputSchema;
-use super::services::bare_site;
 
 /// The tenant a prototype is drawn for: none that a token may name means anything here.
 const NOBODY: &str = "prototype";
@@ -63,7 +62,7 @@ async fn draw_once(plugin: &Plugin, limits: &GraphLimits) -> Result<StepGraph, A
         tenant: TenantId::new(NOBODY).expect("the constant is a tenant id"),
         trusted: TrustedClaims::default(),
     };
-    let draft = plugin.build(bare_site(NOBODY), &context).await.map_err(AppError::from)?;
+    let draft = plugin.build(CallSite::bare(NOBODY), &context).await.map_err(AppError::from)?;
     draft.check(limits).map_err(AppError::BadGraph)
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong in a use case, in the words of the house.
 
+use stepmill_core::capability::Capability;
 use stepmill_core::graph::GraphFault;
 use stepmill_core::ids::{IdFault, SessionId, WorkflowId};
 use stepmill_sandbox::{BuildFailure, CallFailure, LoadFailure};
@@ -7,6 +8,7 @@ use stepmill_store::StoreError;
 
 use super::input::InputFault;
 use super::schema::SchemaFault;
+use crate::settings::PolicyFault;
 
 /// Why a use case gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,32 @@ pub enum AppError {
     /// The id belongs to a workflow that is declared in a file or shared by the operator.
     #[error("the id `{0}` is taken by a workflow of the operator")]
     IdTaken(WorkflowId),
+    /// Nothing is said of this scope, or not over the API.
+    #[error("nothing is said of this")]
+    UnknownPolicy,
+    /// A policy says something that cannot be.
+    #[error("the policy cannot be")]
+    BadPolicy(#[source] PolicyFault),
+    /// As many policies are said over the API as the host keeps.
+    #[error("there must not be more than {0} policies")]
+    TooManyPolicies(usize),
+    /// A stored policy is not what this host understands.
+    #[error("a stored policy cannot be read")]
+    PolicyUnreadable,
+    /// An uploaded plugin asks for what nobody of its place is granted.
+    #[error("the plugin asks for what is not granted")]
+    NotGranted {
+        /// What.
+        missing: Vec<Capability>,
+        /// What would be granted here.
+        allowed: Vec<Capability>,
+    },
+    /// A step asks a model that the plugin was not granted.
+    #[error("the step `{step}` asks a model that is not granted")]
+    ModelNotGranted {
+        /// Which step.
+        step: String,
+    },
     /// As many runs are under way as the host takes on.
     #[error("the host is busy")]
     Busy,

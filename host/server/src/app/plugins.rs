@@ -13,7 +13,6 @@ use super::catalog::{Factory, Slot};
 use super::clock::now;
 use super::error::AppError;
 use super::wiring::App;
-use crate::settings::PluginKey;
 
 /// Whose plugins.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,11 +24,11 @@ pub enum Shelf {
 }
 
 impl Shelf {
-    /// What the operator's rules call a plugin of this shelf.
-    pub(crate) fn key(&self, id: &WorkflowId) -> PluginKey {
+    /// Whose policies count; none for the operator's.
+    pub(crate) fn owner(&self) -> Option<&TenantId> {
         match self {
-            Self::Shared => (None, id.clone()),
-            Self::Tenant(tenant) => (Some(tenant.clone()), id.clone()),
+            Self::Shared => None,
+            Self::Tenant(tenant) => Some(tenant),
         }
     }
 }
@@ -127,6 +126,7 @@ impl App {
         let loaded =
             Factory::load(&self.sandbox, &self.graph_limits, shelf.clone(), component.clone());
         let factory = loaded.await?;
+        self.check_grants(&shelf, &id, &factory)?;
         let uploaded_at = now();
         let before = self.catalog.slot(&shelf, &id);
         let row = PluginRow {
@@ -139,6 +139,24 @@ impl App {
             created_at: before.map_or(uploaded_at, |it| it.row.created_at),
         };
         self.see_through(self.clone().shelve(shelf, row, factory, component)).await
+    }
+
+    /// A plugin that asks for what it would not get would fail later, where its author sees
+    /// nothing of it.
+    fn check_grants(
+        &self,
+        shelf: &Shelf,
+        id: &WorkflowId,
+        factory: &Factory,
+    ) -> Result<(), AppError> {
+        let policies = self.policies.current();
+        let allowed = policies.allowed(shelf.owner(), id);
+        let missing = Grants::missing(&factory.plugin.description().capabilities, allowed);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing = missing.into_iter().cloned().collect();
+        Err(AppError::NotGranted { missing, allowed: allowed.to_vec() })
     }
 
     async fn shelve(
@@ -231,7 +249,8 @@ impl App {
     }
 
     fn view(&self, slot: &Slot) -> PluginView {
-        let allowed = self.policy.allowed(&slot.shelf.key(&slot.row.id));
+        let policies = self.policies.current();
+        let allowed = policies.allowed(slot.shelf.owner(), &slot.row.id);
         PluginView {
             row: slot.row.clone(),
             shared: slot.shelf == Shelf::Shared,

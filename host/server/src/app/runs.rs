@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::extras::Extras;
-use stepmill_core::graph::StepGraph;
+use stepmill_core::graph::{Executor, StepGraph};
 use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, Telling};
@@ -168,6 +168,7 @@ impl App {
         let (context, drawn) =
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         drawn.check_message(&ask.message)?;
+        self.check_models(&entry.id, &drawn)?;
         let store = self.store.tenant(&who.tenant);
         let found = self.enter(who, session.as_ref(), user.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
@@ -192,6 +193,22 @@ impl App {
         let first = stored.await.map_err(|_| AppError::Broken)?.map_err(refusal)?;
         let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
         Ok(Started { pin, follow })
+    }
+
+    /// Whether the plugin was granted every model its graph asks. What a file declares is the
+    /// operator's own word.
+    fn check_models(&self, id: &WorkflowId, drawn: &Drawn) -> Result<(), AppError> {
+        let Some(factory) = &drawn.factory else { return Ok(()) };
+        let grants = self.grants(id, factory);
+        for step in drawn.graph.steps() {
+            match &step.executor {
+                Executor::Agent(agent) if !grants.model(&agent.model) => {
+                    return Err(AppError::ModelNotGranted { step: step.name.clone() });
+                }
+                Executor::Agent(_) | Executor::Function(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// One run, read back. The factory is asked again, so what it refuses cannot be read either.

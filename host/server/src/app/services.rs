@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use stepmill_core::capability::Grants;
 use stepmill_core::ids::{TenantId, WorkflowId};
 use stepmill_sandbox::{
-    CallSite, KeyValueDown, OutboundFailure, OutboundRequest, OutboundResponse, Services,
+    CallSite, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
 };
 use stepmill_store::{StoreError, TenantStore};
 
@@ -30,7 +30,7 @@ impl PluginServices {
 }
 
 #[async_trait]
-impl Services for PluginServices {
+impl KeyValues for PluginServices {
     async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
         self.store.kv_get(&self.plugin, key).await.map_err(|it| self.unavailable(&it))
     }
@@ -42,7 +42,10 @@ impl Services for PluginServices {
     async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
         self.store.kv_delete(&self.plugin, key).await.map_err(|it| self.unavailable(&it))
     }
+}
 
+#[async_trait]
+impl Network for PluginServices {
     async fn http_fetch(
         &self,
         request: OutboundRequest,
@@ -51,39 +54,14 @@ impl Services for PluginServices {
     }
 }
 
-/// What a plugin reaches while nobody has asked for anything yet: nothing.
-struct NoServices;
-
-#[async_trait]
-impl Services for NoServices {
-    async fn kv_get(&self, _: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn kv_set(&self, _: &str, _: Vec<u8>) -> Result<(), KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn kv_delete(&self, _: &str) -> Result<(), KeyValueDown> {
-        Err(KeyValueDown)
-    }
-
-    async fn http_fetch(&self, _: OutboundRequest) -> Result<OutboundResponse, OutboundFailure> {
-        Err(OutboundFailure::Failed)
-    }
-}
-
-/// A call without any grant.
-pub(crate) fn bare_site(label: &str) -> CallSite {
-    CallSite {
-        grants: Grants::none(),
-        config: Arc::default(),
-        services: Arc::new(NoServices),
-        label: label.into(),
-    }
-}
-
 impl App {
+    /// What a plugin may do now: asked ∩ allowed.
+    pub(crate) fn grants(&self, id: &WorkflowId, factory: &Factory) -> Grants {
+        let policies = self.policies.current();
+        let asked = &factory.plugin.description().capabilities;
+        Grants::of(asked, policies.allowed(factory.shelf.owner(), id))
+    }
+
     /// Everything a call of a plugin may reach: of this tenant, and of this plugin.
     pub(crate) fn call_site(
         &self,
@@ -91,19 +69,13 @@ impl App {
         id: &WorkflowId,
         factory: &Factory,
     ) -> CallSite {
-        let key = factory.shelf.key(id);
-        CallSite {
-            grants: Grants::of(
-                &factory.plugin.description().capabilities,
-                self.policy.allowed(&key),
-            ),
-            config: self.policy.config(&key),
-            services: Arc::new(PluginServices {
-                store: self.store.tenant(tenant),
-                plugin: id.clone(),
-                outbound: self.outbound.clone(),
-            }),
-            label: format!("{tenant}/{id}").into(),
-        }
+        let services = PluginServices {
+            store: self.store.tenant(tenant),
+            plugin: id.clone(),
+            outbound: self.outbound.clone(),
+        };
+        let config = self.policies.current().config(factory.shelf.owner(), id);
+        let label = format!("{tenant}/{id}");
+        CallSite::granted(label, self.grants(id, factory), config, Arc::new(services))
     }
 }

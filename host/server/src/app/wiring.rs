@@ -22,7 +22,8 @@ use super::declared::{self, DeclaredFault};
 use super::driver::Driver;
 use super::error::AppError;
 use super::outbound::Outbound;
-use crate::settings::{PluginPolicy, RunSettings, Settings};
+use super::policies::PolicyBook;
+use crate::settings::{RunSettings, Settings};
 
 /// The application. A handle: clones share everything.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ pub struct Rooms {
     pub(crate) models: Models,
     pub(crate) catalog: Catalog,
     pub(crate) outbound: Outbound,
-    pub(crate) policy: PluginPolicy,
+    pub(crate) policies: PolicyBook,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: Arc<Semaphore>,
@@ -79,6 +80,9 @@ pub enum OpenError {
     /// A file that declares no workflow.
     #[error("a declared workflow cannot be used")]
     Declared(#[from] DeclaredFault),
+    /// What operators said over the API.
+    #[error("the stored policies cannot be read")]
+    Policies(#[source] AppError),
     /// The catalog.
     #[error("the stored plugins cannot be read")]
     Catalog(#[source] AppError),
@@ -104,6 +108,8 @@ impl App {
         let outbound = Outbound::open(settings.outbound.clone())?;
         let store =
             Store::open(settings.database_url.expose_secret(), settings.store.clone()).await?;
+        let policies = PolicyBook::open(settings.policies.clone(), &store).await;
+        let policies = policies.map_err(OpenError::Policies)?;
         let catalog = Catalog::open(store.clone(), sandbox.clone(), settings.graph, declared).await;
         Ok(Self(Arc::new(Rooms {
             catalog: catalog.map_err(OpenError::Catalog)?,
@@ -111,7 +117,7 @@ impl App {
             sandbox,
             models,
             outbound,
-            policy: settings.plugins.clone(),
+            policies,
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
             seats: Arc::new(Semaphore::new(settings.runs.concurrent)),

@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use stepmill_core::capability::Capability;
 use stepmill_core::ids::WorkflowId;
+use stepmill_core::policy::{Policy, PolicyScope};
 
 use super::serve::serve;
 use super::{DemoArgs, Failure};
 use crate::app::{App, Declared};
-use crate::settings::{Environment, Overrides, PluginRule, demo_models, read};
+use crate::settings::{Environment, Overrides, demo_models, read};
 
 /// The examples, built with the binary.
 const PLUGINS: [(&str, &[u8]); 7] = [
@@ -43,8 +45,11 @@ pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<(),
         .ok_or_else(|| Failure::work(anyhow!("the built-in prototype is no workflow")))?;
     settings.declared = vec![Arc::new(prototype)];
     let config = BTreeMap::from([("steps".to_owned(), ASYNC_STEPS.to_owned())]);
-    let rule = PluginRule { allow: None, config: Arc::new(config) };
-    settings.plugins.of.insert((None, id("async-pipeline")?), rule);
+    let plugin = id("async-pipeline")?;
+    let mut allow = settings.policies.allowed(None, &plugin).to_vec();
+    allow.push(Capability::parse("http:*.example.com").map_err(Failure::work)?);
+    let policy = Policy { allow: Some(allow), config: Arc::new(config) };
+    settings.policies.put(PolicyScope::Plugin(None, plugin), policy);
     let prepare = |app| async move { share(&app).await };
     Box::pin(serve(settings, prepare, |address| invite(address, is_real))).await
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "demo")]
 mod demo;
+mod inspect;
 mod push;
 mod serve;
 
@@ -51,6 +52,11 @@ enum Command {
     Demo(DemoArgs),
     /// Upload a plugin to a running host. It is in effect from the next request on.
     Push(PushArgs),
+    /// Show what a plugin is, what it asks for, and what of that it is granted.
+    ///
+    /// Of a file, that is what a host with these settings would grant; of an id, what a running
+    /// host grants.
+    Inspect(InspectArgs),
 }
 
 #[derive(Args)]
@@ -104,6 +110,27 @@ struct PushArgs {
     #[arg(long)]
     shared: bool,
     /// Token for a host with authentication; it needs the scope plugins:write
+    #[arg(long, env = "STEPMILL_TOKEN", hide_env_values = true)]
+    token: Option<SecretString>,
+}
+
+#[derive(Args)]
+struct InspectArgs {
+    /// A .wasm file, or the id of a plugin of a running host
+    plugin: PathBuf,
+    /// Of a file: the id it would be uploaded under [default: the file's name]
+    #[arg(long)]
+    id: Option<String>,
+    /// Of a file: the tenant that would upload it [default: the operator, for all tenants]
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Of a file: settings (TOML), whose policies decide
+    #[arg(long, env = "STEPMILL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Of an id: the host
+    #[arg(long, env = "STEPMILL_URL", default_value = "http://127.0.0.1:7777")]
+    url: String,
+    /// Of an id: token for a host with authentication; it needs the scope plugins:read
     #[arg(long, env = "STEPMILL_TOKEN", hide_env_values = true)]
     token: Option<SecretString>,
 }
@@ -164,6 +191,7 @@ async fn run(command: Command, environment: &Environment) -> Result<(), Failure>
         #[cfg(feature = "demo")]
         Command::Demo(args) => Box::pin(demo::run(args, environment)).await,
         Command::Push(args) => push::run(args).await,
+        Command::Inspect(args) => inspect::run(args, environment).await,
     }
 }
 

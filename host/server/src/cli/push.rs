@@ -1,6 +1,7 @@
 //! `stepmill push`: upload a plugin to a running host.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -14,18 +15,7 @@ use super::{Failure, PushArgs};
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(args: PushArgs) -> Result<(), Failure> {
-    let id = match &args.id {
-        Some(id) => id.clone(),
-        None => {
-            let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
-            stem.replace('_', "-").to_lowercase()
-        }
-    };
-    let id = WorkflowId::new(&id).map_err(|_| {
-        let rule =
-            "an id has lower case letters, digits, `-` and `_`, 64 at most; choose one with --id";
-        Failure::usage(anyhow!("`{id}` cannot be an id: {rule}"))
-    })?;
+    let id = file_id(args.id.as_deref(), &args.file)?;
     let component = std::fs::read(&args.file);
     let component = component
         .with_context(|| format!("cannot read {}", args.file.display()))
@@ -33,12 +23,30 @@ pub(super) async fn run(args: PushArgs) -> Result<(), Failure> {
     upload(&args, &id, component).await.map_err(Failure::Work)
 }
 
-async fn upload(args: &PushArgs, id: &WorkflowId, component: Vec<u8>) -> anyhow::Result<()> {
-    let base = args.url.trim_end_matches('/');
+/// What a component is uploaded under: what was chosen, or the file's name.
+pub(super) fn file_id(chosen: Option<&str>, file: &Path) -> Result<WorkflowId, Failure> {
+    let id = chosen.map_or_else(
+        || file.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-").to_lowercase(),
+        str::to_owned,
+    );
+    WorkflowId::new(&id).map_err(|_| {
+        let rule =
+            "an id has lower case letters, digits, `-` and `_`, 64 at most; choose one with --id";
+        Failure::usage(anyhow!("`{id}` cannot be an id: {rule}"))
+    })
+}
+
+/// A client, and a host's address without a slash at its end.
+pub(super) fn client(url: &str) -> anyhow::Result<(reqwest::Client, &str)> {
+    let base = url.trim_end_matches('/');
     if !base.starts_with("http://") && !base.starts_with("https://") {
         bail!("`{base}` is no address of a host: it begins with http:// or https://");
     }
-    let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+    Ok((reqwest::Client::builder().timeout(TIMEOUT).build()?, base))
+}
+
+async fn upload(args: &PushArgs, id: &WorkflowId, component: Vec<u8>) -> anyhow::Result<()> {
+    let (client, base) = client(&args.url)?;
     let query = if args.shared { "?shared=true" } else { "" };
     let place = format!("{base}/plugins/{id}{query}");
     let mut call = client.put(place).header("content-type", "application/wasm");
@@ -63,15 +71,6 @@ async fn upload(args: &PushArgs, id: &WorkflowId, component: Vec<u8>) -> anyhow:
     let word = body["upload"].as_str().unwrap_or("taken in");
     let mut out = std::io::stdout();
     writeln!(out, "`{id}` is {word} and in effect: {digest}")?;
-    let asked = body["capabilities"].as_array().map_or(0, Vec::len);
-    let granted = body["granted"].as_array().map_or(0, Vec::len);
-    if granted < asked {
-        writeln!(
-            out,
-            "It asks for {asked} capabilities and was granted {granted}: {}",
-            body["granted"]
-        )?;
-    }
     let token =
         if args.token.is_some() { " -H \"Authorization: Bearer $STEPMILL_TOKEN\"" } else { "" };
     writeln!(

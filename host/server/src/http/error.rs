@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use stepmill_core::capability::Capability;
 use stepmill_sandbox::{CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
@@ -140,11 +141,24 @@ fn app(fault: AppError) -> Response {
             coded(StatusCode::UNPROCESSABLE_ENTITY, format!("input schema: {fault}"), "bad_schema")
         }
         AppError::IdTaken(_) => coded(StatusCode::CONFLICT, fault.to_string(), "id_taken"),
+        AppError::UnknownPolicy => detail(StatusCode::NOT_FOUND, "Policy not found"),
+        AppError::BadPolicy(fault) => {
+            coded(StatusCode::UNPROCESSABLE_ENTITY, format!("policy: {fault}"), "bad_policy")
+        }
+        AppError::TooManyPolicies(_) => coded(StatusCode::CONFLICT, fault.to_string(), "too_many"),
+        AppError::NotGranted { missing, allowed } => not_granted(&missing, &allowed),
+        AppError::ModelNotGranted { .. } => {
+            coded(StatusCode::FORBIDDEN, fault.to_string(), "model_not_granted")
+        }
         AppError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy"),
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
         }
         AppError::Broken => detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+        AppError::PolicyUnreadable => {
+            tracing::error!(%fault, "the policies cannot be read");
+            detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+        }
         AppError::Store(StoreError::Unstorable { what }) => coded(
             StatusCode::BAD_REQUEST,
             format!("The request cannot be stored: {what}"),
@@ -187,6 +201,22 @@ fn factory(fault: AppError) -> Response {
             coded(status, TEXT, "plugin_missing")
         }
     }
+}
+
+/// A plugin that asks for more than it would get: its author reads what to leave out, or to ask
+/// the operator for.
+fn not_granted(missing: &[Capability], allowed: &[Capability]) -> Response {
+    let words = |all: &[Capability]| {
+        let words: Vec<_> = all.iter().map(|it| format!("`{it}`")).collect();
+        if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+    };
+    let text = format!(
+        "The plugin asks for {}, which is not granted here. It would be granted: {}. Ask for less, \
+         or have the host's operator allow it.",
+        words(missing),
+        words(allowed)
+    );
+    coded(StatusCode::FORBIDDEN, text, "capability_not_granted")
 }
 
 /// A component that is no plugin: its author reads why.

@@ -2,6 +2,7 @@
 
 use axum::extract::Request;
 use axum::http::header;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use stepmill_core::json::{MAX_DEPTH, is_deeper};
 
@@ -101,6 +102,14 @@ fn malformed(text: &str) -> FieldFault {
 }
 
 impl JsonBody {
+    /// The whole object as a form that says by itself what it takes.
+    ///
+    /// # Errors
+    /// A field is unknown or has another type.
+    pub(super) fn form<T: DeserializeOwned>(self) -> Result<T, serde_json::Error> {
+        serde_json::from_value(Value::Object(self.fields))
+    }
+
     /// A text; `null` is none.
     pub(super) fn text(&mut self, field: &'static str) -> Option<String> {
         match self.fields.remove(field) {

@@ -12,6 +12,7 @@ mod json_body;
 mod openapi;
 mod os;
 mod plugins;
+mod policies;
 mod query;
 mod runs;
 mod serve;

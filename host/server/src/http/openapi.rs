@@ -15,13 +15,14 @@ use super::sessions::{RunState, SortOrder};
 use super::view::Fault;
 
 /// What routes are sorted by, and what each heap holds.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("Core", "What the host is."),
     ("Health", "Whether it is up."),
     ("Workflows", "What there is to run, and runs."),
     ("Sessions", "Conversations that runs belong to, and their state."),
     ("Agents", "Agents of their own."),
     ("Teams", "Teams of their own."),
+    ("Policies", "What plugins may do: the host's, a tenant's, a plugin's."),
     ("Plugins", "Factories of the caller's tenant: upload, list, look at, delete."),
 ];
 

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use stepmill_core::capability::{Capability, HostPattern};
 use stepmill_core::graph::GraphLimits;
-use stepmill_core::ids::{IdFault, TenantId, WorkflowId};
 use stepmill_models::{ModelSettings, ProviderSettings, Route, Wire};
 use stepmill_sandbox::SandboxSettings;
 use stepmill_store::{SqliteSync, StoreSettings};
@@ -17,10 +14,8 @@ use stepmill_store::{SqliteSync, StoreSettings};
 use super::auth::AuthFile;
 use super::environment::Environment;
 use super::models::models_of_environment;
-use super::{
-    HttpSettings, Identity, OutboundSettings, PluginKey, PluginPolicy, PluginRule, RunSettings,
-    Settings,
-};
+use super::policy::PolicyFile;
+use super::{HttpSettings, Identity, OutboundSettings, RunSettings, Settings};
 
 /// What is wrong with the settings. No text repeats a secret.
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +207,7 @@ struct File {
     database: DatabaseFile,
     auth: AuthFile,
     models: Option<ModelsFile>,
-    plugins: PluginsFile,
+    policy: PolicyFile,
     limits: LimitsFile,
     graph: GraphFile,
     http: HttpFile,
@@ -248,20 +243,6 @@ struct ProviderFile {
     vendor: Option<String>,
     #[serde(default)]
     limits: CallLimitsFile,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-struct PluginsFile {
-    allow: Option<Vec<String>>,
-    of: BTreeMap<String, PluginFile>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-struct PluginFile {
-    allow: Option<Vec<String>>,
-    config: BTreeMap<String, String>,
 }
 
 /// What flags and environment variables say; it outweighs the file.
@@ -327,7 +308,7 @@ fn settings(
         },
         data_dir,
         graph: GraphLimits::default(),
-        plugins: plugins(file.plugins)?,
+        policies: file.policy.policies().map_err(|it| value(it.place, it.rule))?,
         http: HttpSettings::default(),
         outbound: OutboundSettings::default(),
         runs: RunSettings::default(),
@@ -417,44 +398,6 @@ fn models(file: ModelsFile, environment: &Environment) -> Result<ModelSettings, 
     Ok(ModelSettings { providers, routes, default_provider: file.default_provider })
 }
 
-fn plugins(file: PluginsFile) -> Result<PluginPolicy, SettingsFault> {
-    // A plugin's own configuration and data harm nobody. Time, chance and the network are given.
-    let allow = file.allow.unwrap_or_else(|| vec!["config".into(), "kv".into()]);
-    let mut of = BTreeMap::new();
-    for (id, rule) in file.of {
-        let place = format!("plugins.of.{id}");
-        let key = plugin_key(&id).map_err(|fault| value(&place, fault.to_string()))?;
-        let allow =
-            rule.allow.map(|it| capabilities(&format!("{place}.allow"), &it)).transpose()?;
-        of.insert(key, PluginRule { allow, config: Arc::new(rule.config) });
-    }
-    Ok(PluginPolicy { allow: capabilities("plugins.allow", &allow)?, of })
-}
-
-/// `TENANT/ID`, or `ID` for a plugin that the operator shares. An id has no `/`.
-fn plugin_key(text: &str) -> Result<PluginKey, IdFault> {
-    match text.rsplit_once('/') {
-        Some((tenant, id)) => Ok((Some(TenantId::new(tenant)?), WorkflowId::new(id)?)),
-        None => Ok((None, WorkflowId::new(text)?)),
-    }
-}
-
-fn capabilities(place: &str, words: &[String]) -> Result<Vec<Capability>, SettingsFault> {
-    let capability = |word: &String| match word.as_str() {
-        "clock" => Ok(Capability::Clock),
-        "randomness" => Ok(Capability::Randomness),
-        "config" => Ok(Capability::Config),
-        "kv" => Ok(Capability::KeyValue),
-        other => match other.strip_prefix("http:") {
-            Some(host) => HostPattern::new(host)
-                .map(Capability::Http)
-                .map_err(|fault| value(place, fault.to_string())),
-            None => Err(value(place, "each is one of clock, randomness, config, kv, http:HOST")),
-        },
-    };
-    words.iter().map(capability).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
@@ -526,7 +469,7 @@ mod tests {
             assert!(text.starts_with("http.cors_origins: each is"), "{text}");
         }
         assert_eq!(fault("[database]\nid = \" \""), "database.id: must not be empty");
-        assert!(fault("[plugins]\nallow = [\"all\"]").starts_with("plugins.allow: each is one of"));
+        assert!(fault("[policy]\nallow = [\"all\"]").starts_with("policy.allow: each is one of"));
         assert!(
             fault("[http]\nplugin_headers = [\"Cookie\"]").contains("`cookie` is not for plugins")
         );

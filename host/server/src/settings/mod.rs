@@ -7,16 +7,15 @@ mod environment;
 mod file;
 mod identity;
 mod models;
+mod policy;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use stepmill_core::capability::Capability;
 use stepmill_core::graph::GraphLimits;
-use stepmill_core::ids::{TenantId, WorkflowId};
+use stepmill_core::policy::Policies;
 use stepmill_models::ModelSettings;
 use stepmill_sandbox::SandboxSettings;
 use stepmill_store::StoreSettings;
@@ -29,6 +28,7 @@ pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;
 pub use models::{demo_models, models_of_environment};
+pub use policy::{PolicyFault, PolicyForm};
 
 /// Everything the host needs to know before it opens.
 pub struct Settings {
@@ -50,8 +50,8 @@ pub struct Settings {
     pub sandbox: SandboxSettings,
     /// Bounds of graphs.
     pub graph: GraphLimits,
-    /// What plugins may do, and their configuration.
-    pub plugins: PluginPolicy,
+    /// What plugins may do, and their configuration. What is said over the API counts before.
+    pub policies: Policies,
     /// Bounds and times of the HTTP door.
     pub http: HttpSettings,
     /// Bounds of requests that plugins make.
@@ -60,40 +60,6 @@ pub struct Settings {
     pub runs: RunSettings,
     /// Workflows that come with the binary; a file of the same id takes their place.
     pub declared: Vec<Arc<Declared>>,
-}
-
-/// Which plugin a rule is for: a tenant's own, or (without a tenant) the operator's shared one.
-/// The tenant is part of the name, so that nobody gets another's rule by choosing its id.
-pub type PluginKey = (Option<TenantId>, WorkflowId);
-
-/// What plugins may do: a rule for all, and rules for single ones.
-#[derive(Debug, Clone, Default)]
-pub struct PluginPolicy {
-    /// What every plugin may do if it asks.
-    pub allow: Vec<Capability>,
-    /// By plugin.
-    pub of: BTreeMap<PluginKey, PluginRule>,
-}
-
-/// The rule for one plugin.
-#[derive(Debug, Clone, Default)]
-pub struct PluginRule {
-    /// What it may do if it asks; replaces the rule for all.
-    pub allow: Option<Vec<Capability>>,
-    /// What its `config.get` answers.
-    pub config: Arc<BTreeMap<String, String>>,
-}
-
-impl PluginPolicy {
-    /// What a plugin may do if it asks.
-    pub fn allowed(&self, plugin: &PluginKey) -> &[Capability] {
-        self.of.get(plugin).and_then(|it| it.allow.as_deref()).unwrap_or(&self.allow)
-    }
-
-    /// What a plugin's `config.get` answers.
-    pub fn config(&self, plugin: &PluginKey) -> Arc<BTreeMap<String, String>> {
-        self.of.get(plugin).map(|it| it.config.clone()).unwrap_or_default()
-    }
 }
 
 /// Bounds and times of the HTTP door.

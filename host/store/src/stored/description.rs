@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stepmill_core::capability::{Capability, HostPattern};
+use stepmill_core::capability::{Capability, HttpRule, ModelPattern};
 use stepmill_core::ids::WorkflowId;
 use stepmill_core::plugin::{Description, WorkflowKind};
 
@@ -47,6 +47,7 @@ enum CapabilityForm<'a> {
     Randomness,
     Config,
     KeyValue,
+    Model(Cow<'a, str>),
     Http(Cow<'a, str>),
 }
 
@@ -61,7 +62,8 @@ pub(super) fn form(description: &Description) -> DescriptionForm<'_> {
         Capability::Randomness => CapabilityForm::Randomness,
         Capability::Config => CapabilityForm::Config,
         Capability::KeyValue => CapabilityForm::KeyValue,
-        Capability::Http(host) => CapabilityForm::Http(host.as_str().into()),
+        Capability::Model(pattern) => CapabilityForm::Model(pattern.as_str().into()),
+        Capability::Http(rule) => CapabilityForm::Http(rule.to_string().into()),
     };
     DescriptionForm {
         v: V1,
@@ -94,14 +96,17 @@ pub(crate) fn read(text: &str) -> Result<Description, StoreError> {
 }
 
 fn capability(form: CapabilityForm<'_>) -> Result<Capability, StoreError> {
+    let unreadable = || StoreError::unreadable(format!("{WHAT}'s capabilities"));
     Ok(match form {
         CapabilityForm::Clock => Capability::Clock,
         CapabilityForm::Randomness => Capability::Randomness,
         CapabilityForm::Config => Capability::Config,
         CapabilityForm::KeyValue => Capability::KeyValue,
-        CapabilityForm::Http(host) => Capability::Http(
-            HostPattern::new(&host)
-                .map_err(|_| StoreError::unreadable(format!("{WHAT}'s capabilities")))?,
-        ),
+        CapabilityForm::Model(name) => {
+            Capability::Model(ModelPattern::new(&name).ok_or_else(unreadable)?)
+        }
+        CapabilityForm::Http(rule) => {
+            Capability::Http(HttpRule::new(&rule).map_err(|_| unreadable())?)
+        }
     })
 }

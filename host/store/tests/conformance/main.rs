@@ -7,6 +7,7 @@ mod journal;
 mod kv;
 mod ownership;
 mod plugins;
+mod policies;
 mod runs;
 mod sessions;
 mod texts;
@@ -72,6 +73,8 @@ conformance! {
         a_value_reads_back_until_it_is_deleted
         values_stand_apart_by_tenant_and_plugin
         a_key_that_one_database_could_not_keep_is_refused_by_both;
+    policies:
+        each_scope_keeps_what_was_said_last;
     texts:
         every_character_comes_back
         large_texts_come_back

@@ -1,6 +1,6 @@
 //! Plugins, their code, and who keeps it from being swept away.
 
-use stepmill_core::capability::{Capability, HostPattern};
+use stepmill_core::capability::Capability;
 use stepmill_core::event::RunEvent;
 use stepmill_core::ids::TenantId;
 use stepmill_core::run::RunPin;
@@ -22,8 +22,7 @@ pub(crate) async fn a_plugin_reads_back_with_its_code(house: House) {
     let acme = tenant(&store, "acme");
     let mut second = plugin("b_2", digest(2));
     second.description.input_schema = Some(serde_json::Map::new());
-    second.description.capabilities =
-        vec![Capability::Http(HostPattern::new("*.example.com").unwrap())];
+    second.description.capabilities = vec![Capability::parse("http:*.example.com").unwrap()];
     second.uploaded_by = None;
     let rows = [plugin("b-2", digest(1)), second];
     let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();

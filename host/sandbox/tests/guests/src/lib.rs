@@ -94,6 +94,7 @@ fn description() -> Description {
             Capability::Config,
             Capability::Kv,
             Capability::Http("api.example.com".to_owned()),
+            Capability::Model("*".to_owned()),
         ],
     }
 }

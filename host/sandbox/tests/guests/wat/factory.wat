@@ -40,7 +40,8 @@
       (case "permission" string) (case "validation" string) (case "other" string)))
     (export "factory-error" (type $error (eq $error')))
     (type $capability' (variant
-      (case "clock") (case "randomness") (case "config") (case "kv") (case "http" string)))
+      (case "clock") (case "randomness") (case "config") (case "kv") (case "model" string)
+      (case "http" string)))
     (export "capability" (type $capability (eq $capability')))
     (type $kind' (enum "factory" "prototype"))
     (export "workflow-kind" (type $kind (eq $kind')))

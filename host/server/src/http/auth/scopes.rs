@@ -47,16 +47,20 @@ fn need(method: &str, path: &[&str]) -> Need {
         ("GET", ["metrics", ..]) => Need::Scope("metrics:read"),
         ("POST", ["metrics", "refresh"]) => Need::Scope("metrics:write"),
         ("GET", ["traces", ..]) | ("POST", ["traces", "search"]) => Need::Scope("traces:read"),
-        // Plugins ask for their scopes also where nothing here is looked at: `app/plugins`.
-        (_, ["plugins", ..]) => Need::Nothing,
+        // Plugins and policies ask by themselves, also where nothing here is looked at: `app`.
+        (_, ["plugins" | "policies" | "policy", ..]) => Need::Nothing,
         _ => Need::Admin,
     }
 }
 
 /// Whether a route answers with things that belong to users.
 fn is_personal(path: &[&str]) -> bool {
-    !matches!(path, ["config" | "models"] | ["agents" | "teams" | "plugins", ..] | ["workflows"])
-        && !matches!(path, ["workflows", it] if *it != "ws")
+    !matches!(
+        path,
+        ["config" | "models"]
+            | ["agents" | "teams" | "plugins" | "policies" | "policy", ..]
+            | ["workflows"]
+    ) && !matches!(path, ["workflows", it] if *it != "ws")
 }
 
 /// Whether the caller may use the route a request was led to. What no route answers asks for

@@ -6,6 +6,7 @@ mod list;
 mod media;
 mod os;
 mod plugin;
+mod policy;
 mod run;
 mod session;
 mod shapes;
@@ -16,6 +17,7 @@ pub(super) use fault::{Fault, FieldFault, FieldFaults, RunFault};
 pub(super) use list::{Listed, RunPreview, RunSummary, iso_micros, preview, summaries, summary};
 pub(super) use os::{Config, Count, Home, Info};
 pub(super) use plugin::PluginBody;
+pub(super) use policy::PolicyBody;
 pub(super) use run::{Detail, RunView, run};
 pub(super) use session::{Nulls, SessionBody, SessionList, detail, page};
 pub(super) use workflow::{

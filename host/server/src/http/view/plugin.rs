@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use stepmill_core::capability::Capability;
 use utoipa::ToSchema;
 
 use super::list::iso;
@@ -52,24 +51,13 @@ impl<'a> PluginBody<'a> {
             digest: format!("sha256:{}", row.digest),
             bytes: row.bytes,
             shared: plugin.shared,
-            capabilities: about.capabilities.iter().map(word).collect(),
-            granted: plugin.grants.iter().map(word).collect(),
+            capabilities: about.capabilities.iter().map(ToString::to_string).collect(),
+            granted: plugin.grants.iter().map(ToString::to_string).collect(),
             input_schema: about.input_schema.as_ref(),
             created_at: iso(row.created_at),
             uploaded_at: iso(row.uploaded_at),
             uploaded_by: row.uploaded_by.as_ref().map(|it| it.as_str()),
             upload: None,
         }
-    }
-}
-
-/// A capability as the settings file writes it.
-fn word(capability: &Capability) -> String {
-    match capability {
-        Capability::Clock => "clock".into(),
-        Capability::Randomness => "randomness".into(),
-        Capability::Config => "config".into(),
-        Capability::KeyValue => "kv".into(),
-        Capability::Http(host) => format!("http:{}", host.as_str()),
     }
 }

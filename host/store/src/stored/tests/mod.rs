@@ -9,7 +9,7 @@ use proptest::option::of as maybe;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
-use stepmill_core::capability::{Capability, HostPattern};
+use stepmill_core::capability::Capability;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::extras::{Extras, Media, MediaKind};
@@ -97,7 +97,9 @@ fn sample_description() -> Description {
             Capability::Randomness,
             Capability::Config,
             Capability::KeyValue,
-            Capability::Http(HostPattern::new("*.example.com").unwrap()),
+            Capability::parse("http:*.example.com").unwrap(),
+            Capability::parse("model:gpt-*").unwrap(),
+            Capability::parse("http:GET,HEAD api.example.com/v1/*").unwrap(),
         ],
     }
 }

@@ -1,0 +1,128 @@
+//! Policies: what an operator allows, and how far a rule reaches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::capability::Capability;
+use crate::ids::{TenantId, WorkflowId};
+
+/// What a policy is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyScope {
+    /// Everything on the host.
+    Host,
+    /// Everything of one tenant.
+    Tenant(TenantId),
+    /// One plugin: a tenant's own, or (without a tenant) one that the operator shares. The tenant
+    /// is part of the name, so that nobody gets another's rule by choosing its id.
+    Plugin(Option<TenantId>, WorkflowId),
+}
+
+/// What an operator says of one scope. What it does not say, the next wider scope says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What plugins may do if they ask.
+    pub allow: Option<Vec<Capability>>,
+    /// What `config.get` answers. Only said of plugins.
+    pub config: Arc<BTreeMap<String, String>>,
+}
+
+/// All policies of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policies(BTreeMap<PolicyScope, Policy>);
+
+impl Policies {
+    /// Says something of a scope, in the place of what was said before.
+    pub fn put(&mut self, scope: PolicyScope, policy: Policy) {
+        self.0.insert(scope, policy);
+    }
+
+    /// What is said of exactly this scope.
+    pub fn of(&self, scope: &PolicyScope) -> Option<&Policy> {
+        self.0.get(scope)
+    }
+
+    /// Each scope of which something is said.
+    pub fn iter(&self) -> impl Iterator<Item = (&PolicyScope, &Policy)> {
+        self.0.iter()
+    }
+
+    /// The same, but where `over` says something of a scope, that counts.
+    pub fn under(&self, over: &Self) -> Self {
+        let mut all = self.clone();
+        all.0.extend(over.0.clone());
+        all
+    }
+
+    /// What a plugin may do if it asks: the narrowest scope that says so decides. A shared plugin
+    /// is the operator's, whichever tenant uses it.
+    pub fn allowed(&self, tenant: Option<&TenantId>, plugin: &WorkflowId) -> &[Capability] {
+        let own = PolicyScope::Plugin(tenant.cloned(), plugin.clone());
+        let wider = tenant.cloned().map(PolicyScope::Tenant);
+        let scopes = [Some(own), wider, Some(PolicyScope::Host)].into_iter().flatten();
+        scopes
+            .filter_map(|it| self.0.get(&it))
+            .find_map(|it| it.allow.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// What a plugin's `config.get` answers.
+    pub fn config(
+        &self,
+        tenant: Option<&TenantId>,
+        plugin: &WorkflowId,
+    ) -> Arc<BTreeMap<String, String>> {
+        let own = PolicyScope::Plugin(tenant.cloned(), plugin.clone());
+        self.0.get(&own).map(|it| it.config.clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(name: &str) -> TenantId {
+        TenantId::new(name).unwrap()
+    }
+
+    fn id(name: &str) -> WorkflowId {
+        WorkflowId::new(name).unwrap()
+    }
+
+    fn allow(words: &[&str]) -> Policy {
+        let allow = words.iter().map(|it| Capability::parse(it).unwrap()).collect();
+        Policy { allow: Some(allow), ..Policy::default() }
+    }
+
+    fn policies() -> Policies {
+        let mut policies = Policies::default();
+        policies.put(PolicyScope::Host, allow(&["config"]));
+        policies.put(PolicyScope::Tenant(tenant("acme")), allow(&["kv"]));
+        policies.put(PolicyScope::Plugin(Some(tenant("acme")), id("own")), allow(&["clock"]));
+        policies.put(PolicyScope::Plugin(None, id("own")), allow(&["randomness"]));
+        policies
+    }
+
+    #[test]
+    fn the_narrowest_scope_decides() {
+        let policies = policies();
+        let of = |of: Option<&str>, plugin: &str| {
+            policies.allowed(of.map(tenant).as_ref(), &id(plugin))[0].to_string()
+        };
+        assert_eq!(of(Some("acme"), "own"), "clock");
+        assert_eq!(of(Some("acme"), "other"), "kv");
+        assert_eq!(of(Some("else"), "own"), "config");
+        assert_eq!(of(None, "own"), "randomness");
+        assert_eq!(of(None, "other"), "config");
+        assert!(Policies::default().allowed(None, &id("own")).is_empty());
+    }
+
+    #[test]
+    fn what_is_laid_over_counts_scope_by_scope() {
+        let mut over = Policies::default();
+        over.put(PolicyScope::Host, allow(&[]));
+        let all = policies().under(&over);
+        assert!(all.allowed(None, &id("other")).is_empty());
+        assert_eq!(all.allowed(Some(&tenant("acme")), &id("other")).len(), 1);
+    }
+}

@@ -1,0 +1,158 @@
+//! Policies: those of the settings file, and over them those that operators say while the host runs.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use stepmill_core::policy::{Policies, Policy, PolicyScope};
+use stepmill_core::principal::Principal;
+use stepmill_store::{PolicyRow, Store};
+use tokio::sync::Mutex;
+
+use super::clock::now;
+use super::error::AppError;
+use super::wiring::App;
+use crate::settings::PolicyForm;
+
+/// The most policies that are said over the API; the file may say more.
+const MAX_SAID: usize = 10_000;
+
+/// All policies in effect, and where each comes from.
+pub(crate) struct PolicyBook {
+    file: Policies,
+    /// What was said over the API, as the store has it. Held while one is changed.
+    said: Mutex<Vec<PolicyRow>>,
+    /// What counts. A call takes it once and keeps to it.
+    current: RwLock<Arc<Policies>>,
+}
+
+/// What is said of one scope.
+pub struct PolicyView {
+    /// Of what.
+    pub scope: PolicyScope,
+    /// What.
+    pub policy: Policy,
+    /// What the store knows of it; none if the settings file says it.
+    pub said: Option<PolicyRow>,
+}
+
+impl PolicyBook {
+    /// Reads what was said over the API.
+    pub(crate) async fn open(file: Policies, store: &Store) -> Result<Self, AppError> {
+        let said = store.policy_list().await?;
+        let current = RwLock::new(Arc::new(together(&file, &said)?));
+        Ok(Self { file, said: Mutex::new(said), current })
+    }
+
+    /// What counts now.
+    pub(crate) fn current(&self) -> Arc<Policies> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn together(file: &Policies, said: &[PolicyRow]) -> Result<Policies, AppError> {
+    let mut over = Policies::default();
+    for row in said {
+        over.put(row.scope.clone(), read(&row.scope, &row.document)?);
+    }
+    Ok(file.under(&over))
+}
+
+/// A host that does not understand what an operator forbade does not open.
+fn read(scope: &PolicyScope, document: &str) -> Result<Policy, AppError> {
+    let form: PolicyForm =
+        serde_json::from_str(document).map_err(|_| AppError::PolicyUnreadable)?;
+    form.policy(scope).map_err(AppError::BadPolicy)
+}
+
+impl App {
+    /// Everything that is said, from the widest scope to the narrowest.
+    ///
+    /// # Errors
+    /// The caller is not the host's operator.
+    pub async fn policy_list(&self, who: &Principal) -> Result<Vec<PolicyView>, AppError> {
+        require(who)?;
+        let said = self.policies.said.lock().await;
+        let current = self.policies.current();
+        let view = |(scope, policy): (&PolicyScope, &Policy)| PolicyView {
+            scope: scope.clone(),
+            policy: policy.clone(),
+            said: said.iter().find(|it| it.scope == *scope).cloned(),
+        };
+        Ok(current.iter().map(view).collect())
+    }
+
+    /// What is said of one scope.
+    ///
+    /// # Errors
+    /// The caller is not the host's operator, or nothing is said.
+    pub async fn policy_fetch(
+        &self,
+        who: &Principal,
+        scope: &PolicyScope,
+    ) -> Result<PolicyView, AppError> {
+        let all = self.policy_list(who).await?;
+        all.into_iter().find(|it| it.scope == *scope).ok_or(AppError::UnknownPolicy)
+    }
+
+    /// Says something of a scope. It counts from the next call of a plugin on.
+    ///
+    /// # Errors
+    /// The caller is not the host's operator, or the policy cannot be.
+    pub async fn policy_put(
+        &self,
+        who: &Principal,
+        scope: PolicyScope,
+        form: PolicyForm,
+    ) -> Result<PolicyView, AppError> {
+        require(who)?;
+        let policy = form.policy(&scope).map_err(AppError::BadPolicy)?;
+        let document = serde_json::to_string(&form).map_err(|_| AppError::Broken)?;
+        let updated_by = who.user.clone();
+        let row = PolicyRow { scope: scope.clone(), document, updated_at: now(), updated_by };
+        self.see_through(self.clone().policy_keep(row.clone())).await?;
+        Ok(PolicyView { scope, policy, said: Some(row) })
+    }
+
+    async fn policy_keep(self, row: PolicyRow) -> Result<(), AppError> {
+        let mut said = self.policies.said.lock().await;
+        let mut next: Vec<_> = said.iter().filter(|it| it.scope != row.scope).cloned().collect();
+        if MAX_SAID <= next.len() {
+            return Err(AppError::TooManyPolicies(MAX_SAID));
+        }
+        self.store.policy_put(&row).await?;
+        next.push(row);
+        self.policy_take_effect(&mut said, next)
+    }
+
+    /// Takes back what was said over the API; what the settings file says counts again.
+    ///
+    /// # Errors
+    /// The caller is not the host's operator, or nothing was said over the API.
+    pub async fn policy_delete(&self, who: &Principal, scope: PolicyScope) -> Result<(), AppError> {
+        require(who)?;
+        self.see_through(self.clone().policy_forget(scope)).await
+    }
+
+    async fn policy_forget(self, scope: PolicyScope) -> Result<(), AppError> {
+        let mut said = self.policies.said.lock().await;
+        if !self.store.policy_delete(&scope).await? {
+            return Err(AppError::UnknownPolicy);
+        }
+        let next = said.iter().filter(|it| it.scope != scope).cloned().collect();
+        self.policy_take_effect(&mut said, next)
+    }
+
+    fn policy_take_effect(
+        &self,
+        said: &mut Vec<PolicyRow>,
+        next: Vec<PolicyRow>,
+    ) -> Result<(), AppError> {
+        let policies = Arc::new(together(&self.policies.file, &next)?);
+        *said = next;
+        *self.policies.current.write().unwrap_or_else(PoisonError::into_inner) = policies;
+        Ok(())
+    }
+}
+
+fn require(who: &Principal) -> Result<(), AppError> {
+    if who.is_operator() { Ok(()) } else { Err(AppError::NotOperator) }
+}
