@@ -24,3 +24,4 @@ mod session_walls;
 mod sessions;
 mod streaming;
 mod tidy;
+mod turns;
