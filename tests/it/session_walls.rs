@@ -208,7 +208,7 @@ async fn what_a_session_used_is_counted_once_whenever_the_host_is_killed() {
     assert_eq!(before, 2 * total);
 }
 
-async fn ended(house: &House, path: &str) -> Value {
+pub(crate) async fn ended(house: &House, path: &str) -> Value {
     for _ in 0..400 {
         let run = house.get(path).await.good();
         if run["status"] != "RUNNING" {

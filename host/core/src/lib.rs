@@ -6,6 +6,7 @@ pub mod agent;
 pub mod blame;
 pub mod call;
 pub mod capability;
+pub mod change;
 pub mod context;
 pub mod event;
 pub mod extras;

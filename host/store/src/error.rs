@@ -68,6 +68,13 @@ pub enum StoreError {
         /// Which value, and why.
         what: &'static str,
     },
+    /// With what others changed meanwhile, a session's state would be larger than it may be.
+    /// Nothing was written.
+    #[error("the session's state would be larger than {limit} bytes")]
+    StateTooLarge {
+        /// The most it may have, as JSON.
+        limit: usize,
+    },
     /// A row that this host does not understand: written by a newer one, or damaged.
     #[error("cannot be read: {what}")]
     Unreadable {

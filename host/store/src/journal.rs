@@ -39,7 +39,8 @@ impl TenantStore {
     /// changed: all or nothing. The last fact also sets the run's status.
     ///
     /// # Errors
-    /// As of [`Self::journal_append`].
+    /// As of [`Self::journal_append`]; [`StoreError::StateTooLarge`] and
+    /// [`StoreError::Unreadable`] if the session's state cannot take the change.
     pub async fn journal_close(
         &self,
         pin: &RunPin,
@@ -47,7 +48,7 @@ impl TenantStore {
         closing: &Closing,
     ) -> Result<(), StoreError> {
         let at = entries.last().map_or(pin.created_at, |it| it.at);
-        let left = self.session_leave(&pin.session, at, closing)?;
+        let left = self.session_leave(&pin.session, at, closing);
         self.append(pin.id, entries, left).await
     }
 

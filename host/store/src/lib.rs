@@ -28,4 +28,4 @@ pub use session::{
 };
 pub use settings::{SqliteSync, StoreSettings};
 pub use store::{Store, TenantStore};
-pub use usage::{Closing, ModelUsage};
+pub use usage::{Closing, ModelUsage, StateChange};

@@ -14,6 +14,7 @@ use crate::error::StoreError;
 use crate::journal::{FACTS_ORDER, JOURNAL_PAGE, by_run, facts_of, journal_insert, status_after};
 use crate::store::TenantStore;
 use crate::stored;
+use crate::usage::StateChange;
 
 /// Which sessions a new run may enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +26,12 @@ pub enum SessionEntry {
 }
 
 /// What a new run leaves in a session that is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Touch {
     /// Only that it is in use.
     Use,
-    /// The state, which the client changed.
-    State,
+    /// What the client changes in its state.
+    State(StateChange),
 }
 
 /// A run as it is kept.
@@ -62,7 +63,8 @@ impl TenantStore {
     /// # Errors
     /// [`StoreError::SessionForeign`] if the session has an owner that `entry` does not let pass;
     /// [`StoreError::RunExists`], and nothing is overwritten; [`StoreError::ComponentMissing`] if
-    /// the run pins code that neither this tenant nor the operator has stored.
+    /// the run pins code that neither this tenant nor the operator has stored;
+    /// [`StoreError::StateTooLarge`].
     pub async fn run_open(
         &self,
         pin: &RunPin,
@@ -78,8 +80,11 @@ impl TenantStore {
                 event: event.clone(),
             })
             .collect();
-        let mut statements =
-            vec![self.session_touch(pin, changed)?, self.run_insert(pin, &entries, entry)?];
+        let mut statements = vec![self.session_touch(pin)?, self.run_insert(pin, &entries, entry)?];
+        if let Touch::State(change) = changed {
+            // After the run: who may not enter the session learns nothing of what is in it.
+            statements.push(self.session_use(&pin.session, pin.created_at, Some(change)));
+        }
         statements.extend(journal_insert(&self.tenant, pin.id, &entries)?);
         self.write("open a run", statements).await.map_err(|error| match error.violation() {
             Some(ErrorKind::NotNullViolation) => StoreError::SessionForeign,
@@ -90,27 +95,21 @@ impl TenantStore {
         Ok(())
     }
 
-    fn session_touch<'a>(
-        &'a self,
-        pin: &'a RunPin,
-        touch: Touch,
-    ) -> Result<Statement<'a>, StoreError> {
-        let state = stored::object(&pin.session_state)?;
+    fn session_touch<'a>(&'a self, pin: &'a RunPin) -> Result<Statement<'a>, StoreError> {
         Ok(Statement::new(
             "insert into sessions (
                 tenant_id, id, user_id, workflow_id, state, metadata, created_at, updated_at
             ) values (?, ?, ?, ?, ?, '{}', ?, ?)
             on conflict (tenant_id, id) do update set updated_at = excluded.updated_at,
-                state = coalesce(?, sessions.state, '{}')",
+                state = coalesce(sessions.state, '{}')",
         )
         .text(self.tenant.as_str())
         .text(pin.session.as_str())
         .maybe_text(pin.user.as_ref().map(UserId::as_str))
         .text(pin.workflow.as_str())
-        .json(state.clone())
+        .json(stored::object(&pin.session_state)?)
         .number(pin.created_at.micros())
-        .number(pin.created_at.micros())
-        .maybe_json((touch == Touch::State).then_some(state)))
+        .number(pin.created_at.micros()))
     }
 
     /// The session's id is looked up, not copied: one that may not be entered gives null, which

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
+use stepmill_core::change::ObjectChange;
 use stepmill_core::ids::SessionId;
 use stepmill_core::time::Timestamp;
 
@@ -32,8 +33,31 @@ pub struct ModelUsage {
 pub struct Closing {
     /// What it used.
     pub usage: Vec<ModelUsage>,
-    /// The session's state, if the run changed it.
-    pub session_state: Option<Map<String, Value>>,
+    /// What it changed in the session's state, if it did.
+    pub state: Option<StateChange>,
+}
+
+/// What is changed in a session's state. It is made in what the session holds when it is written,
+/// so that of two changes at the same moment neither undoes what it did not touch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StateChange {
+    /// What becomes of it.
+    pub change: ObjectChange,
+    /// The most bytes that the state may have then, as JSON.
+    pub limit: usize,
+}
+
+impl StateChange {
+    fn revise(&self, held: Option<&str>) -> Result<String, StoreError> {
+        let held = held.map(|it| stored::parse("a session's state", it)).transpose()?;
+        let mut state: Map<String, Value> = held.unwrap_or_default();
+        self.change.apply(&mut state);
+        let text = stored::object(&state)?;
+        if self.limit < text.len() {
+            return Err(StoreError::StateTooLarge { limit: self.limit });
+        }
+        Ok(text)
+    }
 }
 
 impl TenantStore {
@@ -43,17 +67,8 @@ impl TenantStore {
         session: &'a SessionId,
         at: Timestamp,
         closing: &Closing,
-    ) -> Result<Vec<Statement<'a>>, StoreError> {
-        let state = closing.session_state.as_ref().map(stored::object).transpose()?;
-        let used = Statement::new(
-            "update sessions set updated_at = ?, state = coalesce(?, state)
-            where tenant_id = ? and id = ?",
-        )
-        .number(at.micros())
-        .maybe_json(state)
-        .text(self.tenant.as_str())
-        .text(session.as_str());
-        let mut statements = vec![used];
+    ) -> Vec<Statement<'a>> {
+        let mut statements = vec![self.session_use(session, at, closing.state.clone())];
         for usage in &closing.usage {
             let statement = Statement::new(
                 "insert into session_usage (
@@ -73,7 +88,31 @@ impl TenantStore {
             .number(usage.first_at.micros());
             statements.push(statement);
         }
-        Ok(statements)
+        statements
+    }
+
+    /// A session is in use, and its state may become another.
+    pub(crate) fn session_use<'a>(
+        &'a self,
+        session: &'a SessionId,
+        at: Timestamp,
+        state: Option<StateChange>,
+    ) -> Statement<'a> {
+        let of_session = |statement: Statement<'a>| {
+            statement
+                .and(" where tenant_id = ? and id = ?")
+                .text(self.tenant.as_str())
+                .text(session.as_str())
+        };
+        let Some(state) = state else {
+            let used = Statement::new("update sessions set updated_at = ?").number(at.micros());
+            return of_session(used);
+        };
+        let held = of_session(Statement::new("select state from sessions"));
+        let changed = Statement::new("update sessions set updated_at = ?, state = ?")
+            .number(at.micros())
+            .revised(held, move |held| state.revise(held));
+        of_session(changed)
     }
 
     /// Adds to sessions what their runs used.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use stepmill_core::call::{FunctionAnswer, FunctionInput, ModelRequest};
+use stepmill_core::change::ObjectChange;
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex};
 use stepmill_core::graph::Executor;
 use stepmill_core::run::{RunPin, Telling};
@@ -42,6 +43,8 @@ pub(crate) struct Driver {
     /// Applied and not yet written.
     pending: Vec<JournalEntry>,
     next_sequence: u64,
+    /// False once the session could not take what the run changed in its state.
+    leaves_state: bool,
     /// Kept until the run ends.
     _seat: OwnedSemaphorePermit,
 }
@@ -77,6 +80,7 @@ impl Driver {
             speaker: Speaker::new(),
             pending: Vec::new(),
             next_sequence: 0,
+            leaves_state: true,
             _seat: seat,
         }
     }
@@ -181,6 +185,11 @@ impl Driver {
                     tokio::time::sleep(Duration::from_millis(NOTE_PAUSE_MS << tries)).await;
                     tries += 1;
                 }
+                Err(fault @ (StoreError::StateTooLarge { .. } | StoreError::Unreadable { .. }))
+                    if self.leaves_state =>
+                {
+                    self.end_without_state(&fault);
+                }
                 Err(fault) => return Err(fault),
             }
         }
@@ -191,10 +200,40 @@ impl Driver {
     /// The last entries take along what the run leaves in its session.
     async fn append(&self) -> Result<(), StoreError> {
         if self.pending.last().is_some_and(|it| it.event.is_last()) {
-            let closing = closing(self.machine.record());
+            let closing = self.closing();
             return self.store.journal_close(&self.pin, &self.pending, &closing).await;
         }
         self.store.journal_append(self.pin.id, &self.pending).await
+    }
+
+    /// What a run that ends leaves in its session: what its models used, and what its steps
+    /// changed in the state which it began with.
+    fn closing(&self) -> Closing {
+        let record = self.machine.record();
+        let change = record
+            .session_state()
+            .map(|after| ObjectChange::between(&self.pin.session_state, after))
+            .filter(|it| self.leaves_state && !it.is_empty());
+        let state = change.map(|it| self.app.state_change(it));
+        Closing { usage: usage(record), state }
+    }
+
+    /// The session cannot take what steps changed in its state. A run that would have completed
+    /// fails: what it did is not lost in silence.
+    fn end_without_state(&mut self, fault: &StoreError) {
+        let run = self.pin.id;
+        let failure = match fault {
+            StoreError::StateTooLarge { .. } => StepFailure::PluginOverLimit,
+            _ => StepFailure::HostFailed,
+        };
+        tracing::warn!(run.id = %run, %fault, "what run {run} changed in its session's state is not kept");
+        self.leaves_state = false;
+        if let Some(last) = self.pending.last_mut()
+            && last.event == RunEvent::RunCompleted
+        {
+            last.event = RunEvent::RunFailed { failure };
+            self.machine.apply(last);
+        }
     }
 
     async fn act(&mut self, action: Action) -> Result<RunEvent, StoreError> {
@@ -296,8 +335,8 @@ impl Driver {
     }
 }
 
-/// What a run that ends leaves in its session: what its models used, and the state if it changed.
-fn closing(record: &RunRecord) -> Closing {
+/// What models used, by model.
+fn usage(record: &RunRecord) -> Vec<ModelUsage> {
     let mut usage: Vec<ModelUsage> = Vec::new();
     for (call, answer) in record.answers() {
         let known =
@@ -316,5 +355,5 @@ fn closing(record: &RunRecord) -> Closing {
             }),
         }
     }
-    Closing { usage, session_state: record.session_state().cloned() }
+    usage
 }

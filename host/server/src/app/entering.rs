@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use stepmill_core::change::ObjectChange;
 use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{SessionId, UserId};
 use stepmill_core::json;
 use stepmill_core::principal::Principal;
-use stepmill_store::Touch;
+use stepmill_store::{StateChange, Touch};
 
 use super::error::AppError;
 use super::runs::{StartRun, refusal, session_entry};
@@ -46,11 +47,18 @@ impl App {
         let before = before.unwrap_or_default();
         let mut state = if is_new { graph.session_state() } else { &before.state }.clone();
         let said = who.session_state.as_ref().or(ask.session_state.as_ref());
-        json::lay_over(&mut state, said.cloned().unwrap_or_default());
-        let touch = if is_new || state == before.state { Touch::Use } else { Touch::State };
-        if touch == Touch::State || is_new {
+        let said = ObjectChange::from(said.cloned().unwrap_or_default());
+        said.apply(&mut state);
+        let is_changed = is_new || state != before.state;
+        if is_changed {
             self.check_state(&state)?;
         }
+        // Also of a new session: another run may have made it by the time this one is stored.
+        let touch = if is_changed && !said.is_empty() {
+            Touch::State(self.state_change(said))
+        } else {
+            Touch::Use
+        };
         let mut extras = ask.extras.clone();
         if let Some(dependencies) = &who.dependencies {
             extras.dependencies = Some(Value::Object(dependencies.clone()));
@@ -58,6 +66,11 @@ impl App {
         let said = std::mem::replace(&mut extras.metadata, before.metadata);
         json::lay_over(&mut extras.metadata, said);
         Ok(Found { state, extras, touch })
+    }
+
+    /// The change, and how large it may make a session's state.
+    pub(super) fn state_change(&self, change: ObjectChange) -> StateChange {
+        StateChange { change, limit: self.run_settings.state_bytes }
     }
 
     /// Whether a session may have this state. Every run reads it and every step may write it, so

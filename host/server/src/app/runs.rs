@@ -320,6 +320,7 @@ pub(crate) fn effective_user(
 pub(super) fn refusal(fault: StoreError) -> AppError {
     match fault {
         StoreError::SessionForeign => AppError::UnknownSession,
+        StoreError::StateTooLarge { limit } => AppError::StateTooLarge(limit),
         fault => fault.into(),
     }
 }

@@ -159,6 +159,11 @@ impl Database {
             (Engine::Postgres(it), _) if it.is_lost() => StoreError::Lost,
             (_, sqlx::Error::PoolTimedOut) => StoreError::TimedOut { doing },
             (_, sqlx::Error::PoolClosed) => StoreError::Closed,
+            // What a revision says is the store's own word.
+            (_, sqlx::Error::Encode(fault)) => match fault.downcast() {
+                Ok(fault) => *fault,
+                Err(fault) => StoreError::Database { doing, source: sqlx::Error::Encode(fault) },
+            },
             (_, source) => match source.as_database_error().and_then(|it| it.code()).as_deref() {
                 // PostgreSQL: query canceled, lock not available; SQLite: busy.
                 Some("57014" | "55P03" | "5" | "517") => StoreError::TimedOut { doing },

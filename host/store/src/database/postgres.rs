@@ -81,10 +81,7 @@ impl PostgresDatabase {
             let mut connection = self.pool.acquire().await?;
             let mut answers = Vec::with_capacity(statements.len());
             for statement in &statements {
-                let args = arguments(&statement.args)?;
-                let query = sqlx::query_with(AssertSqlSafe(statement.numbered()), args);
-                let rows = query.fetch_all(&mut *connection).await?;
-                answers.push(rows.into_iter().map(Row::Postgres).collect());
+                answers.push(query(&mut connection, statement, "").await?);
             }
             Ok(answers)
         };
@@ -92,20 +89,17 @@ impl PostgresDatabase {
     }
 
     pub(super) async fn write(&self, statements: Vec<Statement<'_>>) -> Result<u64, sqlx::Error> {
-        let mut queries = Vec::with_capacity(statements.len());
-        for statement in &statements {
-            let args = arguments(&statement.args)?;
-            queries.push(sqlx::query_with(AssertSqlSafe(statement.numbered()), args));
-        }
         let answer = async {
-            if queries.len() == 1 {
-                let query = queries.remove(0);
-                return Ok(query.execute(&self.pool).await?.rows_affected());
+            if let [statement] = statements.as_slice()
+                && !statement.revises()
+            {
+                let mut connection = self.pool.acquire().await?;
+                return execute(&mut connection, statement).await;
             }
             let mut tx = self.pool.begin().await?;
             let mut changed = 0;
-            for query in queries {
-                changed = query.execute(&mut *tx).await?.rows_affected();
+            for statement in &statements {
+                changed = execute(&mut tx, statement).await?;
             }
             tx.commit().await?;
             Ok(changed)
@@ -222,7 +216,31 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         .disable_statement_logging())
 }
 
-fn arguments(args: &[Arg<'_>]) -> Result<PgArguments, sqlx::Error> {
+/// How many rows it changed.
+async fn execute(
+    connection: &mut PgConnection,
+    statement: &Statement<'_>,
+) -> Result<u64, sqlx::Error> {
+    let args = arguments(connection, &statement.args).await?;
+    let query = sqlx::query_with(AssertSqlSafe(statement.numbered()), args);
+    Ok(query.execute(connection).await?.rows_affected())
+}
+
+/// All rows it gives, held as `lock` says.
+async fn query(
+    connection: &mut PgConnection,
+    statement: &Statement<'_>,
+    lock: &'static str,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let args = arguments(connection, &statement.args).await?;
+    let query = sqlx::query_with(AssertSqlSafe(statement.numbered() + lock), args);
+    Ok(query.fetch_all(connection).await?.into_iter().map(Row::Postgres).collect())
+}
+
+async fn arguments(
+    connection: &mut PgConnection,
+    args: &[Arg<'_>],
+) -> Result<PgArguments, sqlx::Error> {
     let mut arguments = PgArguments::default();
     for arg in args {
         match arg {
@@ -230,6 +248,12 @@ fn arguments(args: &[Arg<'_>]) -> Result<PgArguments, sqlx::Error> {
             Arg::Number(number) => arguments.add(*number),
             Arg::Bytes(bytes) => arguments.add(&**bytes),
             Arg::Json(text) => arguments.add(JsonText(text.as_deref())),
+            Arg::Revised(it) => {
+                // The lock that the update takes anyhow, taken before the look.
+                let found = Box::pin(query(connection, &it.found, " for no key update")).await?;
+                let text = it.of(&found).map_err(|it| sqlx::Error::Encode(it.into()))?;
+                arguments.add(JsonText(Some(&text)))
+            }
         }
         .map_err(sqlx::Error::Encode)?;
     }

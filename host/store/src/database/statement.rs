@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::Row;
+use crate::error::StoreError;
+
 /// A value that goes into a statement.
 pub(crate) enum Arg<'a> {
     Text(Option<Cow<'a, str>>),
@@ -10,6 +13,24 @@ pub(crate) enum Arg<'a> {
     Bytes(Cow<'a, [u8]>),
     /// JSON text, kept to the letter.
     Json(Option<Cow<'a, str>>),
+    /// JSON text that comes of what is there, in the transaction that writes it.
+    Revised(Revision<'a>),
+}
+
+/// A JSON text and what becomes of it.
+pub(crate) struct Revision<'a> {
+    /// Gives the text. Whoever else would change its row waits for the end of the transaction.
+    pub(super) found: Box<Statement<'a>>,
+    revise: Box<Revise>,
+}
+
+type Revise = dyn Fn(Option<&str>) -> Result<String, StoreError> + Send + Sync;
+
+impl Revision<'_> {
+    pub(super) fn of(&self, found: &[Row]) -> Result<String, StoreError> {
+        let text = found.first().map(|it| it.maybe_text(0)).transpose()?.flatten();
+        (self.revise)(text)
+    }
 }
 
 /// A statement whose places are written `?`, in the order of its arguments.
@@ -53,6 +74,23 @@ impl<'a> Statement<'a> {
         self
     }
 
+    /// JSON text that is made of the one text which `found` gives. A transaction that is tried
+    /// again asks again.
+    pub(crate) fn revised(
+        mut self,
+        found: Self,
+        revise: impl Fn(Option<&str>) -> Result<String, StoreError> + Send + Sync + 'static,
+    ) -> Self {
+        let revision = Revision { found: Box::new(found), revise: Box::new(revise) };
+        self.args.push(Arg::Revised(revision));
+        self
+    }
+
+    /// Whether it needs a transaction of its own.
+    pub(super) fn revises(&self) -> bool {
+        self.args.iter().any(|it| matches!(it, Arg::Revised(_)))
+    }
+
     /// Adds a condition that is not always there, before its argument.
     pub(crate) fn and(mut self, sql: &'static str) -> Self {
         self.sql.to_mut().push_str(sql);
@@ -66,6 +104,9 @@ impl<'a> Statement<'a> {
             Arg::Number(number) => Arg::Number(number),
             Arg::Bytes(bytes) => Arg::Bytes(bytes.into_owned().into()),
             Arg::Json(text) => Arg::Json(text.map(|it| it.into_owned().into())),
+            Arg::Revised(it) => {
+                Arg::Revised(Revision { found: Box::new(it.found.into_owned()), revise: it.revise })
+            }
         };
         Statement { sql: self.sql, args: self.args.into_iter().map(owned).collect() }
     }

@@ -10,6 +10,7 @@ mod plugins;
 mod policies;
 mod runs;
 mod sessions;
+mod states;
 mod texts;
 
 /// Each story becomes two tests: `sqlite::<story>` and `postgres::<story>`.
@@ -46,6 +47,10 @@ conformance! {
         runs_of_a_session_are_filtered
         a_session_is_deleted_while_its_runs_write
         a_deleted_session_takes_its_runs_along;
+    states:
+        runs_at_the_same_moment_leave_what_each_changed
+        clients_at_the_same_moment_leave_what_each_said
+        a_state_that_cannot_take_a_change_stays;
     journal:
         entries_are_read_back_in_order
         a_place_in_the_journal_is_taken_once

@@ -1,22 +1,19 @@
 //! Sessions: made, found, listed, changed, deleted, and what runs leave in them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use stepmill_core::event::RunEvent;
 use stepmill_core::principal::Sees;
 use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_store::{
-    Closing, ModelUsage, RunFilter, SessionBefore, SessionChange, SessionEntry, SessionFilter,
-    SessionKey, SessionPage, StoreError, StoredSession, TenantStore, Touch,
+    Closing, ModelUsage, RunFilter, SessionChange, SessionEntry, SessionFilter, SessionKey,
+    SessionPage, StoreError, StoredSession, TenantStore, Touch,
 };
 
 use crate::house::{House, at, entry, of, pin, run, session, step_started, tenant, user, workflow};
+use crate::states::{changes, entered, object};
 
 const FIRST: SessionPage =
     SessionPage { key: SessionKey::CreatedAt, descending: true, offset: 0, limit: 10 };
-
-fn object(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
-}
 
 fn made(name: &str, by: Option<&str>, micros: i64) -> StoredSession {
     StoredSession {
@@ -170,7 +167,7 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
     let last = [step_started(1), entry(2, RunEvent::RunCompleted)];
     let closing = Closing {
         usage: vec![used("b", 5, 30), used("a\0", 1, 20)],
-        session_state: Some(object(json!({ "n": 11 }))),
+        state: changes(json!({ "n": 10 }), json!({ "n": 11 })),
     };
     acme.journal_close(&first, &last, &closing).await.unwrap();
     let before = entered(&acme, "s").await.unwrap().unwrap();
@@ -181,7 +178,7 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
     // What is not changed stays, and what is used is added up, once.
     let second = RunPin { session_state: Map::new(), ..pin(2, "s", Some("ada")) };
     open(&acme, &second, Touch::Use).await;
-    let closing = Closing { usage: vec![used("b", 7, 40)], session_state: None };
+    let closing = Closing { usage: vec![used("b", 7, 40)], state: None };
     acme.journal_close(&second, &last, &closing).await.unwrap();
     let twice = acme.journal_close(&second, &last, &closing).await;
     assert!(matches!(twice, Err(StoreError::SequenceTaken)));
@@ -191,7 +188,8 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
     assert_eq!(found.session.updated_at, last[1].at);
 
     let third = RunPin { session_state: object(json!({ "n": 1 })), ..pin(3, "s", Some("ada")) };
-    open(&acme, &third, Touch::State).await;
+    let said = changes(json!({}), json!({ "n": 1 })).unwrap();
+    open(&acme, &third, Touch::State(said)).await;
     let before = entered(&acme, "s").await.unwrap().unwrap();
     assert_eq!(before.state, object(json!({ "n": 1 })));
     assert_eq!(entered(&acme, "none").await.unwrap(), None);
@@ -202,10 +200,6 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
     assert!(matches!(nobodys, Err(StoreError::SessionForeign)));
     let admins = acme.session_before(&session("s"), None, SessionEntry::Any).await;
     assert!(admins.unwrap().is_some());
-}
-
-async fn entered(acme: &TenantStore, id: &str) -> Result<Option<SessionBefore>, StoreError> {
-    acme.session_before(&session(id), Some(&user("ada")), SessionEntry::Owner).await
 }
 
 pub(crate) async fn runs_of_a_session_are_filtered(house: House) {
@@ -240,7 +234,7 @@ pub(crate) async fn a_deleted_session_takes_its_runs_along(house: House) {
     let acme = tenant(&store, "acme");
     open(&acme, &pin(1, "s", Some("ada")), Touch::Use).await;
     open(&acme, &pin(2, "other", Some("ada")), Touch::Use).await;
-    let closing = Closing { usage: vec![used("m", 1, 1)], session_state: None };
+    let closing = Closing { usage: vec![used("m", 1, 1)], state: None };
     let last = [entry(1, RunEvent::RunCompleted)];
     acme.journal_close(&pin(1, "s", Some("ada")), &last, &closing).await.unwrap();
     let ada = user("ada");

@@ -7,7 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, OpenFlags};
 
-use super::super::statement::{Arg, Statement};
+use super::super::statement::{Arg, Revision, Statement};
 use super::super::{PREPARED_STATEMENTS, Row};
 use super::Place;
 
@@ -163,8 +163,15 @@ impl Connection {
                 Arg::Number(number) => prepared.raw_bind_parameter(at, number),
                 Arg::Bytes(bytes) => prepared.raw_bind_parameter(at, &**bytes),
                 Arg::Json(text) => prepared.raw_bind_parameter(at, text.as_deref()),
+                Arg::Revised(it) => prepared.raw_bind_parameter(at, self.revised(it)?),
             }?;
         }
         Ok(prepared)
+    }
+
+    fn revised(&self, revision: &Revision<'_>) -> rusqlite::Result<String> {
+        let found = self.query(&revision.found)?;
+        let refused = |it| rusqlite::Error::ToSqlConversionFailure(Box::new(it));
+        revision.of(&found).map_err(refused)
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn told(fault: rusqlite::Error) -> sqlx::Error {
             let message = message.unwrap_or_else(|| failure.to_string());
             sqlx::Error::Database(Box::new(SqliteFault { code: failure.extended_code, message }))
         }
+        rusqlite::Error::ToSqlConversionFailure(fault) => sqlx::Error::Encode(fault),
         fault => sqlx::Error::Decode(Box::new(fault)),
     }
 }
