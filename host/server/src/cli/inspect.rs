@@ -105,11 +105,10 @@ fn text(plugin: &Value) -> String {
     };
     let mut lines = vec![format!("{} ({} bytes)", word("id"), plugin["bytes"])];
     lines.push(format!("  digest       {}", word("digest")));
-    for (label, key) in [("kind", "kind"), ("name", "name"), ("description", "description")] {
-        match plugin[key].as_str() {
-            // What a plugin says of itself may hold anything; a terminal obeys some of it.
-            Some(said) => lines.push(format!("  {label:<12} {}", printable(said))),
-            None => {}
+    for key in ["kind", "name", "description"] {
+        // What a plugin says of itself may hold anything; a terminal obeys some of it.
+        if let Some(said) = plugin[key].as_str() {
+            lines.push(format!("  {key:<12} {}", printable(said)));
         }
     }
     let (asked, granted) = (list("capabilities"), list("granted"));
