@@ -9,14 +9,11 @@
 #[expect(dead_code, reason = "shared with the tests, which use all of it")]
 mod guests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::path::Path;
-use std::sync::Arc;
 
-use async_trait::async_trait;
 use criterion::{Criterion, criterion_group};
-use stepmill_core::capability::Grants;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::ids::{SessionId, TenantId, UserId};
 use stepmill_core::principal::TrustedClaims;

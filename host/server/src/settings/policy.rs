@@ -155,7 +155,7 @@ mod tests {
             ("[plugins.p]\nallow = [\"http:a:1\"]", "policy.plugins.p.allow: `a:1` is no place"),
             ("[plugins.p]\nmay = []", "unknown field `may`"),
         ] {
-            let said = read(text).err().expect("the policy is bad");
+            let said = read(text).expect_err("the policy is bad");
             assert!(said.starts_with(expected), "{said}");
         }
     }
