@@ -58,6 +58,15 @@ pub(crate) fn hostile() -> Vec<u8> {
     HOSTILE.clone()
 }
 
+/// The same guest, whose `describe` behaves as the mode says (see the guest's `MODE`).
+pub(crate) fn hostile_describing(mode: u8) -> Vec<u8> {
+    let mut component = hostile();
+    let mark = b"DESCRIBE-MODE:0";
+    let at = component.windows(mark.len()).position(|it| it == mark).expect("the mark is in it");
+    component[at + mark.len() - 1] = mode;
+    component
+}
+
 /// A plugin around the fields of a core module, which must define `$build`.
 pub(crate) fn hostile_core(fields: &str) -> Vec<u8> {
     let path = repository().join("host/sandbox/tests/guests/wat/factory.wat");

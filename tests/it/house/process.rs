@@ -192,6 +192,14 @@ impl House {
         &self.address
     }
 
+    /// The memory it has in use, in bytes: its own process, without children.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let id = self.child.as_ref().and_then(Child::id).expect("the host runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find(|it| it.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// `kill -9`.
     pub(crate) async fn kill(&mut self) {
         self.child.take().unwrap().kill().await.unwrap();

@@ -4,6 +4,7 @@
 //! argument. What an order finds out comes back as the workflow's description, or as the step's
 //! content. `describe` has no request, so its behaviour is a byte in the file: see [`MODE`].
 
+mod graphs;
 mod orders;
 
 wit_bindgen::generate!({ path: "../../../../wit/v1", world: "factory", generate_all });
@@ -54,6 +55,7 @@ impl workflow_factory::Guest for Guest {
                 ..workflow(None)
             }),
             "cycle" => Ok(Workflow { nodes: vec![Node::Sequence(vec![0, 99])], ..workflow(None) }),
+            "graph" => Ok(graphs::odd(argument)),
             _ => Ok(workflow(orders::follow(word, argument))),
         }
     }
@@ -66,10 +68,21 @@ impl functions::Guest for Guest {
             "report" => Err(argument.to_owned()),
             "stop" => Ok(StepOutput { stop: true, ..output(argument.to_owned()) }),
             "input" => Ok(output(format!("{input:?}"))),
-            "state" => Ok(StepOutput {
-                session_state: Some(argument.to_owned()),
+            "state" => {
+                Ok(StepOutput { session_state: Some(argument.to_owned()), ..output(String::new()) })
+            }
+            "state-of" => Ok(StepOutput {
+                session_state: Some(format!(
+                    "{{\"a\":\"{}\"}}",
+                    "s".repeat(orders::number(argument))
+                )),
                 ..output(String::new())
             }),
+            "state-deep" => {
+                let deep = orders::number(argument);
+                let state = format!("{{\"a\":{}{}}}", "[".repeat(deep), "]".repeat(deep));
+                Ok(StepOutput { session_state: Some(state), ..output(String::new()) })
+            }
             _ => Ok(output(orders::follow(word, argument).unwrap_or_default())),
         }
     }

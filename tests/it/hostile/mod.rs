@@ -1,5 +1,7 @@
 //! Hostile plugins at the door: each gets its own error, and nobody else notices.
 
+mod corpus;
+
 use crate::house::{House, Reply, hostile, hostile_core};
 
 /// A hundred calls of a good plugin, all of them right.
