@@ -32,6 +32,14 @@ load *arguments:
     cargo build --release --locked -p stepmill -p stepmill-fake-provider -p stepmill-load
     target/release/stepmill-load {{arguments}}
 
+# Every kind of hostile plugin, each with the answer it has to get.
+hostile:
+    tests/house hostile::corpus
+
+# One tenant tries every route with every handle of another.
+tenants:
+    tests/house tenants
+
 # Build the example plugins into a folder.
 plugins folder="target/plugins":
     plugins/build-rust.sh {{folder}}

@@ -24,5 +24,6 @@ mod scopes;
 mod session_walls;
 mod sessions;
 mod streaming;
+mod tenants;
 mod tidy;
 mod turns;
