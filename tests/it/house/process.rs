@@ -75,6 +75,14 @@ impl Builder {
         )
     }
 
+    /// Allows what the hostile guest asks for, so that it may try.
+    pub(crate) fn generous(self) -> Self {
+        self.settings(
+            "[policy]\nallow = [\"clock\", \"randomness\", \"config\", \"kv\", \"model:*\", \
+             \"http:api.example.com\"]",
+        )
+    }
+
     /// Opens it on a file in its folder, or on a fresh PostgreSQL database where
     /// `STEPMILL_TEST_DATABASE` says so: every test holds on both.
     pub(crate) async fn open(mut self) -> House {
