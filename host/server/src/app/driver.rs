@@ -21,10 +21,15 @@ use super::clock::now;
 use super::telling::{Batch, Speaker};
 use super::wiring::App;
 
-/// How often noting is tried while the database is away, and how long between: about fifteen
-/// seconds in all. After that the run is left as the journal has it; the next start takes it up.
+/// How long to wait between two tries while the database is away: twice as long each time, up to
+/// eight seconds. It is tried until the host stops: a run that was accepted goes on by itself when
+/// the database is back, however long that takes, and those that wait are as many as have a seat.
+const AWAY_PAUSE_MS: u64 = 500;
+const AWAY_DOUBLINGS: u32 = 4;
+
+/// How often a fault of a database that answers is tried away: about fifteen seconds in all. After
+/// that the run is left as the journal has it; the next start takes it up.
 const NOTE_TRIES: u32 = 5;
-const NOTE_PAUSE_MS: u64 = 500;
 
 /// How often a function step asks for a seat in the sandbox. Each try waits in the sandbox's own
 /// queue (two seconds by default), so that a step waits for about a minute.
@@ -175,14 +180,17 @@ impl Driver {
                 Ok(()) => break,
                 // Nobody else writes this journal: an earlier try got through unheard.
                 Err(StoreError::SequenceTaken) if 0 < tries => break,
-                Err(StoreError::TimedOut { .. } | StoreError::Database { .. })
-                    if tries < NOTE_TRIES =>
-                {
-                    tokio::time::sleep(Duration::from_millis(NOTE_PAUSE_MS << tries)).await;
-                    tries += 1;
+                Err(StoreError::Database { .. }) if tries < NOTE_TRIES => {}
+                Err(fault) if fault.is_passing() && 0 < tries => {}
+                Err(fault) if fault.is_passing() => {
+                    let run = self.pin.id;
+                    let fault = &fault as &dyn std::error::Error;
+                    tracing::warn!(run.id = %run, fault, "run {run} waits for the database");
                 }
                 Err(fault) => return Err(fault),
             }
+            pause(tries).await;
+            tries += 1;
         }
         self.speaker.tell(std::mem::take(&mut self.pending));
         Ok(())
@@ -294,6 +302,12 @@ impl Driver {
         };
         RunEvent::StepFailed { step, failure }
     }
+}
+
+/// Before the next try of something that failed so often.
+async fn pause(tries: u32) {
+    let doublings = tries.min(AWAY_DOUBLINGS);
+    tokio::time::sleep(Duration::from_millis(AWAY_PAUSE_MS << doublings)).await;
 }
 
 /// What a run that ends leaves in its session: what its models used, and the state if it changed.

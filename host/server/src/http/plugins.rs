@@ -48,7 +48,6 @@ struct Component(Vec<u8>);
         (status = 409, description = "The id is the operator's", body = Fault),
         (status = 413, description = "The component is too large", body = Fault),
         (status = 422, description = "The component is no plugin", body = Fault),
-        (status = 503, description = "The host is busy, or stops", body = Fault),
     ),
 )]
 async fn plugin_put(
@@ -116,7 +115,6 @@ async fn plugin_fetch(
         (status = 204, description = "It is gone"),
         (status = 404, description = "There is none", body = Fault),
         (status = 409, description = "It is the operator's", body = Fault),
-        (status = 503, description = "The host stops", body = Fault),
     ),
 )]
 async fn plugin_delete(

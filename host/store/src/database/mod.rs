@@ -1,5 +1,6 @@
 //! The two databases behind one face: statements go in, rows come out, every wait ends.
 
+mod fault;
 mod lock_file;
 mod postgres;
 mod row;
@@ -155,15 +156,9 @@ impl Database {
     }
 
     fn failure(&self, doing: &'static str, source: sqlx::Error) -> StoreError {
-        match (&self.engine, source) {
-            (Engine::Postgres(it), _) if it.is_lost() => StoreError::Lost,
-            (_, sqlx::Error::PoolTimedOut) => StoreError::TimedOut { doing },
-            (_, sqlx::Error::PoolClosed) => StoreError::Closed,
-            (_, source) => match source.as_database_error().and_then(|it| it.code()).as_deref() {
-                // PostgreSQL: query canceled, lock not available; SQLite: busy.
-                Some("57014" | "55P03" | "5" | "517") => StoreError::TimedOut { doing },
-                _ => StoreError::Database { doing, source },
-            },
+        match &self.engine {
+            Engine::Postgres(it) if it.is_lost() => StoreError::Lost,
+            _ => fault::told(doing, source),
         }
     }
 }
