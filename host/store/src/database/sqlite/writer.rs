@@ -68,6 +68,11 @@ impl Writer {
         answered.await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
+    /// A write of nothing: the lock is taken, no page is written, the disk is not waited for.
+    pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
+        self.write(false, Vec::new()).await.map(|_| ())
+    }
+
     /// Takes no more writes. The thread ends when it has done what it was asked for.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
