@@ -31,6 +31,11 @@ const AWAY_DOUBLINGS: u32 = 4;
 /// that the run is left as the journal has it; the next start takes it up.
 const NOTE_TRIES: u32 = 5;
 
+/// How often a database that answers is asked for a run that may have been stored, before it is
+/// believed that there is none: for about fifteen seconds. Longer than PostgreSQL works on
+/// statements of a host that has given up (`statement_timeout_ms`), and a little for the commit.
+const DOUBT_LOOKS: u32 = 5;
+
 /// How often a function step asks for a seat in the sandbox. Each try waits in the sandbox's own
 /// queue (two seconds by default), so that a step waits for about a minute.
 const SEAT_TRIES: u32 = 30;
@@ -111,6 +116,40 @@ impl Driver {
         let events: Vec<_> = first.iter().map(|it| it.event.clone()).collect();
         self.store.run_open(&self.pin, &events, entry, touch).await?;
         Ok(first)
+    }
+
+    /// Whether the run is there although nobody said so: the database took it and its answer was
+    /// lost. Asked until the database answers, or the host has to stop; then the next start finds
+    /// the run.
+    pub(crate) async fn was_stored(&self, stop: &CancellationToken) -> bool {
+        let finding_out = async {
+            let mut looks = 0;
+            for tries in 0.. {
+                pause(tries).await;
+                match Box::pin(self.look()).await {
+                    Ok(true) => return true,
+                    Ok(false) => looks += 1,
+                    Err(fault) if fault.is_passing() => {}
+                    // Another host has the database and takes up what is in it, or the row is
+                    // none that a run goes on from.
+                    Err(_) => return false,
+                }
+                if looks == DOUBT_LOOKS {
+                    break;
+                }
+            }
+            false
+        };
+        let found = stop.run_until_cancelled(finding_out).await.unwrap_or(false);
+        let run = self.pin.id;
+        tracing::info!(run.id = %run, found, "whether run {run} was stored was in doubt");
+        found
+    }
+
+    /// Whether the run is stored. On SQLite what was asked for before a ping is decided after it.
+    async fn look(&self) -> Result<bool, StoreError> {
+        self.app.store.ping().await?;
+        Ok(self.store.run_fetch(self.pin.id).await?.is_some())
     }
 
     /// Until the run ends, or the host has to stop. Stopping leaves the run as the journal has

@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use stepmill_core::ids::{RunId, SessionId};
 use stepmill_sandbox::{CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
 pub(super) use super::view::FieldFault;
-use super::view::{Fault, FieldFaults};
+use super::view::{Fault, FieldFaults, RunFault};
 use crate::app::AppError;
 
 /// A failure as a client reads it.
@@ -146,6 +147,7 @@ fn app(fault: AppError) -> Response {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
         }
         AppError::Broken => detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+        AppError::InDoubt { run, session, fault } => in_doubt(run, &session, &fault),
         AppError::Store(StoreError::Unstorable { what }) => coded(
             StatusCode::BAD_REQUEST,
             format!("The request cannot be stored: {what}"),
@@ -200,6 +202,19 @@ pub(super) const AWAY_CODE: &str = "database_unavailable";
 fn unwell(fault: &StoreError) {
     let fault = fault as &dyn std::error::Error;
     tracing::error!(fault, "the database did not do its work");
+}
+
+/// Who asks again may run it twice; who wants to know can look for the run it names.
+fn in_doubt(run: RunId, session: &SessionId, fault: &StoreError) -> Response {
+    unwell(fault);
+    let body = RunFault {
+        detail: Some(format!("{AWAY}; it did not say whether it took the run")),
+        error_id: Some("in_doubt"),
+        run_id: Some(run.uuid()),
+        session_id: Some(session.as_str().to_owned()),
+        status: None,
+    };
+    postponed((StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response())
 }
 
 /// A factory's failure: what it said goes to the log, what kind it is to the caller.
