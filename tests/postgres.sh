@@ -4,6 +4,7 @@
 #   tests/postgres.sh start DIR   makes or starts a server in DIR and prints its URL
 #   tests/postgres.sh stop DIR    stops it, as a crash does; DIR may be removed afterwards, or
 #                                 started again at the same URL
+#   tests/postgres.sh make URL    makes a database of its own on a server and prints its URL
 #
 # The server refuses to run as root, so root runs it as the user `postgres`. Where no server is
 # installed, root gets Debian's.
@@ -82,11 +83,19 @@ stop() {
     as_owner "$bin/pg_ctl" -D "$dir/data" -m immediate -w stop >/dev/null
 }
 
-usage="usage: postgres.sh start DIR | stop DIR"
+make_database() {
+    bin=$(find_bin) || fail "no PostgreSQL server found"
+    name=made_$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+    "$bin/psql" --quiet --no-psqlrc --dbname "$1" --command "create database $name" >&2
+    echo "$1" | sed "s|/[^/?]*\(?.*\)\{0,1\}\$|/$name\1|"
+}
+
+usage="usage: postgres.sh start DIR | stop DIR | make URL"
 [ $# = 2 ] || fail "$usage"
 dir=$2
 case $1 in
     start) start ;;
     stop) stop ;;
+    make) make_database "$2" ;;
     *) fail "$usage" ;;
 esac
