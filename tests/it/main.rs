@@ -15,6 +15,7 @@ mod hostile;
 mod house;
 mod languages;
 mod os;
+mod outage;
 mod page;
 mod plugins;
 mod policies;

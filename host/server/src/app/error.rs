@@ -2,7 +2,7 @@
 
 use stepmill_core::capability::Capability;
 use stepmill_core::graph::GraphFault;
-use stepmill_core::ids::{IdFault, SessionId, WorkflowId};
+use stepmill_core::ids::{IdFault, RunId, SessionId, WorkflowId};
 use stepmill_sandbox::{BuildFailure, CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
@@ -119,6 +119,17 @@ pub enum AppError {
     /// The host is going down.
     #[error("the host is shutting down")]
     Stopping,
+    /// The database did not say whether it took the run. If it did, the run goes on.
+    #[error("whether the run was accepted is not known")]
+    InDoubt {
+        /// The run's id, if it was.
+        run: RunId,
+        /// Its session.
+        session: SessionId,
+        /// What the database said instead.
+        #[source]
+        fault: StoreError,
+    },
     /// A task of the host ended before its work was done.
     #[error("the host failed")]
     Broken,

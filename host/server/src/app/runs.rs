@@ -190,7 +190,12 @@ impl App {
         let (answer, stored) = oneshot::channel();
         self.spawn_new(driver, session_entry(who), found.touch, answer);
         // Without an answer the task has panicked, which is in the log.
-        let first = stored.await.map_err(|_| AppError::Broken)?.map_err(refusal)?;
+        let first = match stored.await.map_err(|_| AppError::Broken)? {
+            Err(fault) if fault.leaves_doubt() => {
+                return Err(AppError::InDoubt { run: pin.id, session: pin.session.clone(), fault });
+            }
+            first => first.map_err(refusal)?,
+        };
         let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
         Ok(Started { pin, follow })
     }

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::door::Door;
-use super::error::{ApiError, FieldFault};
+use super::error::{AWAY_CODE, ApiError, FieldFault};
 use super::extras;
 use super::form::Form;
 use super::query::{Query, facts};
@@ -130,7 +130,7 @@ struct EventFrame {
         (status = 413, description = "The form is too large", body = Fault),
         (status = 422, description = "Fields are missing or malformed", body = FormFaults),
         (status = 500, description = "The run failed, or could not begin", body = RunFault),
-        (status = 503, description = "The host is busy, or stops", body = RunFault),
+        (status = 503, description = "The host is busy or stops, or its database is not available", body = RunFault),
     ),
 )]
 async fn run_start(
@@ -178,7 +178,15 @@ async fn run_start(
     let pin = started.pin.clone();
     match started.finished().await {
         Ok(record) => finished(&pin, &record),
-        Err(AppError::Stopping) => Ok(left(&pin)),
+        Err(AppError::Stopping) => {
+            let text = "The host is shutting down; the run goes on at its next start";
+            Ok(left(&pin, text, "stopping"))
+        }
+        Err(AppError::Store(fault)) if fault.is_passing() => {
+            let fault = &fault as &dyn std::error::Error;
+            tracing::error!(fault, "a journal cannot be read");
+            Ok(left(&pin, "The database is not available; the run goes on", AWAY_CODE))
+        }
         Err(fault) => Err(fault.into()),
     }
 }
@@ -192,10 +200,9 @@ fn finished(pin: &RunPin, record: &RunRecord) -> Result<Response, ApiError> {
     Ok(json_text(run(pin, record, Detail::Fresh)?))
 }
 
-/// The run was accepted and goes on at the host's next start: starting it again would run it twice.
-fn left(pin: &RunPin) -> Response {
-    let text = "The host is shutting down; the run goes on at its next start";
-    let body = fault(pin, Some(text.into()), "stopping", "RUNNING");
+/// The run was accepted and goes on without this answer: starting it again would run it twice.
+fn left(pin: &RunPin, text: &str, code: &'static str) -> Response {
+    let body = fault(pin, Some(text.into()), code, "RUNNING");
     (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
 }
 
@@ -258,7 +265,6 @@ pub(super) fn stored(
         (status = 400, description = "The input cannot be used", body = Fault),
         (status = 404, description = "There is no such workflow, session or run", body = Fault),
         (status = 422, description = "`session_id` is missing", body = FieldFaults),
-        (status = 503, description = "The host is busy, or stops", body = Fault),
     ),
 )]
 async fn run_fetch(
@@ -290,7 +296,6 @@ async fn run_fetch(
         (status = 400, description = "The input cannot be used", body = Fault),
         (status = 404, description = "There is no such workflow or session", body = Fault),
         (status = 422, description = "`session_id` is missing", body = FieldFaults),
-        (status = 503, description = "The host is busy, or stops", body = Fault),
     ),
 )]
 async fn run_list(

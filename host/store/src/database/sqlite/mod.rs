@@ -75,6 +75,15 @@ impl SqliteDatabase {
         self.writer.write(synced, statements).await
     }
 
+    /// Asks the writer first: where the disk hangs, each reader that is asked is one more thread
+    /// that hangs.
+    pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
+        self.writer.ping().await?;
+        // Something of the file: `select 1` would be answered without it.
+        let statement = Statement::new("select 1 from sqlite_schema limit 1");
+        self.readers.read(vec![statement]).await.map(|_| ())
+    }
+
     pub(super) async fn close(&self) {
         ended(self.readers.close().await).await;
         // Last: its thread lets go of the database, and whoever comes next finds everything.
