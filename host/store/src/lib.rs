@@ -9,6 +9,7 @@ mod error;
 mod journal;
 mod kv;
 mod plugin;
+mod preview;
 mod run;
 mod session;
 mod settings;
@@ -19,10 +20,11 @@ mod usage;
 pub use error::StoreError;
 pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
-pub use run::{RunFilter, SessionEntry, StoredRun, Touch};
+pub use preview::{PREVIEW_CHARACTERS, PreviewedOutcome, StoredPreview};
+pub use run::{LIST_BYTES, RunFilter, RunList, SessionEntry, StoredRun, Touch};
 pub use session::{
-    SessionBefore, SessionChange, SessionFilter, SessionKey, SessionOverview, SessionPage,
-    StoredSession,
+    SessionBefore, SessionChange, SessionFilter, SessionKey, SessionList, SessionOverview,
+    SessionPage, StoredSession,
 };
 pub use settings::{SqliteSync, StoreSettings};
 pub use store::{Store, TenantStore};

@@ -126,6 +126,9 @@ fn app(fault: AppError) -> Response {
         AppError::BadId { .. } | AppError::StateTooLarge(_) | AppError::Input(_) => {
             detail(StatusCode::BAD_REQUEST, fault.to_string())
         }
+        AppError::RunsTooLarge | AppError::SessionsTooLarge => {
+            coded(StatusCode::BAD_REQUEST, fault.to_string(), "list_too_large")
+        }
         AppError::FactoryRefused(text) => detail(StatusCode::FORBIDDEN, text),
         AppError::FactoryInvalid(text) => detail(StatusCode::BAD_REQUEST, text),
         AppError::FactoryFailed(_)

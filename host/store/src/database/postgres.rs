@@ -9,14 +9,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions,
+    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow,
     PgTypeInfo,
 };
-use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, Encode, Postgres, Type};
+use sqlx::{
+    Arguments, AssertSqlSafe, ConnectOptions, Connection, Encode, Postgres, Row as _, Type,
+};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
@@ -73,20 +76,34 @@ impl PostgresDatabase {
         }
     }
 
+    /// Gives the rows of each statement; None if they hold more than `bytes`.
     pub(super) async fn read(
         &self,
         statements: Vec<Statement<'_>>,
-    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
+        bytes: usize,
+    ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
         let answer = async {
             let mut connection = self.pool.acquire().await?;
             let mut answers = Vec::with_capacity(statements.len());
+            let mut room = bytes;
             for statement in &statements {
                 let args = arguments(&statement.args)?;
                 let query = sqlx::query_with(AssertSqlSafe(statement.numbered()), args);
-                let rows = query.fetch_all(&mut *connection).await?;
-                answers.push(rows.into_iter().map(Row::Postgres).collect());
+                let mut found = query.fetch(&mut *connection);
+                let mut rows = Vec::new();
+                while let Some(row) = found.try_next().await? {
+                    let Some(left) = room.checked_sub(held(&row)) else {
+                        drop(found);
+                        // Its next user would have to read what the server goes on to send.
+                        connection.close_on_drop();
+                        return Ok(None);
+                    };
+                    room = left;
+                    rows.push(Row::Postgres(row));
+                }
+                answers.push(rows);
             }
-            Ok(answers)
+            Ok(Some(answers))
         };
         self.unless_lost(answer).await
     }
@@ -121,6 +138,12 @@ impl PostgresDatabase {
             tracing::warn!(%error, "a PostgreSQL connection did not close cleanly");
         }
     }
+}
+
+/// The bytes of a row's values.
+fn held(row: &PgRow) -> usize {
+    let value = |column| row.try_get_raw(column).ok().and_then(|it| it.as_bytes().ok());
+    (0..row.len()).filter_map(value).map(<[u8]>::len).sum()
 }
 
 /// Becomes the holder, brings the schema up to date, and gives the holder's epoch.

@@ -58,8 +58,9 @@ impl SqliteDatabase {
     pub(super) async fn read(
         &self,
         statements: Vec<Statement<'_>>,
-    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
-        self.readers.read(statements).await
+        bytes: usize,
+    ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
+        self.readers.read(statements, bytes).await
     }
 
     pub(super) async fn write(
