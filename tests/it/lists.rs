@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::house::{House, Reply, hostile};
+use crate::house::{House, Reply, Token, hostile};
 
 fn refused(reply: &Reply) -> (u16, String) {
     let body = reply.json();
@@ -107,5 +107,30 @@ async fn a_workflows_runs_are_filtered_before_they_are_counted() {
     assert_eq!(
         (&failed["content_preview"], &failed["status"]),
         (&full["content"], &json!("ERROR"))
+    );
+}
+
+#[tokio::test]
+async fn an_admins_message_is_no_name_of_anothers_session() {
+    let house = House::serve().guarded().demo_models().open().await;
+    house.push_example("echo").await;
+    let (ada, admin) = (Token::of("acme", "ada"), Token::admin("acme"));
+    let made = house.ask_as(&ada, Method::POST, "/sessions").json(&json!({ "session_id": "hers" }));
+    assert_eq!(Reply::of(made).await.status, 201);
+    let fields = [("message", "Between admins"), ("session_id", "hers")];
+    house.run_as(&admin, "echo", &fields).await.good();
+    let names = async |who: &Token| {
+        let line = house.get_as(who, "/sessions").await.good()["data"][0]["session_name"].clone();
+        let one = house.get_as(who, "/sessions/hers").await.good()["session_name"].clone();
+        assert_eq!(line, one);
+        one
+    };
+
+    assert_eq!((names(&ada).await, names(&admin).await), (json!(""), json!("Between admins")));
+    let fields = [("message", "Her own"), ("session_id", "hers")];
+    house.run_as(&ada, "echo", &fields).await.good();
+    assert_eq!(
+        (names(&ada).await, names(&admin).await),
+        (json!("Her own"), json!("Between admins"))
     );
 }

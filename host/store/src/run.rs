@@ -262,22 +262,23 @@ impl TenantStore {
         filtered(seen(statement, sees), filter).and(" order by created_at desc, id desc limit ?")
     }
 
-    /// The first run of a session: of its own workflow, if that is known.
+    /// The first run of a session, without other users': of its own workflow, if that is known.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
     pub async fn run_first(
         &self,
+        sees: Sees<'_>,
         session: &SessionId,
         workflow: Option<&WorkflowId>,
     ) -> Result<Option<StoredRun>, StoreError> {
         let statement = Statement::new(select_run!(
-            "where tenant_id = ? and session_id = ? and workflow_id = coalesce(?, workflow_id)
-            order by created_at, id limit 1"
+            "where tenant_id = ? and session_id = ? and workflow_id = coalesce(?, workflow_id)"
         ))
         .text(self.tenant.as_str())
         .text(session.as_str())
         .maybe_text(workflow.map(WorkflowId::as_str));
+        let statement = seen(statement, sees).and(" order by created_at, id limit 1");
         let rows = self.database.read("find a session's first run", statement).await?;
         rows.first().map(stored_run).transpose()
     }

@@ -40,7 +40,7 @@ pub struct StoredSession {
 pub struct SessionOverview {
     /// The session.
     pub session: StoredSession,
-    /// The message of its first run; empty where its name is shown instead.
+    /// The message of its first run that the caller sees; empty where its name is shown instead.
     pub opening: Option<String>,
     /// What its ended runs used, by model, in the order of first use.
     pub usage: Vec<ModelUsage>,
@@ -123,13 +123,13 @@ impl Iterator for SessionList {
 }
 
 /// All columns of a [`SessionOverview`] but its usage, in the order [`overview`] reads them.
-fn select<'a>() -> Statement<'a> {
+fn select(sees: Sees<'_>) -> Statement<'_> {
     let statement = Statement::new(
         "select id, user_id, workflow_id, name, state, metadata, created_at, updated_at,
             (select case when sessions.name is null then input else '\"\"' end from runs
                 where runs.tenant_id = sessions.tenant_id and runs.session_id = sessions.id",
     );
-    statement.and(" order by created_at, id limit 1) from sessions")
+    seen(statement, sees).and(" order by created_at, id limit 1) from sessions")
 }
 
 impl TenantStore {
@@ -168,7 +168,7 @@ impl TenantStore {
         sees: Sees<'_>,
         session: &SessionId,
     ) -> Result<Option<SessionOverview>, StoreError> {
-        let statement = select()
+        let statement = select(sees)
             .and(" where tenant_id = ? and id = ?")
             .text(self.tenant.as_str())
             .text(session.as_str());
@@ -232,7 +232,7 @@ impl TenantStore {
         let count = wanted(Statement::new("select count(*) from sessions"));
         let rows = self.database.read("count sessions", count).await?;
         let total = rows.first().map_or(Ok(0), |it| it.number(0))?.unsigned_abs();
-        let statement = wanted(select()).and(order(page.key, page.descending));
+        let statement = wanted(select(sees)).and(order(page.key, page.descending));
         let statement = statement.and(" limit ? offset ?").number(page.limit.into()).number(offset);
         let [rows] = self.database.read_within("list sessions", LIST_BYTES, [statement]).await?;
         Ok((self.session_rows(rows).await?, total))

@@ -132,7 +132,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let session = &overview.session;
         let first = match overview.opening {
-            Some(_) => store.run_first(&session.id, session.workflow.as_ref()).await?,
+            Some(_) => store.run_first(who.sees(), &session.id, session.workflow.as_ref()).await?,
             None => None,
         };
         // A run makes its session in the moment it is accepted in.

@@ -44,6 +44,7 @@ conformance! {
         a_change_replaces_what_it_names
         a_run_leaves_its_mark_on_its_session
         runs_of_a_session_are_filtered
+        a_session_opens_with_a_message_its_reader_may_read
         a_session_is_deleted_while_its_runs_write
         a_deleted_session_takes_its_runs_along;
     journal:

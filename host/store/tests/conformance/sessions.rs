@@ -234,9 +234,31 @@ pub(crate) async fn runs_of_a_session_are_filtered(house: House) {
     let times = RunFilter { created_after: Some(at(2)), created_before: Some(at(2)), ..all };
     assert_eq!(list(times).await, [run(2)]);
     for (of, number) in [(Some(workflow("v")), 2), (None, 1)] {
-        let first = acme.run_first(&session("s"), of.as_ref()).await;
+        let first = acme.run_first(Sees::Everyone, &session("s"), of.as_ref()).await;
         assert_eq!(first.unwrap().unwrap().pin.id, run(number));
     }
+}
+
+pub(crate) async fn a_session_opens_with_a_message_its_reader_may_read(house: House) {
+    let store = house.open().await;
+    let acme = tenant(&store, "acme");
+    let ada = user("ada");
+    acme.session_create(&StoredSession { name: None, ..made("s", Some("ada"), 1) }).await.unwrap();
+    let admins = RunPin { input: "Between us".into(), ..pin(2, "s", Some("admin")) };
+    acme.run_open(&admins, &[RunEvent::RunStarted], SessionEntry::Any, Touch::Use).await.unwrap();
+    let reads = async |sees| {
+        let found = acme.session_find(sees, &session("s")).await.unwrap().unwrap();
+        let mut page = acme.session_list(sees, &SessionFilter::default(), FIRST).await.unwrap().0;
+        assert_eq!(page.next().unwrap().unwrap().opening, found.opening);
+        let first = acme.run_first(sees, &session("s"), None).await.unwrap();
+        assert_eq!(first.map(|it| it.pin.input), found.opening);
+        found.opening
+    };
+
+    assert_eq!(reads(Sees::Everyone).await.as_deref(), Some("Between us"));
+    assert_eq!(reads(Sees::Only(&ada)).await, None);
+    open(&acme, &pin(3, "s", Some("ada")), Touch::Use).await;
+    assert_eq!(reads(Sees::Only(&ada)).await.as_deref(), Some("Hello"));
 }
 
 pub(crate) async fn a_deleted_session_takes_its_runs_along(house: House) {
