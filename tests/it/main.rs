@@ -14,6 +14,7 @@ mod golden;
 mod hostile;
 mod house;
 mod languages;
+mod lists;
 mod os;
 mod outage;
 mod page;

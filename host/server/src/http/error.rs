@@ -135,6 +135,9 @@ fn app(fault: AppError) -> Response {
         AppError::BadId { .. } | AppError::StateTooLarge(_) | AppError::Input(_) => {
             detail(StatusCode::BAD_REQUEST, fault.to_string())
         }
+        AppError::RunsTooLarge | AppError::SessionsTooLarge => {
+            coded(StatusCode::BAD_REQUEST, fault.to_string(), "list_too_large")
+        }
         AppError::FactoryRefused(text) => detail(StatusCode::FORBIDDEN, text),
         AppError::FactoryInvalid(text) => detail(StatusCode::BAD_REQUEST, text),
         AppError::FactoryFailed(_)
@@ -206,6 +209,7 @@ fn database(fault: &StoreError) -> Response {
         | StoreError::RunMissing
         | StoreError::SequenceTaken
         | StoreError::StateTooLarge { .. }
+        | StoreError::TooLarge
         | StoreError::ComponentMissing
         | StoreError::Unstorable { .. }
         | StoreError::Unreadable { .. } => {

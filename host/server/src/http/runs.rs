@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{Ending, RunRecord};
-use stepmill_store::StoredRun;
+use stepmill_store::{RunList, StoredRun};
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,7 +24,7 @@ use super::query::{Query, facts};
 use super::stream;
 use super::view::{
     Detail, Fault, FieldFaults, Listed, Renderer, RunFault, RunSummary, RunView, failure, run,
-    summaries,
+    status_of, workflow_run_summary,
 };
 use crate::app::{AppError, ReadRuns, StartRun};
 
@@ -248,6 +248,22 @@ pub(super) fn stored(
     Ok(Listed { record: RunRecord::of(&journal), events, pin })
 }
 
+/// Runs as a JSON list, each written before the next is read.
+pub(super) fn list(
+    found: RunList,
+    write: impl Fn(&Listed, &mut Vec<u8>) -> serde_json::Result<()>,
+) -> Result<Response, ApiError> {
+    let mut text = vec![b'['];
+    for run in found {
+        if 1 < text.len() {
+            text.push(b',');
+        }
+        write(&stored(run.map_err(AppError::from)?)?, &mut text)?;
+    }
+    text.push(b']');
+    Ok(json_text(text))
+}
+
 /// One run, as stored.
 ///
 /// The factory is asked again: what it refuses cannot be read.
@@ -293,7 +309,7 @@ async fn run_fetch(
     ),
     responses(
         (status = 200, description = "The runs", body = [RunSummary]),
-        (status = 400, description = "The input cannot be used", body = Fault),
+        (status = 400, description = "The input cannot be used, or the runs hold too much for one list", body = Fault),
         (status = 404, description = "There is no such workflow or session", body = Fault),
         (status = 422, description = "`session_id` is missing", body = FieldFaults),
     ),
@@ -306,9 +322,8 @@ async fn run_list(
 ) -> Result<Response, ApiError> {
     let status = Query::of(&parts.uri).take("status");
     let ask = read(&door, workflow, &parts)?;
-    let found = door.app.run_list(&who, ask).await?;
-    let mut listed = found.into_iter().map(stored).collect::<Result<Vec<_>, _>>()?;
     // Exact and case-sensitive, as Agno's: an unknown word matches nothing.
-    listed.retain(|it| status.as_deref().is_none_or(|word| word == it.status()));
-    Ok(json_text(summaries(&listed)?))
+    let statuses = status.map(|word| status_of(&word).into_iter().collect());
+    let found = door.app.run_list(&who, ask, statuses).await?;
+    list(found, |run, text| serde_json::to_writer(text, &workflow_run_summary(run)))
 }

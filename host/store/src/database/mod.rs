@@ -83,13 +83,27 @@ impl Database {
         doing: &'static str,
         statements: [Statement<'_>; N],
     ) -> Result<[Vec<Row>; N], StoreError> {
+        self.read_within(doing, usize::MAX, statements).await
+    }
+
+    /// As [`Self::read_each`], while the values of all rows hold `bytes` together at most. What is
+    /// beyond is not read.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    pub(crate) async fn read_within<const N: usize>(
+        &self,
+        doing: &'static str,
+        bytes: usize,
+        statements: [Statement<'_>; N],
+    ) -> Result<[Vec<Row>; N], StoreError> {
         let answer = async {
             match &self.engine {
-                Engine::Sqlite(it) => it.read(statements.into()).await,
-                Engine::Postgres(it) => it.read(statements.into()).await,
+                Engine::Sqlite(it) => it.read(statements.into(), bytes).await,
+                Engine::Postgres(it) => it.read(statements.into(), bytes).await,
             }
         };
-        let rows = self.within(self.deadline, doing, answer).await?;
+        let rows = self.within(self.deadline, doing, answer).await?.ok_or(StoreError::TooLarge)?;
         Ok(rows.try_into().unwrap_or_else(|_| unreachable!("as many answers as statements")))
     }
 
@@ -137,7 +151,9 @@ impl Database {
         let answer = async {
             match &self.engine {
                 Engine::Sqlite(it) => it.ping().await,
-                Engine::Postgres(it) => it.read(vec![Statement::new("select 1")]).await.map(|_| ()),
+                Engine::Postgres(it) => {
+                    it.read(vec![Statement::new("select 1")], usize::MAX).await.map(|_| ())
+                }
             }
         };
         self.within(self.ping_timeout, "answer a ping", answer).await

@@ -58,8 +58,9 @@ impl SqliteDatabase {
     pub(super) async fn read(
         &self,
         statements: Vec<Statement<'_>>,
-    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
-        self.readers.read(statements).await
+        bytes: usize,
+    ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
+        self.readers.read(statements, bytes).await
     }
 
     pub(super) async fn write(
@@ -81,7 +82,7 @@ impl SqliteDatabase {
         self.writer.ping().await?;
         // Something of the file: `select 1` would be answered without it.
         let statement = Statement::new("select 1 from sqlite_schema limit 1");
-        self.readers.read(vec![statement]).await.map(|_| ())
+        self.readers.read(vec![statement], usize::MAX).await.map(|_| ())
     }
 
     pub(super) async fn close(&self) {

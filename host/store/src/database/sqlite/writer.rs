@@ -258,14 +258,14 @@ mod tests {
         let mut story = Story::begin();
         story.write(vec![named("small")]);
         let connection = story.desk.connection.as_ref().unwrap();
-        connection.query(&Statement::new("pragma max_page_count = 3")).unwrap();
+        connection.query(&Statement::new("pragma max_page_count = 3"), &mut 1_000).unwrap();
         let large = || vec![Statement::new("insert into t values (?)").text("x".repeat(100_000))];
 
         let told = story.write(vec![large(), vec![]]);
         assert!(matches!(told[..], [Err(StoreError::Full { .. }), Ok(0)]), "{told:?}");
 
         let connection = story.desk.connection.as_ref().unwrap();
-        connection.query(&Statement::new("pragma max_page_count = 1000")).unwrap();
+        connection.query(&Statement::new("pragma max_page_count = 1000"), &mut 1_000).unwrap();
         let told = story.write(vec![large()]);
         assert!(matches!(told[..], [Ok(1)]), "{told:?}");
     }
