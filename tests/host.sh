@@ -34,6 +34,8 @@ start() {
     data=$(mktemp -d "$work/data.XXXXXX")
     [ "$kind" = demo ] || prepare "$data"
     [ "$kind" = demo ] || set -- --config "$work/settings.toml" "$@"
+    # Now, and not when the host gets to it: what an earlier one said is not this one's address.
+    : >"$work/said"
     "$target/debug/stepmill" "$kind" --listen 127.0.0.1:0 --data-dir "$data" "$@" \
         >"$work/said" 2>"$work/log" &
     host=$!

@@ -2,7 +2,9 @@
 # A PostgreSQL of one's own for tests: no password, no durability, loopback and a socket only.
 #
 #   tests/postgres.sh start DIR   makes or starts a server in DIR and prints its URL
-#   tests/postgres.sh stop DIR    stops it; DIR may be removed afterwards
+#   tests/postgres.sh stop DIR    stops it, as a crash does; DIR may be removed afterwards, or
+#                                 started again at the same URL
+#   tests/postgres.sh make URL    makes a database of its own on a server and prints its URL
 #
 # The server refuses to run as root, so root runs it as the user `postgres`. Where no server is
 # installed, root gets Debian's.
@@ -58,7 +60,8 @@ start() {
     if ! as_owner "$bin/pg_ctl" -D "$dir/data" status >/dev/null 2>&1; then
         attempt=0
         while :; do
-            port=$(free_port)
+            # Started again it is where it was, for those who wait for it.
+            port=$(cat "$dir/port" 2>/dev/null) && [ "$attempt" = 0 ] || port=$(free_port)
             options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$dir'"
             options="$options -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
             options="$options -c max_connections=200"
@@ -80,10 +83,19 @@ stop() {
     as_owner "$bin/pg_ctl" -D "$dir/data" -m immediate -w stop >/dev/null
 }
 
-[ $# = 2 ] || fail "usage: postgres.sh start|stop DIR"
+make_database() {
+    bin=$(find_bin) || fail "no PostgreSQL server found"
+    name=made_$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+    "$bin/psql" --quiet --no-psqlrc --dbname "$1" --command "create database $name" >&2
+    echo "$1" | sed "s|/[^/?]*\(?.*\)\{0,1\}\$|/$name\1|"
+}
+
+usage="usage: postgres.sh start DIR | stop DIR | make URL"
+[ $# = 2 ] || fail "$usage"
 dir=$2
 case $1 in
     start) start ;;
     stop) stop ;;
-    *) fail "usage: postgres.sh start|stop DIR" ;;
+    make) make_database "$2" ;;
+    *) fail "$usage" ;;
 esac

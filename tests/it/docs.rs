@@ -30,6 +30,12 @@ async fn the_document_says_what_the_routes_take_and_give() {
     assert!(answers.contains_key("application/json") && answers.contains_key("text/event-stream"));
     assert_eq!(run["security"], json!([{ "HTTPBearer": [] }]));
     assert!(run["responses"]["401"].is_object());
+    // What every route may say, and what only those that write.
+    let list = &api["paths"]["/workflows"]["get"]["responses"];
+    for answers in [&run["responses"], list] {
+        assert!(answers["503"]["headers"]["Retry-After"].is_object(), "{answers}");
+    }
+    assert!(run["responses"]["507"].is_object() && list["507"].is_null());
     assert_eq!(api["paths"]["/health"]["get"]["security"], Value::Null);
 }
 

@@ -98,7 +98,7 @@ async fn killed_in_the_middle_of_an_answer() {
 #[tokio::test]
 async fn a_run_keeps_the_code_it_was_accepted_with() {
     let provider = FakeProvider::open().await.unwrap();
-    let mut house = House::serve().models_at(&provider.url("gate")).open().await;
+    let mut house = House::serve().models_at(&provider.url("gate")).generous().open().await;
     // Under one id: first a workflow with a model and a function, then quite another plugin.
     let reply = house.push("changing", crate::house::hostile()).await;
     assert_eq!(reply.status, 201, "{}", reply.text);

@@ -10,7 +10,8 @@ use crate::session_walls::ended;
 /// A workflow whose agent waits for the gate, and whose function then sets the whole state to
 /// what the message says.
 async fn house(provider: &FakeProvider, settings: &str) -> House {
-    let house = House::serve().models_at(&provider.url("gate")).settings(settings).open().await;
+    let house =
+        House::serve().models_at(&provider.url("gate")).settings(settings).generous().open().await;
     assert_eq!(house.push("hostile", hostile()).await.status, 201);
     let body =
         json!({ "session_id": "s", "session_state": { "n": 1, "gone": 1, "in": { "a": 1 } } });

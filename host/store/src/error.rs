@@ -35,6 +35,43 @@ pub enum StoreError {
         /// What was asked.
         doing: &'static str,
     },
+    /// The database could not be asked, or did not do it for a reason that passes: it is locked,
+    /// starts, or has no connection to spare. Nothing was written.
+    #[error("the database is not available; was about to {doing}")]
+    Unavailable {
+        /// What was asked.
+        doing: &'static str,
+        /// What keeps it.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database went away before it answered. Whether a write took place is not known.
+    #[error("the database broke off; was about to {doing}")]
+    BrokeOff {
+        /// What was asked.
+        doing: &'static str,
+        /// How it went away.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database has no room left. Nothing was written, and what was is still read.
+    #[error("the database is full; was about to {doing}")]
+    Full {
+        /// What was asked.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database takes no writes. What is in it is still read.
+    #[error("the database can only be read; was about to {doing}")]
+    ReadOnly {
+        /// What was asked.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// Anything else the database says.
     #[error("the database could not {doing}")]
     Database {
@@ -75,6 +112,9 @@ pub enum StoreError {
         /// The most it may have, as JSON.
         limit: usize,
     },
+    /// The rows of a list hold more than [`crate::LIST_BYTES`] together.
+    #[error("the list holds more than {} bytes", crate::LIST_BYTES)]
+    TooLarge,
     /// A row that this host does not understand: written by a newer one, or damaged.
     #[error("cannot be read: {what}")]
     Unreadable {
@@ -84,6 +124,23 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same may be done later, when the database is well again.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut { .. }
+                | Self::Unavailable { .. }
+                | Self::BrokeOff { .. }
+                | Self::Full { .. }
+                | Self::ReadOnly { .. }
+        )
+    }
+
+    /// Whether a write that failed so may have taken place all the same.
+    pub fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::BrokeOff { .. })
+    }
+
     /// Which rule of the schema a statement would have broken, if that is why it failed.
     pub(crate) fn violation(&self) -> Option<ErrorKind> {
         match self {

@@ -1,6 +1,7 @@
 //! The journal of a run: facts are added and read, never changed.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use sqlx::error::ErrorKind;
 use stepmill_core::event::{JournalEntry, RunEvent};
@@ -138,27 +139,6 @@ impl TenantStore {
         .number(from)
         .number(limit.into())
     }
-
-    /// The journals of many runs, without the pieces of models' answers: a pair for each run
-    /// asked for, in that order; empty for runs that are not there. No run is asked for twice.
-    ///
-    /// # Errors
-    /// The database's; [`StoreError::Unreadable`].
-    pub async fn journal_facts(
-        &self,
-        runs: &[RunId],
-    ) -> Result<Vec<(RunId, Vec<JournalEntry>)>, StoreError> {
-        let mut found = HashMap::new();
-        for chunk in runs.chunks(CHUNK) {
-            let mut statement =
-                facts_of(&places(1, chunk.len())).and(FACTS_ORDER).text(self.tenant.as_str());
-            for run in chunk {
-                statement = statement.text(run.to_string());
-            }
-            found.extend(by_run(&self.database.read("read journals", statement).await?)?);
-        }
-        Ok(runs.iter().map(|run| (*run, found.remove(run).unwrap_or_default())).collect())
-    }
 }
 
 /// Entries of a tenant's runs, without the pieces of models' answers. `runs` says of which, in
@@ -173,15 +153,40 @@ pub(crate) fn facts_of<'a>(runs: &str) -> Statement<'a> {
 /// Each run's entries together, and in order.
 pub(crate) const FACTS_ORDER: &str = " order by run_id, sequence";
 
-/// The rows of [`facts_of`] by run.
-pub(crate) fn by_run(rows: &[Row]) -> Result<HashMap<RunId, Vec<JournalEntry>>, StoreError> {
-    let mut found: HashMap<_, Vec<_>> = HashMap::new();
-    for row in rows {
-        let run = RunId::parse(row.text(3)?)
-            .map_err(|_| StoreError::unreadable("the run of an entry"))?;
-        found.entry(run).or_default().push(entry(row, 0)?);
+/// The rows of [`facts_of`], and which are whose.
+pub(crate) struct Facts {
+    rows: Vec<Row>,
+    of: HashMap<RunId, Range<usize>>,
+}
+
+impl Facts {
+    pub(crate) fn new(rows: Vec<Row>) -> Result<Self, StoreError> {
+        let mut facts = Self { rows: Vec::new(), of: HashMap::new() };
+        facts.add(rows)?;
+        Ok(facts)
     }
-    Ok(found)
+
+    /// Adds those of other runs.
+    pub(crate) fn add(&mut self, rows: Vec<Row>) -> Result<(), StoreError> {
+        for row in rows {
+            let run = RunId::parse(row.text(3)?)
+                .map_err(|_| StoreError::unreadable("the run of an entry"))?;
+            let place = self.rows.len();
+            self.of.entry(run).or_insert(place..place).end = place + 1;
+            self.rows.push(row);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has(&self, run: RunId) -> bool {
+        self.of.contains_key(&run)
+    }
+
+    /// A run's entries, in order.
+    pub(crate) fn journal(&self, run: RunId) -> Result<Vec<JournalEntry>, StoreError> {
+        let rows = self.of.get(&run).map_or(&[][..], |it| &self.rows[it.clone()]);
+        rows.iter().map(|row| entry(row, 0)).collect()
+    }
 }
 
 /// Statements that add the entries.

@@ -10,6 +10,7 @@ mod journal;
 mod kv;
 mod plugin;
 mod policy;
+mod preview;
 mod run;
 mod session;
 mod settings;
@@ -21,10 +22,11 @@ pub use error::StoreError;
 pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
 pub use policy::PolicyRow;
-pub use run::{RunFilter, SessionEntry, StoredRun, Touch};
+pub use preview::{PREVIEW_CHARACTERS, PreviewedOutcome, StoredPreview};
+pub use run::{LIST_BYTES, RunFilter, RunList, SessionEntry, StoredRun, Touch};
 pub use session::{
-    SessionBefore, SessionChange, SessionFilter, SessionKey, SessionOverview, SessionPage,
-    StoredSession,
+    SessionBefore, SessionChange, SessionFilter, SessionKey, SessionList, SessionOverview,
+    SessionPage, StoredSession,
 };
 pub use settings::{SqliteSync, StoreSettings};
 pub use store::{Store, TenantStore};

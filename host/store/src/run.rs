@@ -9,9 +9,9 @@ use stepmill_core::principal::Sees;
 use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
 use stepmill_core::time::Timestamp;
 
-use crate::database::{Row, Statement};
+use crate::database::{Row, Statement, places};
 use crate::error::StoreError;
-use crate::journal::{FACTS_ORDER, JOURNAL_PAGE, by_run, facts_of, journal_insert, status_after};
+use crate::journal::{FACTS_ORDER, Facts, JOURNAL_PAGE, facts_of, journal_insert, status_after};
 use crate::store::TenantStore;
 use crate::stored;
 use crate::usage::StateChange;
@@ -44,6 +44,11 @@ pub struct StoredRun {
     /// When the status last changed.
     pub updated_at: Timestamp,
 }
+
+/// The most that the rows of one list hold together. A page of twenty sessions, which a client gets
+/// that names no number, fits in whatever their states are (`[runs] state_bytes`); and what the host
+/// holds while it tells the list is a few times as much.
+pub const LIST_BYTES: usize = 32 * 1024 * 1024;
 
 /// All columns of a [`StoredRun`], in the order [`stored_run`] reads them.
 macro_rules! select_run {
@@ -202,44 +207,47 @@ impl TenantStore {
         Ok(Some((stored_run(row)?, self.journal_from(run, &page).await?)))
     }
 
-    /// The latest `limit` runs of a session that the filter lets through, oldest first, without
-    /// other users', each with its journal without the pieces of models' answers. None if there is
-    /// no such session, or it is another user's.
+    /// The latest `limit` runs of a session that the filter lets through, without other users'.
+    /// None if there is no such session, or it is another user's.
     ///
     /// # Errors
-    /// The database's; [`StoreError::Unreadable`].
+    /// [`StoreError::TooLarge`]; the database's; [`StoreError::Unreadable`].
     pub async fn run_list(
         &self,
         sees: Sees<'_>,
         session: &SessionId,
         filter: &RunFilter,
         limit: u32,
-    ) -> Result<Option<Vec<(StoredRun, Vec<JournalEntry>)>>, StoreError> {
+    ) -> Result<Option<RunList>, StoreError> {
+        const DOING: &str = "list runs";
         let listed = |statement| self.listed(statement, sees, session, filter).number(limit.into());
         let runs = listed(Statement::new(select_run!("")));
         let facts = facts_of("(select id from runs").text(self.tenant.as_str());
         let facts = listed(facts).and(")").and(FACTS_ORDER);
         let known = self.session_seen(sees, session);
         let [known, runs, facts] =
-            self.database.read_each("list runs", [known, runs, facts]).await?;
+            self.database.read_within(DOING, LIST_BYTES, [known, runs, facts]).await?;
         if known.is_empty() {
             return Ok(None);
         }
-        let runs: Vec<_> = runs.iter().rev().map(stored_run).collect::<Result<_, _>>()?;
-        let mut journals = by_run(&facts)?;
+        let mut facts = Facts::new(facts)?;
         // Runs that one more pushed out of the second statement's list.
-        let missing: Vec<_> =
-            runs.iter().map(|it| it.pin.id).filter(|it| !journals.contains_key(it)).collect();
-        journals.extend(self.journal_facts(&missing).await?);
-        let told = |run: StoredRun| {
-            let journal = journals.remove(&run.pin.id).unwrap_or_default();
-            (run, journal)
-        };
-        Ok(Some(runs.into_iter().map(told).collect()))
+        let ids = runs.iter().map(run_id).collect::<Result<Vec<_>, _>>()?;
+        let missing: Vec<_> = ids.into_iter().filter(|it| !facts.has(*it)).collect();
+        if !missing.is_empty() {
+            let mut statement = facts_of(&places(1, missing.len())).text(self.tenant.as_str());
+            for run in missing {
+                statement = statement.text(run.to_string());
+            }
+            let statement = statement.and(FACTS_ORDER);
+            let [more] = self.database.read_within(DOING, LIST_BYTES, [statement]).await?;
+            facts.add(more)?;
+        }
+        Ok(Some(RunList { runs: runs.into_iter(), facts }))
     }
 
     /// Which runs, after `from runs`; the most of them is the last argument.
-    fn listed<'a>(
+    pub(crate) fn listed<'a>(
         &'a self,
         statement: Statement<'a>,
         sees: Sees<'a>,
@@ -253,24 +261,46 @@ impl TenantStore {
         filtered(seen(statement, sees), filter).and(" order by created_at desc, id desc limit ?")
     }
 
-    /// The first run of a session: of its own workflow, if that is known.
+    /// The first run of a session, without other users': of its own workflow, if that is known.
     ///
     /// # Errors
     /// The database's; [`StoreError::Unreadable`].
     pub async fn run_first(
         &self,
+        sees: Sees<'_>,
         session: &SessionId,
         workflow: Option<&WorkflowId>,
     ) -> Result<Option<StoredRun>, StoreError> {
         let statement = Statement::new(select_run!(
-            "where tenant_id = ? and session_id = ? and workflow_id = coalesce(?, workflow_id)
-            order by created_at, id limit 1"
+            "where tenant_id = ? and session_id = ? and workflow_id = coalesce(?, workflow_id)"
         ))
         .text(self.tenant.as_str())
         .text(session.as_str())
         .maybe_text(workflow.map(WorkflowId::as_str));
+        let statement = seen(statement, sees).and(" order by created_at, id limit 1");
         let rows = self.database.read("find a session's first run", statement).await?;
         rows.first().map(stored_run).transpose()
+    }
+}
+
+/// The runs of a list, oldest first, each with its journal without the pieces of models' answers.
+///
+/// A run is read when its turn comes: what its texts unfold to is held for one run at a time.
+pub struct RunList {
+    runs: std::vec::IntoIter<Row>,
+    facts: Facts,
+}
+
+impl Iterator for RunList {
+    type Item = Result<(StoredRun, Vec<JournalEntry>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // The database gave the latest first.
+        let run = self.runs.next_back().map(|row| stored_run(&row))?;
+        Some(run.and_then(|run| {
+            let journal = self.facts.journal(run.pin.id)?;
+            Ok((run, journal))
+        }))
     }
 }
 
@@ -279,8 +309,8 @@ impl TenantStore {
 pub struct RunFilter {
     /// Of one workflow.
     pub workflow: Option<WorkflowId>,
-    /// In one of these states; empty lets all through.
-    pub statuses: Vec<RunStatus>,
+    /// In one of these states.
+    pub statuses: Option<Vec<RunStatus>>,
     /// Accepted at this time or later.
     pub created_after: Option<Timestamp>,
     /// Accepted at this time or earlier.
@@ -297,9 +327,9 @@ fn filtered<'a>(mut statement: Statement<'a>, filter: &'a RunFilter) -> Statemen
     if let Some(before) = filter.created_before {
         statement = statement.and(" and created_at <= ?").number(before.micros());
     }
-    if !filter.statuses.is_empty() {
+    if let Some(statuses) = &filter.statuses {
         statement = statement.and(" and (1 = 0");
-        for status in &filter.statuses {
+        for status in statuses {
             statement = statement.and(" or status = ?").text(status_word(*status));
         }
         statement = statement.and(")");
@@ -317,6 +347,10 @@ pub(crate) fn seen<'a>(statement: Statement<'a>, sees: Sees<'a>) -> Statement<'a
     statement.number(i64::from(sees == Sees::Everyone))
 }
 
+pub(crate) fn run_id(row: &Row) -> Result<RunId, StoreError> {
+    RunId::parse(row.text(0)?).map_err(|_| StoreError::unreadable("a run's id"))
+}
+
 fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
     let unreadable = |what: &str| StoreError::unreadable(format!("a run's {what}"));
     let digest = match row.maybe_text(6)? {
@@ -326,7 +360,7 @@ fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
     let user = row.maybe_text(3)?.map(UserId::new).transpose();
     let (extras, session_state) = stored::extras::read(row.maybe_text(12)?)?;
     let pin = RunPin {
-        id: RunId::parse(row.text(0)?).map_err(|_| unreadable("id"))?,
+        id: run_id(row)?,
         workflow: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("workflow"))?,
         session: SessionId::new(row.text(2)?).map_err(|_| unreadable("session"))?,
         user: user.map_err(|_| unreadable("user"))?,
@@ -343,12 +377,7 @@ fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
         graph: Arc::new(stored::graph::read(row.text(9)?)?),
         created_at: Timestamp::from_micros(row.number(10)?),
     };
-    let status = match row.text(4)? {
-        "running" => RunStatus::Running,
-        "completed" => RunStatus::Completed,
-        "failed" => RunStatus::Failed,
-        _ => return Err(unreadable("status")),
-    };
+    let status = status_of(row.text(4)?)?;
     Ok(StoredRun { pin, status, updated_at: Timestamp::from_micros(row.number(11)?) })
 }
 
@@ -357,5 +386,14 @@ pub(crate) fn status_word(status: RunStatus) -> &'static str {
         RunStatus::Running => "running",
         RunStatus::Completed => "completed",
         RunStatus::Failed => "failed",
+    }
+}
+
+pub(crate) fn status_of(word: &str) -> Result<RunStatus, StoreError> {
+    match word {
+        "running" => Ok(RunStatus::Running),
+        "completed" => Ok(RunStatus::Completed),
+        "failed" => Ok(RunStatus::Failed),
+        _ => Err(StoreError::unreadable("a run's status")),
     }
 }

@@ -1,5 +1,7 @@
 //! Sessions: made, found, listed, changed and deleted; what their runs leave in them.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 use stepmill_core::ids::{SessionId, UserId, WorkflowId};
 use stepmill_core::principal::Sees;
@@ -7,7 +9,7 @@ use stepmill_core::time::Timestamp;
 
 use crate::database::{Row, Statement};
 use crate::error::StoreError;
-use crate::run::{SessionEntry, seen};
+use crate::run::{LIST_BYTES, SessionEntry, seen};
 use crate::store::TenantStore;
 use crate::stored;
 use crate::usage::ModelUsage;
@@ -38,7 +40,7 @@ pub struct StoredSession {
 pub struct SessionOverview {
     /// The session.
     pub session: StoredSession,
-    /// The message of its first run.
+    /// The message of its first run that the caller sees; empty where its name is shown instead.
     pub opening: Option<String>,
     /// What its ended runs used, by model, in the order of first use.
     pub usage: Vec<ModelUsage>,
@@ -103,10 +105,32 @@ pub struct SessionPage {
     pub limit: u32,
 }
 
+/// A page of sessions. Each is read when its turn comes: what its texts unfold to is held for one
+/// session at a time.
+#[derive(Default)]
+pub struct SessionList {
+    rows: std::vec::IntoIter<Row>,
+    usage: HashMap<String, Vec<ModelUsage>>,
+}
+
+impl Iterator for SessionList {
+    type Item = Result<SessionOverview, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.rows.next()?;
+        Some(overview(&row, &mut self.usage))
+    }
+}
+
 /// All columns of a [`SessionOverview`] but its usage, in the order [`overview`] reads them.
-const SELECT: &str = "select id, user_id, workflow_id, name, state, metadata, created_at, \
-    updated_at, (select input from runs where runs.tenant_id = sessions.tenant_id \
-    and runs.session_id = sessions.id order by created_at, id limit 1) from sessions ";
+fn select(sees: Sees<'_>) -> Statement<'_> {
+    let statement = Statement::new(
+        "select id, user_id, workflow_id, name, state, metadata, created_at, updated_at,
+            (select case when sessions.name is null then input else '\"\"' end from runs
+                where runs.tenant_id = sessions.tenant_id and runs.session_id = sessions.id",
+    );
+    seen(statement, sees).and(" order by created_at, id limit 1) from sessions")
+}
 
 impl TenantStore {
     /// Makes a session.
@@ -144,13 +168,12 @@ impl TenantStore {
         sees: Sees<'_>,
         session: &SessionId,
     ) -> Result<Option<SessionOverview>, StoreError> {
-        let statement = Statement::new(format!("{SELECT}where tenant_id = ? and id = ?"))
+        let statement = select(sees)
+            .and(" where tenant_id = ? and id = ?")
             .text(self.tenant.as_str())
             .text(session.as_str());
         let rows = self.database.read("find a session", seen(statement, sees)).await?;
-        let mut found = rows.iter().map(overview).collect::<Result<Vec<_>, _>>()?;
-        self.usage_of(&mut found).await?;
-        Ok(found.pop())
+        self.session_rows(rows).await?.next().transpose()
     }
 
     /// The state and the metadata that a run of `user` finds which enters a session. None if there
@@ -193,27 +216,32 @@ impl TenantStore {
     /// there are in all.
     ///
     /// # Errors
-    /// The database's; [`StoreError::Unreadable`].
+    /// [`StoreError::TooLarge`]; the database's.
     pub async fn session_list(
         &self,
         sees: Sees<'_>,
         filter: &SessionFilter,
         page: SessionPage,
-    ) -> Result<(Vec<SessionOverview>, u64), StoreError> {
+    ) -> Result<(SessionList, u64), StoreError> {
         let offset = i64::try_from(page.offset).unwrap_or(i64::MAX);
-        let wanted = |select: &str| {
-            let statement = Statement::new(format!("{select}where tenant_id = ?"));
-            filtered(seen(statement.text(self.tenant.as_str()), sees), filter)
+        let wanted = |select| {
+            let statement = Statement::and(select, " where tenant_id = ?");
+            let statement = statement.text(self.tenant.as_str());
+            filtered(seen(statement, sees), filter)
         };
-        let count = wanted("select count(*) from sessions ");
+        let count = wanted(Statement::new("select count(*) from sessions"));
         let rows = self.database.read("count sessions", count).await?;
         let total = rows.first().map_or(Ok(0), |it| it.number(0))?.unsigned_abs();
-        let statement = wanted(SELECT).and(order(page.key, page.descending));
+        let statement = wanted(select(sees)).and(order(page.key, page.descending));
         let statement = statement.and(" limit ? offset ?").number(page.limit.into()).number(offset);
-        let rows = self.database.read("list sessions", statement).await?;
-        let mut found = rows.iter().map(overview).collect::<Result<Vec<_>, _>>()?;
-        self.usage_of(&mut found).await?;
-        Ok((found, total))
+        let [rows] = self.database.read_within("list sessions", LIST_BYTES, [statement]).await?;
+        Ok((self.session_rows(rows).await?, total))
+    }
+
+    async fn session_rows(&self, rows: Vec<Row>) -> Result<SessionList, StoreError> {
+        let ids = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+        let usage = self.usage_of(&ids).await?;
+        Ok(SessionList { rows: rows.into_iter(), usage })
     }
 
     /// Changes a session. Gives whether there is one that the caller sees.
@@ -356,7 +384,10 @@ fn object(row: &Row, column: usize, what: &str) -> Result<Option<Map<String, Val
     text.map(|it| stored::parse(&format!("a session's {what}"), it)).transpose()
 }
 
-fn overview(row: &Row) -> Result<SessionOverview, StoreError> {
+fn overview(
+    row: &Row,
+    usage: &mut HashMap<String, Vec<ModelUsage>>,
+) -> Result<SessionOverview, StoreError> {
     let unreadable = |what: &str| StoreError::unreadable(format!("a session's {what}"));
     let user = row.maybe_text(1)?.map(UserId::new).transpose();
     let workflow = row.maybe_text(2)?.map(WorkflowId::new).transpose();
@@ -373,6 +404,6 @@ fn overview(row: &Row) -> Result<SessionOverview, StoreError> {
             updated_at: Timestamp::from_micros(row.number(7)?),
         },
         opening: opening.map(|it| stored::parse("a run's input", it)).transpose()?,
-        usage: Vec::new(),
+        usage: usage.remove(row.text(0)?).unwrap_or_default(),
     })
 }

@@ -27,6 +27,8 @@ pub struct StoreSettings {
     pub acquire_timeout_ms: u64,
     /// The longest a function of the store may take once it has a connection.
     pub statement_timeout_ms: u64,
+    /// The longest that the database may take to say that it is well.
+    pub ping_timeout_ms: u64,
     /// How long opening waits for another host to let go of the database. After a crash
     /// PostgreSQL needs a moment to notice that the host is gone.
     pub takeover_wait_ms: u64,
@@ -38,7 +40,8 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     /// Connections: statements are short, so that ten serve hundreds of runs. Waits: longer than
-    /// any healthy database needs, shorter than a client's patience. Migrations rewrite tables.
+    /// any healthy database needs, shorter than a client's patience; a ping waits behind the writes
+    /// of a busy host, which is well as long as they get done. Migrations rewrite tables.
     /// Sync: one wait for the disk costs a run more than all its other writes together (0.3 to 3
     /// milliseconds, in which nobody else writes), so each run has one, when it is accepted.
     fn default() -> Self {
@@ -46,6 +49,7 @@ impl Default for StoreSettings {
             connections: 10,
             acquire_timeout_ms: 5_000,
             statement_timeout_ms: 10_000,
+            ping_timeout_ms: 5_000,
             takeover_wait_ms: 5_000,
             migration_timeout_ms: 600_000,
             sqlite_sync: SqliteSync::Accepted,
@@ -60,6 +64,10 @@ impl StoreSettings {
 
     pub(crate) fn statement_timeout(&self) -> Duration {
         Duration::from_millis(self.statement_timeout_ms)
+    }
+
+    pub(crate) fn ping_timeout(&self) -> Duration {
+        Duration::from_millis(self.ping_timeout_ms)
     }
 
     pub(crate) fn takeover_wait(&self) -> Duration {

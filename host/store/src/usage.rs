@@ -9,7 +9,7 @@ use stepmill_core::time::Timestamp;
 
 use crate::database::{Statement, places};
 use crate::error::StoreError;
-use crate::session::SessionOverview;
+use crate::run::LIST_BYTES;
 use crate::store::TenantStore;
 use crate::stored;
 
@@ -115,13 +115,13 @@ impl TenantStore {
         of_session(changed)
     }
 
-    /// Adds to sessions what their runs used.
+    /// What the runs of sessions used, by the session's id.
     pub(crate) async fn usage_of(
         &self,
-        sessions: &mut [SessionOverview],
-    ) -> Result<(), StoreError> {
+        sessions: &[&str],
+    ) -> Result<HashMap<String, Vec<ModelUsage>>, StoreError> {
         if sessions.is_empty() {
-            return Ok(());
+            return Ok(HashMap::new());
         }
         let mut statement = Statement::new(format!(
             "select session_id, model, api, input_tokens, output_tokens, first_at
@@ -130,11 +130,13 @@ impl TenantStore {
             places(1, sessions.len())
         ))
         .text(self.tenant.as_str());
-        for it in sessions.iter() {
-            statement = statement.text(it.session.id.as_str().to_owned());
+        for session in sessions {
+            statement = statement.text(*session);
         }
+        let doing = "read what sessions used";
+        let [rows] = self.database.read_within(doing, LIST_BYTES, [statement]).await?;
         let mut found: HashMap<String, Vec<ModelUsage>> = HashMap::new();
-        for row in &self.database.read("read what sessions used", statement).await? {
+        for row in &rows {
             found.entry(row.text(0)?.to_owned()).or_default().push(ModelUsage {
                 model: row.text(1)?.to_owned(),
                 api: row.text(2)?.to_owned(),
@@ -143,9 +145,6 @@ impl TenantStore {
                 first_at: Timestamp::from_micros(row.number(5)?),
             });
         }
-        for it in sessions {
-            it.usage = found.remove(it.session.id.as_str()).unwrap_or_default();
-        }
-        Ok(())
+        Ok(found)
     }
 }

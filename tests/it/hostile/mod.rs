@@ -16,10 +16,7 @@ async fn house() -> House {
     let house = House::serve()
         .demo_models()
         .settings("[limits]\ncpu_ms = 200\ndeadline_ms = 2000\nhost_calls = 100")
-        .settings(
-            "[policy]\nallow = [\"clock\", \"randomness\", \"config\", \"kv\", \"model:*\", \
-             \"http:api.example.com\"]",
-        )
+        .generous()
         .open()
         .await;
     house.push_example("echo").await;

@@ -1,10 +1,12 @@
 //! The furniture: a host in a process of its own, and a client at its door.
 
+mod fragile;
 mod needs;
 mod process;
 mod reply;
 mod token;
 
+pub(crate) use fragile::Fragile;
 pub(crate) use needs::{
     component, example, example_file, hostile, hostile_core, hostile_describing, is_postgres,
     model_script, postgres_database, repository, target,

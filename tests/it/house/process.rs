@@ -75,10 +75,24 @@ impl Builder {
         )
     }
 
+    /// Allows what the hostile guest asks for, so that it may try.
+    pub(crate) fn generous(self) -> Self {
+        self.settings(
+            "[policy]\nallow = [\"clock\", \"randomness\", \"config\", \"kv\", \"model:*\", \
+             \"http:api.example.com\"]",
+        )
+    }
+
+    /// Opens it on this database, if there is one.
+    pub(crate) fn database(mut self, url: Option<String>) -> Self {
+        self.database = url;
+        self
+    }
+
     /// Opens it on a file in its folder, or on a fresh PostgreSQL database where
     /// `STEPMILL_TEST_DATABASE` says so: every test holds on both.
     pub(crate) async fn open(mut self) -> House {
-        if super::needs::is_postgres() {
+        if self.database.is_none() && super::needs::is_postgres() {
             self.database = Some(super::needs::postgres_database().await);
         }
         let folder = TempDir::new().unwrap();

@@ -22,10 +22,20 @@ use super::clock::now;
 use super::telling::{Batch, Speaker};
 use super::wiring::App;
 
-/// How often noting is tried while the database is away, and how long between: about fifteen
-/// seconds in all. After that the run is left as the journal has it; the next start takes it up.
+/// How long to wait between two tries while the database is away: twice as long each time, up to
+/// eight seconds. It is tried until the host stops: a run that was accepted goes on by itself when
+/// the database is back, however long that takes, and those that wait are as many as have a seat.
+const AWAY_PAUSE_MS: u64 = 500;
+const AWAY_DOUBLINGS: u32 = 4;
+
+/// How often a fault of a database that answers is tried away: about fifteen seconds in all. After
+/// that the run is left as the journal has it; the next start takes it up.
 const NOTE_TRIES: u32 = 5;
-const NOTE_PAUSE_MS: u64 = 500;
+
+/// How often a database that answers is asked for a run that may have been stored, before it is
+/// believed that there is none: for about fifteen seconds. Longer than PostgreSQL works on
+/// statements of a host that has given up (`statement_timeout_ms`), and a little for the commit.
+const DOUBT_LOOKS: u32 = 5;
 
 /// How often a function step asks for a seat in the sandbox. Each try waits in the sandbox's own
 /// queue (two seconds by default), so that a step waits for about a minute.
@@ -112,6 +122,40 @@ impl Driver {
         Ok(first)
     }
 
+    /// Whether the run is there although nobody said so: the database took it and its answer was
+    /// lost. Asked until the database answers, or the host has to stop; then the next start finds
+    /// the run.
+    pub(crate) async fn was_stored(&self, stop: &CancellationToken) -> bool {
+        let finding_out = async {
+            let mut looks = 0;
+            for tries in 0.. {
+                pause(tries).await;
+                match Box::pin(self.look()).await {
+                    Ok(true) => return true,
+                    Ok(false) => looks += 1,
+                    Err(fault) if fault.is_passing() => {}
+                    // Another host has the database and takes up what is in it, or the row is
+                    // none that a run goes on from.
+                    Err(_) => return false,
+                }
+                if looks == DOUBT_LOOKS {
+                    break;
+                }
+            }
+            false
+        };
+        let found = stop.run_until_cancelled(finding_out).await.unwrap_or(false);
+        let run = self.pin.id;
+        tracing::info!(run.id = %run, found, "whether run {run} was stored was in doubt");
+        found
+    }
+
+    /// Whether the run is stored. On SQLite what was asked for before a ping is decided after it.
+    async fn look(&self) -> Result<bool, StoreError> {
+        self.app.store.ping().await?;
+        Ok(self.store.run_fetch(self.pin.id).await?.is_some())
+    }
+
     /// Until the run ends, or the host has to stop. Stopping leaves the run as the journal has
     /// it: what was under way is asked again by whoever takes it up.
     pub(crate) async fn drive(mut self, stop: CancellationToken) {
@@ -179,19 +223,23 @@ impl Driver {
                 Ok(()) => break,
                 // Nobody else writes this journal: an earlier try got through unheard.
                 Err(StoreError::SequenceTaken) if 0 < tries => break,
-                Err(StoreError::TimedOut { .. } | StoreError::Database { .. })
-                    if tries < NOTE_TRIES =>
-                {
-                    tokio::time::sleep(Duration::from_millis(NOTE_PAUSE_MS << tries)).await;
-                    tries += 1;
+                Err(StoreError::Database { .. }) if tries < NOTE_TRIES => {}
+                Err(fault) if fault.is_passing() && 0 < tries => {}
+                Err(fault) if fault.is_passing() => {
+                    let run = self.pin.id;
+                    let fault = &fault as &dyn std::error::Error;
+                    tracing::warn!(run.id = %run, fault, "run {run} waits for the database");
                 }
                 Err(fault @ (StoreError::StateTooLarge { .. } | StoreError::Unreadable { .. }))
                     if self.leaves_state =>
                 {
                     self.end_without_state(&fault);
+                    continue;
                 }
                 Err(fault) => return Err(fault),
             }
+            pause(tries).await;
+            tries += 1;
         }
         self.speaker.tell(std::mem::take(&mut self.pending));
         Ok(())
@@ -333,6 +381,12 @@ impl Driver {
         };
         RunEvent::StepFailed { step, failure }
     }
+}
+
+/// Before the next try of something that failed so often.
+async fn pause(tries: u32) {
+    let doublings = tries.min(AWAY_DOUBLINGS);
+    tokio::time::sleep(Duration::from_millis(AWAY_PAUSE_MS << doublings)).await;
 }
 
 /// What models used, by model.

@@ -2,13 +2,15 @@
 
 use stepmill_core::capability::Capability;
 use stepmill_core::graph::GraphFault;
-use stepmill_core::ids::{IdFault, SessionId, WorkflowId};
+use stepmill_core::ids::{IdFault, RunId, SessionId, WorkflowId};
 use stepmill_sandbox::{BuildFailure, CallFailure, LoadFailure};
-use stepmill_store::StoreError;
+use stepmill_store::{LIST_BYTES, StoreError};
 
 use super::input::InputFault;
 use super::schema::SchemaFault;
 use crate::settings::PolicyFault;
+
+const LIST_MIB: usize = LIST_BYTES / (1024 * 1024);
 
 /// Why a use case gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,18 @@ pub enum AppError {
     /// The same, and it is nothing the caller may know of.
     #[error("the session's id cannot be used")]
     SessionTaken,
+    /// A list of runs that holds more than the host reads at once.
+    #[error(
+        "These runs hold more than {LIST_MIB} MiB together, the most that one list gives; \
+         GET /sessions/{{session_id}}/run-previews names them, and each can be read by itself"
+    )]
+    RunsTooLarge,
+    /// A page of sessions that holds more than the host reads at once.
+    #[error(
+        "These sessions hold more than {LIST_MIB} MiB together, the most that one page gives; \
+         ask for fewer of them with `limit`"
+    )]
+    SessionsTooLarge,
     /// There is no such plugin in the caller's tenant.
     #[error("there is no such plugin")]
     UnknownPlugin,
@@ -119,6 +133,17 @@ pub enum AppError {
     /// The host is going down.
     #[error("the host is shutting down")]
     Stopping,
+    /// The database did not say whether it took the run. If it did, the run goes on.
+    #[error("whether the run was accepted is not known")]
+    InDoubt {
+        /// The run's id, if it was.
+        run: RunId,
+        /// Its session.
+        session: SessionId,
+        /// What the database said instead.
+        #[source]
+        fault: StoreError,
+    },
     /// A task of the host ended before its work was done.
     #[error("the host failed")]
     Broken,

@@ -9,9 +9,9 @@ use stepmill_core::extras::Extras;
 use stepmill_core::graph::{Executor, StepGraph};
 use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::{Principal, Standing};
-use stepmill_core::run::{Origin, RunPin, Telling};
+use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
 use stepmill_core::scope::Right;
-use stepmill_store::{RunFilter, SessionEntry, StoreError, StoredRun};
+use stepmill_store::{RunFilter, RunList, SessionEntry, StoreError, StoredRun};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -190,7 +190,12 @@ impl App {
         let (answer, stored) = oneshot::channel();
         self.spawn_new(driver, session_entry(who), found.touch, answer);
         // Without an answer the task has panicked, which is in the log.
-        let first = stored.await.map_err(|_| AppError::Broken)?.map_err(refusal)?;
+        let first = match stored.await.map_err(|_| AppError::Broken)? {
+            Err(fault) if fault.leaves_doubt() => {
+                return Err(AppError::InDoubt { run: pin.id, session: pin.session.clone(), fault });
+            }
+            first => first.map_err(refusal)?,
+        };
         let follow = Follow::new(store, pin.id, listener, first, self.tasks.clone());
         Ok(Started { pin, follow })
     }
@@ -233,18 +238,31 @@ impl App {
     /// session may hold more of them than fits into memory. The factory is asked again.
     ///
     /// # Errors
-    /// The factory's refusal, or there is no such session for this caller.
+    /// The factory's refusal, or there is no such session for this caller;
+    /// [`AppError::RunsTooLarge`].
     pub async fn run_list(
         &self,
         who: &Principal,
         ask: ReadRuns,
-    ) -> Result<Vec<(StoredRun, Vec<JournalEntry>)>, AppError> {
+        statuses: Option<Vec<RunStatus>>,
+    ) -> Result<RunList, AppError> {
         let (workflow, session) = self.admit(who, ask).await?;
         let session = session.ok_or(AppError::UnknownSession)?;
+        let filter = RunFilter { workflow: Some(workflow), statuses, ..RunFilter::default() };
+        self.runs_of(who, &session, &filter).await
+    }
+
+    pub(super) async fn runs_of(
+        &self,
+        who: &Principal,
+        session: &SessionId,
+        filter: &RunFilter,
+    ) -> Result<RunList, AppError> {
         let store = self.store.tenant(&who.tenant);
-        let filter = RunFilter { workflow: Some(workflow), ..RunFilter::default() };
-        let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
-        found.ok_or(AppError::UnknownSession)
+        match store.run_list(who.sees(), session, filter, self.run_settings.list).await {
+            Err(StoreError::TooLarge) => Err(AppError::RunsTooLarge),
+            done => done?.ok_or(AppError::UnknownSession),
+        }
     }
 
     /// Lets a reader in as the factory would let a run in. A session that cannot be one is `None`.

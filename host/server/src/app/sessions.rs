@@ -8,8 +8,8 @@ use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::{Principal, Sees};
 use stepmill_store::{
-    RunFilter, SessionChange, SessionFilter, SessionOverview, SessionPage, StoreError, StoredRun,
-    StoredSession,
+    RunFilter, RunList, SessionChange, SessionFilter, SessionList, SessionOverview, SessionPage,
+    StoreError, StoredPreview, StoredRun, StoredSession,
 };
 
 use super::clock::now;
@@ -100,19 +100,22 @@ impl App {
     /// A page of the sessions the caller sees, and how many there are.
     ///
     /// # Errors
-    /// The database's.
+    /// [`AppError::SessionsTooLarge`]; the database's.
     pub async fn session_list(
         &self,
         who: &Principal,
         ask: ListSessions,
-    ) -> Result<(Vec<SessionOverview>, u64), AppError> {
+    ) -> Result<(SessionList, u64), AppError> {
         // What cannot be an id is nobody's.
-        let Ok(user) = said_user(who, ask.user) else { return Ok((Vec::new(), 0)) };
+        let Ok(user) = said_user(who, ask.user) else { return Ok(Default::default()) };
         let Ok(workflow) = ask.workflow.map(WorkflowId::new).transpose() else {
-            return Ok((Vec::new(), 0));
+            return Ok(Default::default());
         };
         let filter = SessionFilter { user, workflow, name: ask.name };
-        Ok(self.store.tenant(&who.tenant).session_list(who.sees(), &filter, ask.page).await?)
+        match self.store.tenant(&who.tenant).session_list(who.sees(), &filter, ask.page).await {
+            Err(StoreError::TooLarge) => Err(AppError::SessionsTooLarge),
+            done => Ok(done?),
+        }
     }
 
     /// One session.
@@ -129,7 +132,7 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         let session = &overview.session;
         let first = match overview.opening {
-            Some(_) => store.run_first(&session.id, session.workflow.as_ref()).await?,
+            Some(_) => store.run_first(who.sees(), &session.id, session.workflow.as_ref()).await?,
             None => None,
         };
         // A run makes its session in the moment it is accepted in.
@@ -192,21 +195,36 @@ impl App {
     }
 
     /// The latest runs of a session, of all its workflows, oldest first, without the pieces of
-    /// streamed answers. Without a filter there are none.
+    /// streamed answers.
     ///
     /// # Errors
-    /// As of [`Self::session_fetch`].
+    /// As of [`Self::session_fetch`]; [`AppError::RunsTooLarge`].
     pub async fn session_runs(
         &self,
         who: &Principal,
         id: &str,
         user: Option<String>,
-        filter: Option<RunFilter>,
-    ) -> Result<Vec<(StoredRun, Vec<JournalEntry>)>, AppError> {
+        filter: &RunFilter,
+    ) -> Result<RunList, AppError> {
         let session = self.session_of(who, id, user).await?.session.id;
-        let Some(filter) = filter else { return Ok(Vec::new()) };
+        self.runs_of(who, &session, filter).await
+    }
+
+    /// The same runs in a few words.
+    ///
+    /// # Errors
+    /// As of [`Self::session_fetch`].
+    pub async fn session_previews(
+        &self,
+        who: &Principal,
+        id: &str,
+        user: Option<String>,
+        filter: &RunFilter,
+    ) -> Result<Vec<StoredPreview>, AppError> {
+        let session = self.session_of(who, id, user).await?.session.id;
         let store = self.store.tenant(&who.tenant);
-        let found = store.run_list(who.sees(), &session, &filter, self.run_settings.list).await?;
+        let limit = self.run_settings.list;
+        let found = store.run_previews(who.sees(), &session, filter, limit).await?;
         found.ok_or(AppError::UnknownSession)
     }
 

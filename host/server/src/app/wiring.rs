@@ -163,7 +163,8 @@ impl App {
     }
 
     /// Stores a run and drives it, both or neither, in a task of its own: whoever asked for it may
-    /// go away meanwhile. `stored` hears what was noted first, or why nothing was.
+    /// go away meanwhile. `stored` hears what was noted first, or why nothing was; where that
+    /// leaves in doubt whether the run is there, the task finds out.
     pub(crate) fn spawn_new(
         &self,
         mut driver: Driver,
@@ -175,8 +176,9 @@ impl App {
         self.tasks.spawn(async move {
             let first = driver.open(entry, touch).await;
             let is_stored = first.is_ok();
+            let in_doubt = first.as_ref().is_err_and(StoreError::leaves_doubt);
             let _ = stored.send(first);
-            if is_stored {
+            if is_stored || in_doubt && driver.was_stored(&stop).await {
                 driver.drive(stop).await;
             }
         });

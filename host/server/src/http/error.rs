@@ -4,11 +4,12 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stepmill_core::capability::Capability;
+use stepmill_core::ids::{RunId, SessionId};
 use stepmill_sandbox::{CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
 pub(super) use super::view::FieldFault;
-use super::view::{Fault, FieldFaults};
+use super::view::{Fault, FieldFaults, RunFault};
 use crate::app::AppError;
 
 /// A failure as a client reads it.
@@ -75,7 +76,11 @@ fn coded(status: StatusCode, text: impl Into<String>, code: &'static str) -> Res
 
 /// As [`coded`], and when to come back.
 pub(super) fn later(status: StatusCode, text: &str, code: &'static str) -> Response {
-    let mut response = coded(status, text, code);
+    postponed(coded(status, text, code))
+}
+
+/// Says that the same may be asked again soon.
+pub(super) fn postponed(mut response: Response) -> Response {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
@@ -130,6 +135,9 @@ fn app(fault: AppError) -> Response {
         AppError::BadId { .. } | AppError::StateTooLarge(_) | AppError::Input(_) => {
             detail(StatusCode::BAD_REQUEST, fault.to_string())
         }
+        AppError::RunsTooLarge | AppError::SessionsTooLarge => {
+            coded(StatusCode::BAD_REQUEST, fault.to_string(), "list_too_large")
+        }
         AppError::FactoryRefused(text) => detail(StatusCode::FORBIDDEN, text),
         AppError::FactoryInvalid(text) => detail(StatusCode::BAD_REQUEST, text),
         AppError::FactoryFailed(_)
@@ -159,19 +167,76 @@ fn app(fault: AppError) -> Response {
             tracing::error!(%fault, "the policies cannot be read");
             detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
         }
+        AppError::InDoubt { run, session, fault } => in_doubt(run, &session, &fault),
         AppError::Store(StoreError::Unstorable { what }) => coded(
             StatusCode::BAD_REQUEST,
             format!("The request cannot be stored: {what}"),
             "unstorable",
         ),
-        AppError::Store(fault) => {
-            tracing::error!(
-                fault = &fault as &dyn std::error::Error,
-                "the database did not do its work"
-            );
+        AppError::Store(fault) => database(&fault),
+    }
+}
+
+/// What the database did not do. Its own words go to the log.
+fn database(fault: &StoreError) -> Response {
+    unwell(fault);
+    match fault {
+        StoreError::TimedOut { .. }
+        | StoreError::Unavailable { .. }
+        | StoreError::BrokeOff { .. }
+        | StoreError::Lost
+        | StoreError::Closed => later(StatusCode::SERVICE_UNAVAILABLE, AWAY, AWAY_CODE),
+        // Not 503: waiting a second does not help, and what may be read is still read. Who gets a
+        // 507 must not ask again by itself (RFC 4918, 11.5).
+        StoreError::Full { .. } => {
+            coded(StatusCode::INSUFFICIENT_STORAGE, "The database is full", "database_full")
+        }
+        StoreError::ReadOnly { .. } => coded(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "The database can only be read",
+            "database_read_only",
+        ),
+        StoreError::Url(_)
+        | StoreError::InUse
+        | StoreError::Open(_)
+        | StoreError::LockFile(_)
+        | StoreError::Migrate(_)
+        | StoreError::Encoding
+        | StoreError::Database { .. }
+        | StoreError::SessionForeign
+        | StoreError::SessionExists
+        | StoreError::RunExists
+        | StoreError::RunMissing
+        | StoreError::SequenceTaken
+        | StoreError::StateTooLarge { .. }
+        | StoreError::TooLarge
+        | StoreError::ComponentMissing
+        | StoreError::Unstorable { .. }
+        | StoreError::Unreadable { .. } => {
             detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
         }
     }
+}
+
+const AWAY: &str = "The database is not available";
+pub(super) const AWAY_CODE: &str = "database_unavailable";
+
+fn unwell(fault: &StoreError) {
+    let fault = fault as &dyn std::error::Error;
+    tracing::error!(fault, "the database did not do its work");
+}
+
+/// Who asks again may run it twice; who wants to know can look for the run it names.
+fn in_doubt(run: RunId, session: &SessionId, fault: &StoreError) -> Response {
+    unwell(fault);
+    let body = RunFault {
+        detail: Some(format!("{AWAY}; it did not say whether it took the run")),
+        error_id: Some("in_doubt"),
+        run_id: Some(run.uuid()),
+        session_id: Some(session.as_str().to_owned()),
+        status: None,
+    };
+    postponed((StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response())
 }
 
 /// A factory's failure: what it said goes to the log, what kind it is to the caller.

@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::door::Door;
+use super::error::postponed;
 use super::view::iso_micros;
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
@@ -29,7 +30,7 @@ struct Health {
     detail: Option<&'static str>,
 }
 
-/// Up, and the database answers.
+/// Up, and the database can be read and written.
 #[utoipa::path(
     get, path = "/health", operation_id = "health_check", tag = "Health",
     responses(
@@ -41,7 +42,7 @@ async fn health(State(door): State<Door>) -> Response {
     if !door.app.is_well().await {
         let detail = Some("the database does not answer");
         let body = Health { status: "unavailable", instantiated_at: None, detail };
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+        return postponed((StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response());
     }
     let instantiated_at = Some(iso_micros(door.since));
     Json(Health { status: "ok", instantiated_at, detail: None }).into_response()

@@ -5,7 +5,8 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, ContentBuilder, Info, OpenApi, PathItem, Ref, Response, ResponseBuilder,
+    Components, ContentBuilder, Header, Info, Object, OpenApi, PathItem, Ref, RefOr, Response,
+    ResponseBuilder, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -48,7 +49,7 @@ pub(super) fn document(mut api: OpenApi, door: &Door) -> Bytes {
     }
     for (path, item) in &mut api.paths.paths {
         let guarded = !is_open && !is_public(path);
-        for operation in operations(item) {
+        for (is_write, operation) in operations(item) {
             if guarded {
                 let none: [&str; 0] = [];
                 operation.security = Some(vec![SecurityRequirement::new(BEARER, none)]);
@@ -58,19 +59,35 @@ pub(super) fn document(mut api: OpenApi, door: &Door) -> Bytes {
                 add(operation, "403", "The caller may not do this");
             }
             add(operation, "500", "The host failed; its log says why");
+            add(operation, "503", "The host is busy or stops, or its database is not available");
+            add_retry_after(operation);
+            if is_write {
+                add(operation, "507", "The database takes no writes: it is full, or read-only");
+            }
         }
     }
     api.to_json().expect("a document has no keys but texts").into()
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+/// What may be done at a path, and whether it writes.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
+    let writes = [put, post, delete, patch].into_iter().flatten().map(|it| (true, it));
+    get.iter_mut().map(|it| (false, it)).chain(writes)
 }
 
 /// Adds an answer that a route did not name because every route gives it.
 fn add(operation: &mut Operation, status: &str, text: &str) {
     operation.responses.responses.entry(status.to_owned()).or_insert_with(|| fault(text).into());
+}
+
+/// Most that is not available now is so a moment later.
+fn add_retry_after(operation: &mut Operation) {
+    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("503") {
+        let mut header = Header::new(Object::with_type(Type::Integer));
+        header.description = Some("Seconds after which to ask again".into());
+        answer.headers.insert("Retry-After".into(), header.into());
+    }
 }
 
 fn fault(text: &str) -> Response {

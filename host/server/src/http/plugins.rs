@@ -62,7 +62,6 @@ enum Refused {
         (status = 409, description = "The id is the operator's", body = Fault),
         (status = 413, description = "The component is too large", body = Fault),
         (status = 422, description = "The component is no plugin, or a parameter is malformed", body = Refused),
-        (status = 503, description = "The host is busy, or stops", body = Fault),
     ),
 )]
 async fn plugin_put(
@@ -140,7 +139,6 @@ async fn plugin_fetch(
         (status = 404, description = "There is none", body = Fault),
         (status = 409, description = "It is the operator's", body = Fault),
         (status = 422, description = "A parameter is malformed", body = FieldFaults),
-        (status = 503, description = "The host stops", body = Fault),
     ),
 )]
 async fn plugin_delete(

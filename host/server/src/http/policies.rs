@@ -98,7 +98,6 @@ async fn policy_fetch(
         (status = 409, description = "There are too many", body = Fault),
         (status = 413, description = "The body is too large", body = Fault),
         (status = 422, description = "The policy cannot be"),
-        (status = 503, description = "The host stops", body = Fault),
     ),
 )]
 async fn policy_put(
@@ -126,7 +125,6 @@ async fn policy_put(
         (status = 204, description = "It is taken back"),
         (status = 400, description = "No tenant or plugin can have this id", body = Fault),
         (status = 404, description = "Nothing was said over the API", body = Fault),
-        (status = 503, description = "The host stops", body = Fault),
     ),
 )]
 async fn policy_delete(

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{Ending, RunRecord};
-use stepmill_store::StoredRun;
+use stepmill_store::{RunList, StoredRun};
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,14 +17,14 @@ use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::door::Door;
-use super::error::{ApiError, FieldFault};
+use super::error::{AWAY_CODE, ApiError, FieldFault};
 use super::extras;
 use super::form::Form;
 use super::query::{Query, facts};
 use super::stream;
 use super::view::{
     Detail, Fault, FieldFaults, Listed, Renderer, RunFault, RunSummary, RunView, failure, run,
-    summaries,
+    status_of, workflow_run_summary,
 };
 use crate::app::{AppError, ReadRuns, StartRun};
 
@@ -130,7 +130,7 @@ struct EventFrame {
         (status = 413, description = "The form is too large", body = Fault),
         (status = 422, description = "Fields are missing or malformed", body = FormFaults),
         (status = 500, description = "The run failed, or could not begin", body = RunFault),
-        (status = 503, description = "The host is busy, or stops", body = RunFault),
+        (status = 503, description = "The host is busy or stops, or its database is not available", body = RunFault),
     ),
 )]
 async fn run_start(
@@ -178,7 +178,15 @@ async fn run_start(
     let pin = started.pin.clone();
     match started.finished().await {
         Ok(record) => finished(&pin, &record),
-        Err(AppError::Stopping) => Ok(left(&pin)),
+        Err(AppError::Stopping) => {
+            let text = "The host is shutting down; the run goes on at its next start";
+            Ok(left(&pin, text, "stopping"))
+        }
+        Err(AppError::Store(fault)) if fault.is_passing() => {
+            let fault = &fault as &dyn std::error::Error;
+            tracing::error!(fault, "a journal cannot be read");
+            Ok(left(&pin, "The database is not available; the run goes on", AWAY_CODE))
+        }
         Err(fault) => Err(fault.into()),
     }
 }
@@ -192,10 +200,9 @@ fn finished(pin: &RunPin, record: &RunRecord) -> Result<Response, ApiError> {
     Ok(json_text(run(pin, record, Detail::Fresh)?))
 }
 
-/// The run was accepted and goes on at the host's next start: starting it again would run it twice.
-fn left(pin: &RunPin) -> Response {
-    let text = "The host is shutting down; the run goes on at its next start";
-    let body = fault(pin, Some(text.into()), "stopping", "RUNNING");
+/// The run was accepted and goes on without this answer: starting it again would run it twice.
+fn left(pin: &RunPin, text: &str, code: &'static str) -> Response {
+    let body = fault(pin, Some(text.into()), code, "RUNNING");
     (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
 }
 
@@ -241,6 +248,22 @@ pub(super) fn stored(
     Ok(Listed { record: RunRecord::of(&journal), events, pin })
 }
 
+/// Runs as a JSON list, each written before the next is read.
+pub(super) fn list(
+    found: RunList,
+    write: impl Fn(&Listed, &mut Vec<u8>) -> serde_json::Result<()>,
+) -> Result<Response, ApiError> {
+    let mut text = vec![b'['];
+    for run in found {
+        if 1 < text.len() {
+            text.push(b',');
+        }
+        write(&stored(run.map_err(AppError::from)?)?, &mut text)?;
+    }
+    text.push(b']');
+    Ok(json_text(text))
+}
+
 /// One run, as stored.
 ///
 /// The factory is asked again: what it refuses cannot be read.
@@ -258,7 +281,6 @@ pub(super) fn stored(
         (status = 400, description = "The input cannot be used", body = Fault),
         (status = 404, description = "There is no such workflow, session or run", body = Fault),
         (status = 422, description = "`session_id` is missing", body = FieldFaults),
-        (status = 503, description = "The host is busy, or stops", body = Fault),
     ),
 )]
 async fn run_fetch(
@@ -287,10 +309,9 @@ async fn run_fetch(
     ),
     responses(
         (status = 200, description = "The runs", body = [RunSummary]),
-        (status = 400, description = "The input cannot be used", body = Fault),
+        (status = 400, description = "The input cannot be used, or the runs hold too much for one list", body = Fault),
         (status = 404, description = "There is no such workflow or session", body = Fault),
         (status = 422, description = "`session_id` is missing", body = FieldFaults),
-        (status = 503, description = "The host is busy, or stops", body = Fault),
     ),
 )]
 async fn run_list(
@@ -301,9 +322,8 @@ async fn run_list(
 ) -> Result<Response, ApiError> {
     let status = Query::of(&parts.uri).take("status");
     let ask = read(&door, workflow, &parts)?;
-    let found = door.app.run_list(&who, ask).await?;
-    let mut listed = found.into_iter().map(stored).collect::<Result<Vec<_>, _>>()?;
     // Exact and case-sensitive, as Agno's: an unknown word matches nothing.
-    listed.retain(|it| status.as_deref().is_none_or(|word| word == it.status()));
-    Ok(json_text(summaries(&listed)?))
+    let statuses = status.map(|word| status_of(&word).into_iter().collect());
+    let found = door.app.run_list(&who, ask, statuses).await?;
+    list(found, |run, text| serde_json::to_writer(text, &workflow_run_summary(run)))
 }

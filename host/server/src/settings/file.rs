@@ -110,6 +110,7 @@ overlay! {
         connections: u32 => store.connections,
         acquire_timeout_ms: u64 => store.acquire_timeout_ms,
         statement_timeout_ms: u64 => store.statement_timeout_ms,
+        ping_timeout_ms: u64 => store.ping_timeout_ms,
         takeover_wait_ms: u64 => store.takeover_wait_ms,
         sqlite_sync: Sync => store.sqlite_sync,
     }

@@ -1,5 +1,6 @@
 //! The two databases behind one face: statements go in, rows come out, every wait ends.
 
+mod fault;
 mod lock_file;
 mod postgres;
 mod row;
@@ -37,6 +38,7 @@ pub(crate) enum Promise {
 pub(crate) struct Database {
     engine: Engine,
     deadline: Duration,
+    ping_timeout: Duration,
 }
 
 enum Engine {
@@ -54,7 +56,7 @@ impl Database {
             _ => return Err(StoreError::Url("it begins with neither sqlite: nor postgres:")),
         };
         let deadline = settings.acquire_timeout() + settings.statement_timeout() + GRACE;
-        Ok(Self { engine, deadline })
+        Ok(Self { engine, deadline, ping_timeout: settings.ping_timeout() })
     }
 
     pub(crate) fn kind(&self) -> &'static str {
@@ -81,13 +83,27 @@ impl Database {
         doing: &'static str,
         statements: [Statement<'_>; N],
     ) -> Result<[Vec<Row>; N], StoreError> {
+        self.read_within(doing, usize::MAX, statements).await
+    }
+
+    /// As [`Self::read_each`], while the values of all rows hold `bytes` together at most. What is
+    /// beyond is not read.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    pub(crate) async fn read_within<const N: usize>(
+        &self,
+        doing: &'static str,
+        bytes: usize,
+        statements: [Statement<'_>; N],
+    ) -> Result<[Vec<Row>; N], StoreError> {
         let answer = async {
             match &self.engine {
-                Engine::Sqlite(it) => it.read(statements.into()).await,
-                Engine::Postgres(it) => it.read(statements.into()).await,
+                Engine::Sqlite(it) => it.read(statements.into(), bytes).await,
+                Engine::Postgres(it) => it.read(statements.into(), bytes).await,
             }
         };
-        let rows = self.within(doing, answer).await?;
+        let rows = self.within(self.deadline, doing, answer).await?.ok_or(StoreError::TooLarge)?;
         Ok(rows.try_into().unwrap_or_else(|_| unreachable!("as many answers as statements")))
     }
 
@@ -105,7 +121,7 @@ impl Database {
                 Engine::Postgres(it) => it.write(statements).await,
             }
         };
-        self.within(doing, answer).await
+        self.within(self.deadline, doing, answer).await
     }
 
     /// Like [`Self::write`], while nobody else writes to these tables (PostgreSQL) or to any
@@ -130,6 +146,19 @@ impl Database {
         }
     }
 
+    /// Whether reading and writing work, or would if nobody else did.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        let answer = async {
+            match &self.engine {
+                Engine::Sqlite(it) => it.ping().await,
+                Engine::Postgres(it) => {
+                    it.read(vec![Statement::new("select 1")], usize::MAX).await.map(|_| ())
+                }
+            }
+        };
+        self.within(self.ping_timeout, "answer a ping", answer).await
+    }
+
     pub(crate) async fn close(&self) {
         let closing = async {
             match &self.engine {
@@ -144,10 +173,11 @@ impl Database {
 
     async fn within<T>(
         &self,
+        deadline: Duration,
         doing: &'static str,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.deadline, answer).await {
+        match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(it)) => Ok(it),
             Ok(Err(source)) => Err(self.failure(doing, source)),
             Err(_) => Err(StoreError::TimedOut { doing }),
@@ -157,18 +187,12 @@ impl Database {
     fn failure(&self, doing: &'static str, source: sqlx::Error) -> StoreError {
         match (&self.engine, source) {
             (Engine::Postgres(it), _) if it.is_lost() => StoreError::Lost,
-            (_, sqlx::Error::PoolTimedOut) => StoreError::TimedOut { doing },
-            (_, sqlx::Error::PoolClosed) => StoreError::Closed,
             // What a revision says is the store's own word.
-            (_, sqlx::Error::Encode(fault)) => match fault.downcast() {
-                Ok(fault) => *fault,
-                Err(fault) => StoreError::Database { doing, source: sqlx::Error::Encode(fault) },
+            (_, sqlx::Error::Encode(said)) => match said.downcast() {
+                Ok(said) => *said,
+                Err(said) => StoreError::Database { doing, source: sqlx::Error::Encode(said) },
             },
-            (_, source) => match source.as_database_error().and_then(|it| it.code()).as_deref() {
-                // PostgreSQL: query canceled, lock not available; SQLite: busy.
-                Some("57014" | "55P03" | "5" | "517") => StoreError::TimedOut { doing },
-                _ => StoreError::Database { doing, source },
-            },
+            (_, source) => fault::told(doing, source),
         }
     }
 }

@@ -9,14 +9,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions,
+    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow,
     PgTypeInfo,
 };
-use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, Encode, Postgres, Type};
+use sqlx::{
+    Arguments, AssertSqlSafe, ConnectOptions, Connection, Encode, Postgres, Row as _, Type,
+};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
@@ -73,17 +76,34 @@ impl PostgresDatabase {
         }
     }
 
+    /// Gives the rows of each statement; None if they hold more than `bytes`.
     pub(super) async fn read(
         &self,
         statements: Vec<Statement<'_>>,
-    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
+        bytes: usize,
+    ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
         let answer = async {
             let mut connection = self.pool.acquire().await?;
             let mut answers = Vec::with_capacity(statements.len());
+            let mut room = bytes;
             for statement in &statements {
-                answers.push(query(&mut connection, statement, "").await?);
+                let args = arguments(&mut connection, &statement.args).await?;
+                let query = sqlx::query_with(AssertSqlSafe(statement.numbered()), args);
+                let mut found = query.fetch(&mut *connection);
+                let mut rows = Vec::new();
+                while let Some(row) = found.try_next().await? {
+                    let Some(left) = room.checked_sub(held(&row)) else {
+                        drop(found);
+                        // Its next user would have to read what the server goes on to send.
+                        connection.close_on_drop();
+                        return Ok(None);
+                    };
+                    room = left;
+                    rows.push(Row::Postgres(row));
+                }
+                answers.push(rows);
             }
-            Ok(answers)
+            Ok(Some(answers))
         };
         self.unless_lost(answer).await
     }
@@ -115,6 +135,12 @@ impl PostgresDatabase {
             tracing::warn!(%error, "a PostgreSQL connection did not close cleanly");
         }
     }
+}
+
+/// The bytes of a row's values.
+fn held(row: &PgRow) -> usize {
+    let value = |column| row.try_get_raw(column).ok().and_then(|it| it.as_bytes().ok());
+    (0..row.len()).filter_map(value).map(<[u8]>::len).sum()
 }
 
 /// Becomes the holder, brings the schema up to date, and gives the holder's epoch.
@@ -226,14 +252,14 @@ async fn execute(
     Ok(query.execute(connection).await?.rows_affected())
 }
 
-/// All rows it gives, held as `lock` says.
-async fn query(
+/// All rows it gives, held until the transaction ends.
+async fn locked(
     connection: &mut PgConnection,
     statement: &Statement<'_>,
-    lock: &'static str,
 ) -> Result<Vec<Row>, sqlx::Error> {
     let args = arguments(connection, &statement.args).await?;
-    let query = sqlx::query_with(AssertSqlSafe(statement.numbered() + lock), args);
+    let text = statement.numbered() + " for no key update";
+    let query = sqlx::query_with(AssertSqlSafe(text), args);
     Ok(query.fetch_all(connection).await?.into_iter().map(Row::Postgres).collect())
 }
 
@@ -250,7 +276,7 @@ async fn arguments(
             Arg::Json(text) => arguments.add(JsonText(text.as_deref())),
             Arg::Revised(it) => {
                 // The lock that the update takes anyhow, taken before the look.
-                let found = Box::pin(query(connection, &it.found, " for no key update")).await?;
+                let found = Box::pin(locked(connection, &it.found)).await?;
                 let text = it.of(&found).map_err(|it| sqlx::Error::Encode(it.into()))?;
                 arguments.add(JsonText(Some(&text)))
             }

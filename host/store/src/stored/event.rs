@@ -214,6 +214,13 @@ pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
     })
 }
 
+/// How a finished step's content begins, by the beginning of the event's text: fields are written
+/// in the form's order, and the content is the first that is not the host's own.
+pub(crate) fn content_beginning(text: &str) -> Result<String, StoreError> {
+    let content = text.split_once("\"content\":").and_then(|it| super::beginning(it.1));
+    content.ok_or_else(|| StoreError::unreadable("the beginning of a step's content"))
+}
+
 fn failure(code: &str) -> Result<StepFailure, StoreError> {
     StepFailure::of_code(code)
         .ok_or_else(|| StoreError::unreadable("an event with an unknown failure"))

@@ -62,6 +62,15 @@ pub(crate) fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, St
     })
 }
 
+/// How a JSON string begins whose text may be cut off. What comes after the string is not read.
+pub(crate) fn beginning(text: &str) -> Option<String> {
+    let first =
+        |text: &str| serde_json::Deserializer::from_str(text).into_iter::<String>().next()?.ok();
+    // Cut off within an escape, which has at most six characters, the string ends before it.
+    let closed = |less: usize| first(&format!("{}\"", text.get(..text.len().checked_sub(less)?)?));
+    first(text).or_else(|| (0..6).find_map(closed))
+}
+
 /// An object of the outside as text.
 pub(crate) fn object(object: &Map<String, Value>) -> Result<String, StoreError> {
     check_depth(Some(object))?;

@@ -43,6 +43,7 @@ fn settings() -> StoreSettings {
         takeover_wait_ms: 60_000,
         acquire_timeout_ms: 60_000,
         statement_timeout_ms: 60_000,
+        ping_timeout_ms: 60_000,
         ..StoreSettings::default()
     }
 }

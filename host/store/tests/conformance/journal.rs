@@ -1,11 +1,12 @@
 //! The journal.
 
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure};
+use stepmill_core::principal::Sees;
 use stepmill_core::run::RunStatus;
 use stepmill_store::{SessionEntry, Store, StoreError, TenantStore, Touch};
 use tokio::task::JoinSet;
 
-use crate::house::{House, at, entry, piece, pin, run, step_started, tenant};
+use crate::house::{House, at, entry, of, piece, pin, run, session, step_started, tenant};
 
 /// A tenant with run 1 in it, begun.
 async fn begun(store: &Store) -> TenantStore {
@@ -128,7 +129,7 @@ pub(crate) async fn a_last_entry_sets_the_status(house: House) {
     assert_eq!((failed.status, failed.updated_at), (RunStatus::Failed, at(1_001)));
 }
 
-pub(crate) async fn facts_come_without_pieces_and_in_the_order_asked(house: House) {
+pub(crate) async fn a_list_tells_each_run_without_pieces(house: House) {
     let store = house.open().await;
     let acme = begun(&store).await;
     acme.journal_append(run(1), &[piece(1, "a"), step_started(2), piece(3, "b")]).await.unwrap();
@@ -139,14 +140,14 @@ pub(crate) async fn facts_come_without_pieces_and_in_the_order_asked(house: Hous
             .unwrap();
     }
 
-    let asked: Vec<_> = (1..=150).rev().map(run).collect();
-    let facts = acme.journal_facts(&asked).await.unwrap();
-    assert_eq!(facts.iter().map(|it| it.0).collect::<Vec<_>>(), asked);
-    let told = |at: usize| facts[at].1.iter().map(|it| it.sequence).collect::<Vec<_>>();
-    assert_eq!(told(149), [0, 2]);
-    assert_eq!(told(148), [0]);
-    assert!(told(0).is_empty());
-    assert_eq!(acme.journal_facts(&[]).await.unwrap(), []);
+    let listed = acme.run_list(Sees::Everyone, &session("s"), &of("w"), 1_000).await.unwrap();
+    let told = listed.unwrap().map(|it| {
+        let (run, journal) = it.unwrap();
+        (run.pin.id, journal.iter().map(|it| it.sequence).collect::<Vec<_>>())
+    });
+    let expected =
+        (1..150).map(|number| (run(number), if number == 1 { vec![0, 2] } else { vec![0] }));
+    assert_eq!(told.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 pub(crate) async fn a_long_append_arrives_whole(house: House) {
@@ -163,7 +164,6 @@ pub(crate) async fn another_tenants_journal_is_not_there(house: House) {
     let other = tenant(&store, "other");
 
     assert_eq!(other.journal_read(run(1), 0, 10).await.unwrap(), []);
-    assert_eq!(other.journal_facts(&[run(1)]).await.unwrap(), [(run(1), vec![])]);
     for number in [1, 2] {
         // Whether the place is free there or not: there is no such run.
         for entries in [[step_started(0)], [step_started(1)], [entry(1, RunEvent::RunCompleted)]] {

@@ -5,6 +5,7 @@
 mod house;
 mod journal;
 mod kv;
+mod lists;
 mod ownership;
 mod plugins;
 mod policies;
@@ -45,6 +46,7 @@ conformance! {
         a_change_replaces_what_it_names
         a_run_leaves_its_mark_on_its_session
         runs_of_a_session_are_filtered
+        a_session_opens_with_a_message_its_reader_may_read
         a_session_is_deleted_while_its_runs_write
         a_deleted_session_takes_its_runs_along;
     states:
@@ -58,7 +60,7 @@ conformance! {
         of_two_hosts_hands_at_one_place_one_wins
         appends_to_many_runs_at_once_all_arrive
         a_last_entry_sets_the_status
-        facts_come_without_pieces_and_in_the_order_asked
+        a_list_tells_each_run_without_pieces
         a_long_append_arrives_whole
         another_tenants_journal_is_not_there
         numbers_that_do_not_fit_are_refused;
@@ -74,6 +76,12 @@ conformance! {
         shared_code_is_pinned_by_runs_of_any_tenant
         a_run_cannot_pin_code_that_is_not_there
         sweeps_and_runs_do_not_cross;
+    lists:
+        a_list_of_runs_holds_so_much_and_no_more
+        what_runs_came_to_counts_too
+        a_page_of_sessions_holds_so_much_and_no_more
+        a_preview_is_cut_where_it_is_read
+        a_preview_says_why_its_run_failed;
     kv:
         a_value_reads_back_until_it_is_deleted
         values_stand_apart_by_tenant_and_plugin

@@ -101,6 +101,26 @@ pub(crate) async fn a_store_answers_a_ping(house: House) {
 }
 
 #[test]
+fn a_ping_of_a_locked_sqlite_database_ends_in_time() {
+    house::on_sqlite(async |house: House| {
+        use sqlx::{Connection, Executor};
+        let settings = StoreSettings { ping_timeout_ms: 100, ..StoreSettings::default() };
+        let store = Store::open(&house.url, settings).await.unwrap();
+        let mut other = sqlx::SqliteConnection::connect(&house.url).await.unwrap();
+        other.execute("begin exclusive").await.unwrap();
+
+        let answer = store.ping().await;
+        assert!(matches!(answer, Err(StoreError::TimedOut { .. })), "{answer:?}");
+        // Who only reads is not in its way.
+        assert_eq!(store.run_unfinished().await.unwrap(), []);
+
+        other.execute("rollback").await.unwrap();
+        while store.ping().await.is_err() {}
+        tenant(&store, "acme").kv_set(&workflow("p"), "k", b"v").await.unwrap();
+    });
+}
+
+#[test]
 fn urls_that_name_no_database_are_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for url in ["", "mysql://h/d", "sqlite:", "sqlite::memory:", "sqlite:x?mode=memory", "house.db"]

@@ -74,8 +74,11 @@ pub(crate) async fn a_caller_sees_its_own_sessions(house: House) {
     ] {
         let (found, total) =
             acme.session_list(sees, &SessionFilter::default(), FIRST).await.unwrap();
-        let names: Vec<_> = found.iter().map(|it| it.session.id.as_str()).collect();
-        assert_eq!((names, total), (expected.clone(), expected.len() as u64));
+        let names: Vec<_> = found.map(|it| it.unwrap().session.id.to_string()).collect();
+        assert_eq!(
+            (names.len() as u64, names),
+            (total, expected.iter().map(|it| it.to_string()).collect())
+        );
         for name in ["ada's", "bob's", "open"] {
             let found = acme.session_find(sees, &session(name)).await.unwrap();
             assert_eq!(found.is_some(), expected.contains(&name), "{sees:?} {name}");
@@ -100,7 +103,7 @@ pub(crate) async fn sessions_are_filtered_sorted_and_paged(house: House) {
     acme.session_create(&StoredSession { workflow: None, ..made("d", None, 4) }).await.unwrap();
     let list = async |filter: SessionFilter, page: SessionPage| {
         let (found, total) = acme.session_list(Sees::Everyone, &filter, page).await.unwrap();
-        let names: Vec<_> = found.into_iter().map(|it| it.session.id.to_string()).collect();
+        let names: Vec<_> = found.map(|it| it.unwrap().session.id.to_string()).collect();
         (names.join(" "), total)
     };
     let all = SessionFilter::default();
@@ -212,21 +215,44 @@ pub(crate) async fn runs_of_a_session_are_filtered(house: House) {
     acme.journal_append(run(3), &[entry(1, RunEvent::RunCompleted)]).await.unwrap();
     let list = async |filter: RunFilter| {
         let found = acme.run_list(Sees::Everyone, &session("s"), &filter, 10).await.unwrap();
-        found.unwrap().into_iter().map(|it| it.0.pin.id).collect::<Vec<_>>()
+        found.unwrap().map(|it| it.unwrap().0.pin.id).collect::<Vec<_>>()
     };
     let all = RunFilter::default();
     assert_eq!(list(all.clone()).await, [run(1), run(2), run(3)]);
     assert_eq!(list(of("v")).await, [run(2)]);
-    let done = RunFilter { statuses: vec![RunStatus::Completed], ..all.clone() };
+    let done = RunFilter { statuses: Some(vec![RunStatus::Completed]), ..all.clone() };
     assert_eq!(list(done).await, [run(3)]);
-    let either = vec![RunStatus::Completed, RunStatus::Running];
+    let either = Some(vec![RunStatus::Completed, RunStatus::Running]);
     assert_eq!(list(RunFilter { statuses: either, ..of("w") }).await, [run(1), run(3)]);
+    assert_eq!(list(RunFilter { statuses: Some(vec![]), ..of("w") }).await, []);
     let times = RunFilter { created_after: Some(at(2)), created_before: Some(at(2)), ..all };
     assert_eq!(list(times).await, [run(2)]);
-    let first = acme.run_first(&session("s"), Some(&workflow("v"))).await.unwrap().unwrap();
-    assert_eq!(first.pin.id, run(2));
-    let first = acme.run_first(&session("s"), None).await.unwrap().unwrap();
-    assert_eq!(first.pin.id, run(1));
+    for (of, number) in [(Some(workflow("v")), 2), (None, 1)] {
+        let first = acme.run_first(Sees::Everyone, &session("s"), of.as_ref()).await;
+        assert_eq!(first.unwrap().unwrap().pin.id, run(number));
+    }
+}
+
+pub(crate) async fn a_session_opens_with_a_message_its_reader_may_read(house: House) {
+    let store = house.open().await;
+    let acme = tenant(&store, "acme");
+    let ada = user("ada");
+    acme.session_create(&StoredSession { name: None, ..made("s", Some("ada"), 1) }).await.unwrap();
+    let admins = RunPin { input: "Between us".into(), ..pin(2, "s", Some("admin")) };
+    acme.run_open(&admins, &[RunEvent::RunStarted], SessionEntry::Any, Touch::Use).await.unwrap();
+    let reads = async |sees| {
+        let found = acme.session_find(sees, &session("s")).await.unwrap().unwrap();
+        let mut page = acme.session_list(sees, &SessionFilter::default(), FIRST).await.unwrap().0;
+        assert_eq!(page.next().unwrap().unwrap().opening, found.opening);
+        let first = acme.run_first(sees, &session("s"), None).await.unwrap();
+        assert_eq!(first.map(|it| it.pin.input), found.opening);
+        found.opening
+    };
+
+    assert_eq!(reads(Sees::Everyone).await.as_deref(), Some("Between us"));
+    assert_eq!(reads(Sees::Only(&ada)).await, None);
+    open(&acme, &pin(3, "s", Some("ada")), Touch::Use).await;
+    assert_eq!(reads(Sees::Only(&ada)).await.as_deref(), Some("Hello"));
 }
 
 pub(crate) async fn a_deleted_session_takes_its_runs_along(house: House) {

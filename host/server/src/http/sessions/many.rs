@@ -10,13 +10,15 @@ use stepmill_store::{SessionKey, SessionPage};
 use utoipa::ToSchema;
 
 use super::common::{Common, Kind, SessionKind, gone, metadata};
-use crate::app::{ListSessions, NewSession};
+use crate::app::{AppError, ListSessions, NewSession};
 use crate::http::auth::Caller;
 use crate::http::door::Door;
 use crate::http::error::{ApiError, FieldFault};
 use crate::http::json_body::Sent;
 use crate::http::query::Query;
-use crate::http::view::{Fault, FieldFaults, Nulls, SessionBody, SessionList, detail, page};
+use crate::http::view::{
+    Fault, FieldFaults, Nulls, SessionBody, SessionPageBody, detail, line, page,
+};
 
 /// The most sessions of one page. A client that asks for more gets so many, and is told.
 const MAX_LIMIT: i64 = 1_000;
@@ -37,8 +39,8 @@ const MAX_LIMIT: i64 = 1_000;
         ("table" = Option<String>, Query, description = "With `db_id`"),
     ),
     responses(
-        (status = 200, description = "A page of sessions", body = SessionList),
-        (status = 400, description = "A table without its database", body = Fault),
+        (status = 200, description = "A page of sessions", body = SessionPageBody),
+        (status = 400, description = "A table without its database, or a page that holds too much", body = Fault),
         (status = 404, description = "There is no such database", body = Fault),
         (status = 422, description = "A parameter is malformed", body = FieldFaults),
     ),
@@ -70,7 +72,7 @@ pub(super) async fn session_list(
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     let wanted = SessionPage { key, descending, offset, limit };
     let (found, total) = match common.kind {
-        Kind::Other(_) => (Vec::new(), 0),
+        Kind::Other(_) => Default::default(),
         Kind::Any | Kind::Workflow => {
             let ask = ListSessions {
                 user: common.user,
@@ -81,7 +83,11 @@ pub(super) async fn session_list(
             door.app.session_list(&who, ask).await?
         }
     };
-    Ok(Json(page(&found, wanted, total)).into_response())
+    let mut lines = Vec::new();
+    for session in found {
+        lines.push(line(&session.map_err(AppError::from)?)?);
+    }
+    Ok(Json(page(lines, wanted, total)).into_response())
 }
 
 /// From the smallest or the largest on.

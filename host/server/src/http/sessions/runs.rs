@@ -6,8 +6,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
-use stepmill_core::principal::Principal;
 use stepmill_core::run::RunStatus;
 use stepmill_core::time::Timestamp;
 use stepmill_store::RunFilter;
@@ -19,8 +17,8 @@ use crate::http::auth::Caller;
 use crate::http::door::Door;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::runs::stored;
-use crate::http::view::{Fault, FieldFaults, Listed, RunPreview, RunSummary, preview, summary};
+use crate::http::runs::{list, stored};
+use crate::http::view::{Fault, FieldFaults, RunPreview, RunSummary, preview, summary};
 
 /// Where a run stands. Runs here are completed, failed (`ERROR`) or running; letters count in either case.
 #[derive(ToSchema)]
@@ -47,8 +45,8 @@ const STATUSES: [(&str, Option<RunStatus>); 7] = [
     ("RUNNING", Some(RunStatus::Running)),
 ];
 
-/// What a client asks of a session's runs; `None` if no run can be what it asks for.
-fn filter(query: &mut Query) -> Result<Option<RunFilter>, ApiError> {
+/// Which of a session's runs a client asks for.
+fn filter(query: &mut Query) -> Result<RunFilter, ApiError> {
     let mut faults = Vec::new();
     let mut moment = |name, faults: &mut _| {
         let seconds = query.integer(name, None, faults)?;
@@ -77,26 +75,20 @@ fn filter(query: &mut Query) -> Result<Option<RunFilter>, ApiError> {
         );
         return Err(ApiError::bad_request(text));
     }
-    let statuses: Vec<_> = words.iter().filter_map(|it| known(it).flatten()).collect();
-    let is_impossible = !words.is_empty() && statuses.is_empty();
-    let filter =
-        RunFilter { workflow: None, statuses, created_after: after, created_before: before };
-    Ok((!is_impossible).then_some(filter))
+    let statuses = words.iter().filter_map(|it| known(it).flatten()).collect();
+    let statuses = (!words.is_empty()).then_some(statuses);
+    Ok(RunFilter { workflow: None, statuses, created_after: after, created_before: before })
 }
 
-async fn listed(
-    door: &Door,
-    who: &Principal,
-    id: &str,
-    parts: &Parts,
-) -> Result<Vec<Listed>, ApiError> {
+/// Which runs, and of whose session.
+fn wanted(door: &Door, parts: &Parts) -> Result<(RunFilter, Option<String>), ApiError> {
     let mut query = Query::of(&parts.uri);
-    let filter = filter(&mut query)?;
+    let mut filter = filter(&mut query)?;
     let common = Common::only(door, &mut query)?;
-    let filter = filter.filter(|_| !matches!(common.kind, Kind::Other(_)));
-    let found = door.app.session_runs(who, id, common.user, filter).await;
-    let found = found.map_err(|fault| unknown(id, None, fault))?;
-    Ok(found.into_iter().map(stored).collect::<Result<_, _>>()?)
+    if let Kind::Other(_) = common.kind {
+        filter.statuses = Some(Vec::new());
+    }
+    Ok((filter, common.user))
 }
 
 /// Agno's words for what is not there.
@@ -129,7 +121,7 @@ fn unknown(session: &str, run: Option<&str>, fault: AppError) -> ApiError {
     ),
     responses(
         (status = 200, description = "Runs", body = Vec<RunSummary>),
-        (status = 400, description = "There is no such state", body = Fault),
+        (status = 400, description = "There is no such state, or the runs hold too much for one list", body = Fault),
         (status = 404, description = "There is no such session", body = Fault),
         (status = 422, description = "A parameter is malformed", body = FieldFaults),
     ),
@@ -139,16 +131,17 @@ pub(super) async fn session_runs(
     Caller(who): Caller,
     Path(id): Path<String>,
     parts: Parts,
-) -> Result<Json<Vec<Value>>, ApiError> {
-    let mut runs = Vec::new();
-    for run in &listed(&door, &who, &id, &parts).await? {
+) -> Result<Response, ApiError> {
+    let (filter, user) = wanted(&door, &parts)?;
+    let found = door.app.session_runs(&who, &id, user, &filter).await;
+    let found = found.map_err(|fault| unknown(&id, None, fault))?;
+    list(found, |run, text| {
         let mut value = serde_json::to_value(summary(run))?;
         if let Some(fields) = value.as_object_mut() {
             fields.retain(|_, it| !it.is_null());
         }
-        runs.push(value);
-    }
-    Ok(Json(runs))
+        serde_json::to_writer(text, &value)
+    })
 }
 
 /// The runs of a session in a few words, oldest first.
@@ -177,7 +170,9 @@ pub(super) async fn session_run_previews(
     Path(id): Path<String>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let runs = listed(&door, &who, &id, &parts).await?;
+    let (filter, user) = wanted(&door, &parts)?;
+    let runs = door.app.session_previews(&who, &id, user, &filter).await;
+    let runs = runs.map_err(|fault| unknown(&id, None, fault))?;
     Ok(Json(runs.iter().map(preview).collect::<Vec<_>>()).into_response())
 }
 

@@ -5,16 +5,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use stepmill_core::run::RunPin;
+use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_core::time::Timestamp;
 use stepmill_engine::RunRecord;
+use stepmill_store::{PREVIEW_CHARACTERS, PreviewedOutcome, StoredPreview};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::EventView;
 use super::media::MediaLists;
-use super::run::{content, status_word};
-use super::shapes::{AgentRun, Empty, RunMetrics, Stage, StepResult};
+use super::run::{NO_STEPS, content, status_word};
+use super::shapes::{AgentRun, Empty, RunMetrics, Stage, StepResult, step_failed};
 
 /// One run of a list.
 #[derive(Serialize, ToSchema)]
@@ -58,17 +59,9 @@ pub(crate) struct Listed {
     pub events: Vec<EventView>,
 }
 
-impl Listed {
-    /// Agno's word for where the run stands.
-    pub(crate) fn status(&self) -> &'static str {
-        status_word(self.record.status())
-    }
-}
-
-/// A workflow's runs as JSON text.
-pub(crate) fn summaries(runs: &[Listed]) -> serde_json::Result<Vec<u8>> {
-    let summaries: Vec<_> = runs.iter().map(|it| shown(it, Stage::Stored)).collect();
-    serde_json::to_vec(&summaries)
+/// One run of a workflow's list.
+pub(crate) fn workflow_run_summary(run: &Listed) -> RunSummary<'_> {
+    shown(run, Stage::Stored)
 }
 
 /// One run of a session's list. Here Agno shows the runs of agents as it does when they end.
@@ -118,20 +111,29 @@ pub(crate) struct RunPreview<'a> {
     created_at: String,
 }
 
-/// The characters of a preview.
-const PREVIEW: usize = 280;
-
 /// One run in a few words.
-pub(crate) fn preview(run: &Listed) -> RunPreview<'_> {
-    let cut = |text: &str| text.chars().take(PREVIEW).collect();
+pub(crate) fn preview(run: &StoredPreview) -> RunPreview<'_> {
+    let cut = |text: &str| text.chars().take(PREVIEW_CHARACTERS).collect();
+    let (status, content) = match &run.outcome {
+        PreviewedOutcome::Running(content) => {
+            (RunStatus::Running, cut(content.as_deref().unwrap_or_default()))
+        }
+        PreviewedOutcome::Completed(content) => {
+            (RunStatus::Completed, cut(content.as_deref().unwrap_or(NO_STEPS)))
+        }
+        PreviewedOutcome::Failed(Some(step), failure) => {
+            (RunStatus::Failed, cut(&step_failed(step, *failure)))
+        }
+        PreviewedOutcome::Failed(None, failure) => (RunStatus::Failed, cut(&failure.to_string())),
+    };
     RunPreview {
-        run_id: run.pin.id.uuid(),
-        workflow_id: run.pin.workflow.as_str(),
-        user_id: run.pin.user.as_ref().map_or("", |it| it.as_str()),
-        status: run.status(),
-        run_input: cut(&run.pin.input),
-        content_preview: cut(&content(&run.pin, &run.record).unwrap_or_default()),
-        created_at: iso(run.pin.created_at),
+        run_id: run.id.uuid(),
+        workflow_id: run.workflow.as_str(),
+        user_id: run.user.as_ref().map_or("", |it| it.as_str()),
+        status: status_word(status),
+        run_input: cut(&run.input),
+        content_preview: content,
+        created_at: iso(run.created_at),
     }
 }
 

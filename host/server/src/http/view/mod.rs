@@ -14,12 +14,14 @@ mod workflow;
 
 pub(super) use event::{EventView, Renderer, failure};
 pub(super) use fault::{Fault, FieldFault, FieldFaults, RunFault};
-pub(super) use list::{Listed, RunPreview, RunSummary, iso_micros, preview, summaries, summary};
+pub(super) use list::{
+    Listed, RunPreview, RunSummary, iso_micros, preview, summary, workflow_run_summary,
+};
 pub(super) use os::{Config, Count, Home, Info};
 pub(super) use plugin::PluginBody;
 pub(super) use policy::PolicyBody;
-pub(super) use run::{Detail, RunView, run};
-pub(super) use session::{Nulls, SessionBody, SessionList, detail, page};
+pub(super) use run::{Detail, RunView, run, status_of};
+pub(super) use session::{Nulls, SessionBody, SessionPageBody, detail, line, page};
 pub(super) use workflow::{
     Host, WorkflowDetail, WorkflowSummary, workflow_detail, workflow_summary,
 };

@@ -80,11 +80,14 @@ pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_jso
     })
 }
 
+/// The content of a run without steps.
+pub(super) const NO_STEPS: &str = "No steps executed";
+
 /// A run's content: of its last finished step, or why there is none.
 pub(super) fn content(pin: &RunPin, record: &RunRecord) -> Option<String> {
     match record.status() {
         RunStatus::Running => record.content().map(str::to_owned),
-        RunStatus::Completed => Some(record.content().unwrap_or("No steps executed").to_owned()),
+        RunStatus::Completed => Some(record.content().unwrap_or(NO_STEPS).to_owned()),
         RunStatus::Failed => super::event::failure(pin, record),
     }
 }
@@ -96,4 +99,10 @@ pub(super) fn status_word(status: RunStatus) -> &'static str {
         RunStatus::Completed => "COMPLETED",
         RunStatus::Failed => "ERROR",
     }
+}
+
+/// What Agno's word means; no run here stands as its other words say.
+pub(crate) fn status_of(word: &str) -> Option<RunStatus> {
+    let all = [RunStatus::Running, RunStatus::Completed, RunStatus::Failed];
+    all.into_iter().find(|it| status_word(*it) == word)
 }

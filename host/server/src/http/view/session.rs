@@ -1,6 +1,7 @@
 //! Sessions as listings and details show them.
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::WorkflowId;
@@ -37,8 +38,9 @@ pub(crate) struct SessionLine<'a> {
 /// A page of sessions.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PaginatedResponse_SessionSchema_)]
-pub(crate) struct SessionList<'a> {
-    data: Vec<SessionLine<'a>>,
+pub(crate) struct SessionPageBody {
+    #[schema(value_type = Vec<SessionLine<'static>>)]
+    data: Vec<Box<RawValue>>,
     meta: Meta,
 }
 
@@ -54,10 +56,10 @@ struct Meta {
 }
 
 /// A page of the listing.
-pub(crate) fn page(found: &[SessionOverview], page: SessionPage, total: u64) -> SessionList<'_> {
+pub(crate) fn page(lines: Vec<Box<RawValue>>, page: SessionPage, total: u64) -> SessionPageBody {
     let limit = u64::from(page.limit.max(1));
-    SessionList {
-        data: found.iter().map(line).collect(),
+    SessionPageBody {
+        data: lines,
         meta: Meta {
             page: page.offset / limit + 1,
             limit: page.limit,
@@ -68,10 +70,11 @@ pub(crate) fn page(found: &[SessionOverview], page: SessionPage, total: u64) -> 
     }
 }
 
-fn line(found: &SessionOverview) -> SessionLine<'_> {
+/// One line of the listing as JSON text.
+pub(crate) fn line(found: &SessionOverview) -> serde_json::Result<Box<RawValue>> {
     let session = &found.session;
     let metrics = found.opening.as_ref().map(|_| UsageView::of(&found.usage));
-    SessionLine {
+    to_raw_value(&SessionLine {
         session_id: session.id.as_str(),
         session_name: name(found),
         session_state: session.state.as_ref(),
@@ -83,7 +86,7 @@ fn line(found: &SessionOverview) -> SessionLine<'_> {
         total_tokens: metrics.as_ref().and_then(|it| it.total_tokens),
         metrics,
         metadata: session.metadata.clone().unwrap_or_default(),
-    }
+    })
 }
 
 /// As it was named, or what it began with.

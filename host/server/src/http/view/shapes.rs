@@ -94,7 +94,11 @@ pub(super) fn agent(pin: &RunPin, index: StepIndex) -> Option<&Agent> {
 
 /// What is told of a failed step: its name, and the closed list's sentence.
 pub(super) fn failure_text(pin: &RunPin, index: StepIndex, failure: StepFailure) -> String {
-    let name = step(pin, index).map_or("?", |it| it.name.as_str());
+    step_failed(step(pin, index).map_or("?", |it| it.name.as_str()), failure)
+}
+
+/// The same, of a step by its name.
+pub(super) fn step_failed(name: &str, failure: StepFailure) -> String {
     format!("Step '{name}' failed: {failure}")
 }
 

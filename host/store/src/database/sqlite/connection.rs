@@ -142,8 +142,13 @@ impl Connection {
         self.0.is_autocommit() || self.say("rollback").is_ok()
     }
 
-    /// All rows a statement gives.
-    pub(super) fn query(&self, statement: &Statement<'_>) -> rusqlite::Result<Vec<Row>> {
+    /// All rows a statement gives. Takes the bytes of their values from `room`; None if there is
+    /// not enough.
+    pub(super) fn query(
+        &self,
+        statement: &Statement<'_>,
+        room: &mut usize,
+    ) -> rusqlite::Result<Option<Vec<Row>>> {
         let mut prepared = self.bound(statement)?;
         let mut answer = Answer { columns: prepared.column_count(), ..Answer::default() };
         let mut found = prepared.raw_query();
@@ -151,8 +156,12 @@ impl Connection {
             for column in 0..answer.columns {
                 answer.push(row.get_ref(column)?)?;
             }
+            if *room < answer.bytes.len() {
+                return Ok(None);
+            }
         }
-        Ok(answer.lines())
+        *room -= answer.bytes.len();
+        Ok(Some(answer.lines()))
     }
 
     fn bound(&self, statement: &Statement<'_>) -> rusqlite::Result<CachedStatement<'_>> {
@@ -170,7 +179,8 @@ impl Connection {
     }
 
     fn revised(&self, revision: &Revision<'_>) -> rusqlite::Result<String> {
-        let found = self.query(&revision.found)?;
+        // One row that is being changed: its own limit bounds it.
+        let found = self.query(&revision.found, &mut { usize::MAX })?.unwrap_or_default();
         let refused = |it| rusqlite::Error::ToSqlConversionFailure(Box::new(it));
         revision.of(&found).map_err(refused)
     }

@@ -58,8 +58,9 @@ impl SqliteDatabase {
     pub(super) async fn read(
         &self,
         statements: Vec<Statement<'_>>,
-    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
-        self.readers.read(statements).await
+        bytes: usize,
+    ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
+        self.readers.read(statements, bytes).await
     }
 
     pub(super) async fn write(
@@ -73,6 +74,15 @@ impl SqliteDatabase {
             SqliteSync::Never => false,
         };
         self.writer.write(synced, statements).await
+    }
+
+    /// Asks the writer first: where the disk hangs, each reader that is asked is one more thread
+    /// that hangs.
+    pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
+        self.writer.ping().await?;
+        // Something of the file: `select 1` would be answered without it.
+        let statement = Statement::new("select 1 from sqlite_schema limit 1");
+        self.readers.read(vec![statement], usize::MAX).await.map(|_| ())
     }
 
     pub(super) async fn close(&self) {

@@ -33,7 +33,8 @@ struct Reader {
 
 struct Job {
     statements: Vec<Statement<'static>>,
-    answer: oneshot::Sender<Result<Vec<Vec<Row>>, sqlx::Error>>,
+    bytes: usize,
+    answer: oneshot::Sender<Result<Option<Vec<Vec<Row>>>, sqlx::Error>>,
 }
 
 impl Readers {
@@ -48,11 +49,12 @@ impl Readers {
         }
     }
 
-    /// Gives the rows of each statement.
+    /// Gives the rows of each statement; None if they hold more than `bytes`.
     pub(super) async fn read(
         &self,
         statements: Vec<Statement<'_>>,
-    ) -> Result<Vec<Vec<Row>>, sqlx::Error> {
+        bytes: usize,
+    ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
         let _permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => match timeout(self.acquire_timeout, self.permits.acquire()).await {
@@ -65,7 +67,7 @@ impl Readers {
         let reader = idle.map_or_else(|| Reader::start(self.place.clone()), Ok)?;
         let (answer, answered) = oneshot::channel();
         let statements = statements.into_iter().map(Statement::into_owned).collect();
-        let job = Job { statements, answer };
+        let job = Job { statements, bytes, answer };
         reader.jobs.send(job).map_err(|_| sqlx::Error::WorkerCrashed)?;
         let answer = answered.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
         // Not one whose answer nobody waited for: it may hang.
@@ -96,10 +98,11 @@ impl Reader {
 
 fn serve(place: &Place, jobs: &Receiver<Job>) {
     let mut connection = None;
-    for Job { statements, answer } in jobs {
+    for Job { statements, bytes, answer } in jobs {
         let rows = match connection.take().map_or_else(|| Connection::open_reader(place), Ok) {
             Ok(open) => {
-                let rows = statements.iter().map(|it| open.query(it)).collect();
+                let mut room = bytes;
+                let rows = statements.iter().map(|it| open.query(it, &mut room)).collect();
                 connection = Some(open);
                 rows
             }

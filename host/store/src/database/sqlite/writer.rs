@@ -5,6 +5,7 @@
 //! shared transaction fails it is taken back, and each of its writes is tried alone.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -68,6 +69,11 @@ impl Writer {
         answered.await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
+    /// A write of nothing: the lock is taken, no page is written, the disk is not waited for.
+    pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
+        self.write(false, Vec::new()).await.map(|_| ())
+    }
+
     /// Takes no more writes. The thread ends when it has done what it was asked for.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -89,7 +95,13 @@ impl Desk {
         while let Ok(first) = jobs.recv() {
             let mut together = vec![first];
             together.extend(jobs.try_iter().take(TOGETHER - 1));
-            self.write(together);
+            // The thread outlives a panic: it holds the database, and without it nothing would be
+            // written until somebody starts the host again. Whoever waits for these writes hears
+            // that they broke off; the connection is gone, and what was begun on it.
+            let done = catch_unwind(AssertUnwindSafe(|| self.write(together)));
+            if done.is_err() {
+                tracing::error!("the writer panicked and goes on with a new connection");
+            }
         }
     }
 
@@ -141,10 +153,151 @@ fn together(connection: &Connection, jobs: &[Job]) -> rusqlite::Result<Vec<u64>>
     for job in jobs {
         let mut last = 0;
         for statement in &job.statements {
+            #[cfg(test)]
+            assert_ne!(statement.sql, tests::PANIC);
             last = connection.execute(statement)?;
         }
         changed.push(last);
     }
     connection.say("commit")?;
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::database::fault;
+    use crate::error::StoreError;
+
+    /// A statement that makes the thread panic.
+    pub(super) const PANIC: &str = "panic";
+
+    /// A desk at a database with one table, and somebody who looks at it from beside.
+    struct Story {
+        desk: Desk,
+        beside: rusqlite::Connection,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Story {
+        fn begin() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("house.db");
+            let beside = rusqlite::Connection::open(&file).unwrap();
+            let schema = "pragma journal_mode = wal; create table t (name text primary key)";
+            beside.execute_batch(schema).unwrap();
+            let place = Place { file, busy_timeout: Duration::from_millis(1) };
+            Self { desk: Desk { place, connection: None, synced: false }, beside, _folder: folder }
+        }
+
+        /// Does all of it as if it had been asked for at one moment. Gives what each was told.
+        fn write(&mut self, jobs: Vec<Vec<Statement<'static>>>) -> Vec<Result<u64, StoreError>> {
+            let (sender, waiting) = channel();
+            let answers: Vec<_> = jobs.into_iter().map(|it| ask(&sender, it)).collect();
+            drop(sender);
+            self.desk.serve(&waiting);
+            let told = |it: oneshot::Receiver<_>| {
+                let answer = it.now_or_never().unwrap();
+                let answer = answer.map_err(|_| sqlx::Error::WorkerCrashed).flatten();
+                answer.map_err(|it| fault::told("write", it))
+            };
+            answers.into_iter().map(told).collect()
+        }
+
+        fn names(&self) -> Vec<String> {
+            let mut found = self.beside.prepare("select name from t order by name").unwrap();
+            found.query_map([], |it| it.get(0)).unwrap().map(Result::unwrap).collect()
+        }
+    }
+
+    type Answered = oneshot::Receiver<Result<u64, sqlx::Error>>;
+
+    fn ask(sender: &Sender<Job>, statements: Vec<Statement<'static>>) -> Answered {
+        let (answer, answered) = oneshot::channel();
+        sender.send(Job { synced: true, statements, answer }).unwrap();
+        answered
+    }
+
+    fn named(name: &'static str) -> Vec<Statement<'static>> {
+        vec![Statement::new("insert into t values (?)").text(name)]
+    }
+
+    #[test]
+    fn one_bad_write_does_no_harm_to_those_it_shares_a_transaction_with() {
+        let mut story = Story::begin();
+        let twice = named("new").into_iter().chain(named("taken")).collect();
+
+        let told = story.write(vec![named("taken"), named("before"), twice, named("after")]);
+
+        let is_good: Vec<_> = told.iter().map(Result::is_ok).collect();
+        assert_eq!(is_good, [true, true, false, true], "{told:?}");
+        let kind = told[2].as_ref().err().and_then(StoreError::violation);
+        assert_eq!(kind, Some(sqlx::error::ErrorKind::UniqueViolation));
+        assert_eq!(story.names(), ["after", "before", "taken"]);
+    }
+
+    #[test]
+    fn the_thread_outlives_a_panic() {
+        let mut story = Story::begin();
+        let panics = named("lost").into_iter().chain([Statement::new(PANIC)]).collect();
+
+        let told = story.write(vec![named("beside"), panics]);
+        assert!(told.iter().all(|it| matches!(it, Err(StoreError::BrokeOff { .. }))), "{told:?}");
+
+        let told = story.write(vec![named("next")]);
+        assert!(matches!(told[..], [Ok(1)]), "{told:?}");
+        assert_eq!(story.names(), ["next"]);
+    }
+
+    #[test]
+    fn a_full_database_says_so_and_goes_on_when_there_is_room() {
+        let mut story = Story::begin();
+        story.write(vec![named("small")]);
+        let connection = story.desk.connection.as_ref().unwrap();
+        connection.query(&Statement::new("pragma max_page_count = 3"), &mut 1_000).unwrap();
+        let large = || vec![Statement::new("insert into t values (?)").text("x".repeat(100_000))];
+
+        let told = story.write(vec![large(), vec![]]);
+        assert!(matches!(told[..], [Err(StoreError::Full { .. }), Ok(0)]), "{told:?}");
+
+        let connection = story.desk.connection.as_ref().unwrap();
+        connection.query(&Statement::new("pragma max_page_count = 1000"), &mut 1_000).unwrap();
+        let told = story.write(vec![large()]);
+        assert!(matches!(told[..], [Ok(1)]), "{told:?}");
+    }
+
+    #[test]
+    fn a_database_that_is_locked_or_takes_no_writes_says_so() {
+        let mut story = Story::begin();
+        story.beside.execute_batch("begin exclusive").unwrap();
+        let told = story.write(vec![vec![], named("late")]);
+        let is_locked = |it| matches!(it, &Err(StoreError::Unavailable { .. }));
+        assert!(told.iter().all(is_locked), "{told:?}");
+        story.beside.execute_batch("rollback").unwrap();
+
+        story.write(vec![named("first")]);
+        let connection = story.desk.connection.as_ref().unwrap();
+        connection.say("pragma query_only = on").unwrap();
+        let told = story.write(vec![named("second")]);
+        assert!(matches!(told[..], [Err(StoreError::ReadOnly { .. })]), "{told:?}");
+    }
+
+    #[test]
+    fn a_ping_writes_nothing() {
+        let mut story = Story::begin();
+        let log = story.desk.place.file.with_extension("db-wal");
+        let bytes = || std::fs::metadata(&log).unwrap().len();
+        let before = bytes();
+
+        let told = story.write(vec![vec![], vec![], vec![]]);
+
+        assert!(told.iter().all(Result::is_ok), "{told:?}");
+        assert_eq!(bytes(), before);
+        story.write(vec![named("something")]);
+        assert!(before < bytes());
+    }
 }

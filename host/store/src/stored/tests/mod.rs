@@ -21,7 +21,7 @@ use stepmill_core::plugin::{Description, WorkflowKind};
 use stepmill_core::principal::TrustedClaims;
 use uuid::Uuid;
 
-use super::{context, description, event, extras, graph};
+use super::{beginning, context, description, event, extras, graph};
 use crate::error::StoreError;
 
 fn golden(name: &str) -> String {
@@ -289,4 +289,31 @@ proptest! {
         let it = Description { name, description: text, input_schema, ..sample_description() };
         prop_assert_eq!(description::read(&description::write(&it).unwrap()).unwrap(), it);
     }
+}
+
+#[test]
+fn a_text_that_was_cut_off_reads_as_its_beginning() {
+    let text = "\0 \u{1f98a} \" \\ \u{10ffff}\r";
+    let whole = super::text(&text);
+    let mut read = BTreeSet::new();
+    for (cut, _) in whole.char_indices().skip(1) {
+        let found = beginning(&whole[..cut]).unwrap();
+        assert!(text.starts_with(&found), "{found:?}");
+        read.insert(found);
+    }
+    // Each character is there as soon as its text is.
+    assert_eq!(read.len(), text.chars().count() + 1);
+    assert_eq!(beginning(&format!("{whole},\"more\":1}}")).as_deref(), Some(text));
+    assert_eq!(beginning("1"), None);
+    assert_eq!(beginning(""), None);
+}
+
+#[test]
+fn a_finished_step_begins_with_its_content() {
+    let content = "{\"content\":\"not this\"} and more";
+    let output = StepOutput { content: content.into(), stop: true };
+    let text = event::write(&RunEvent::StepCompleted { step: StepIndex(7), output });
+    assert_eq!(event::content_beginning(&text).unwrap(), content);
+    assert!(content.starts_with(&event::content_beginning(&text[..100]).unwrap()));
+    assert!(event::content_beginning("{\"v\":1,\"kind\":\"run_started\"}").is_err());
 }
