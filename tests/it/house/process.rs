@@ -35,6 +35,7 @@ pub(crate) struct Builder {
     vars: Vec<(String, String)>,
     database: Option<String>,
     token: Option<String>,
+    binary: PathBuf,
 }
 
 impl Builder {
@@ -48,6 +49,12 @@ impl Builder {
     /// Sets a variable of the host's environment.
     pub(crate) fn var(mut self, name: &str, value: impl Into<String>) -> Self {
         self.vars.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Runs another file than the built binary.
+    pub(crate) fn binary(mut self, path: PathBuf) -> Self {
+        self.binary = path;
         self
     }
 
@@ -115,6 +122,7 @@ impl House {
             vars: vec![],
             database: None,
             token: None,
+            binary: stepmill(),
         }
     }
 
@@ -125,7 +133,7 @@ impl House {
 
     /// Starts the host again in the same folder, on another port.
     pub(crate) async fn start(&mut self) {
-        let mut command = Command::new(stepmill());
+        let mut command = Command::new(&self.builder.binary);
         command
             .arg(self.builder.command)
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
@@ -190,6 +198,11 @@ impl House {
     /// Where it listens: `http://127.0.0.1:…`.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).unwrap()
     }
 
     /// `kill -9`.
@@ -271,6 +284,12 @@ impl House {
     /// Uploads a plugin.
     pub(crate) async fn push(&self, id: &str, component: Vec<u8>) -> Reply {
         Reply::of(self.ask(Method::PUT, &format!("/plugins/{id}")).body(component)).await
+    }
+
+    /// Uploads a plugin with somebody's token.
+    pub(crate) async fn push_as(&self, token: &Token, id: &str, component: Vec<u8>) -> Reply {
+        let request = self.ask_as(token, Method::PUT, &format!("/plugins/{id}"));
+        Reply::of(request.body(component)).await
     }
 
     /// Uploads an example of `plugins/`.

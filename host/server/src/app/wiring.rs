@@ -11,7 +11,7 @@ use stepmill_core::event::JournalEntry;
 use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::GraphLimits;
 use stepmill_models::Models;
-use stepmill_sandbox::Sandbox;
+use stepmill_sandbox::{Sandbox, WorkerProgram};
 use stepmill_store::{SessionEntry, Store, StoreError, Touch};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -85,11 +85,11 @@ pub enum OpenError {
 }
 
 impl App {
-    /// Opens every room. Used by the binary and by tests alike.
+    /// Opens every room. Used by the binary and by tests alike. Plugins are compiled by `worker`.
     ///
     /// # Errors
     /// The first room that cannot be used.
-    pub async fn open(settings: &Settings) -> Result<Self, OpenError> {
+    pub async fn open(settings: &Settings, worker: WorkerProgram) -> Result<Self, OpenError> {
         let folder = &settings.data_dir;
         std::fs::create_dir_all(folder).map_err(|source| OpenError::DataFolder {
             folder: folder.display().to_string(),
@@ -99,7 +99,7 @@ impl App {
         for built_in in &settings.declared {
             declared.entry(built_in.id.clone()).or_insert_with(|| built_in.clone());
         }
-        let sandbox = Sandbox::open(settings.sandbox.clone())?;
+        let sandbox = Sandbox::open(settings.sandbox.clone(), worker)?;
         let models = Models::open(settings.models.clone())?;
         let outbound = Outbound::open(settings.outbound.clone())?;
         let store =
