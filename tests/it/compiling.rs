@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::future::join3;
 use tokio::time::{sleep, timeout};
 
 use crate::bomb::compile_bomb;
-use crate::house::{House, stepmill};
+use crate::house::{House, Token, example, stepmill};
 
 /// As many functions as one component may have of this kind: a minute of work, give or take.
 const BOMB: usize = 20;
@@ -77,6 +78,52 @@ async fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
 
 async fn no_worker_is_left(house: &House) {
     until(|| Worker::all_of(house.process()).is_empty().then_some(())).await;
+}
+
+fn resident_bytes(process: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
+    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
+}
+
+#[tokio::test]
+async fn bombs_of_one_tenant_cost_one_worker_and_nobody_else() {
+    let house = House::serve()
+        .guarded()
+        .demo_models()
+        .settings("[limits]\ncompile_timeout_ms = 6000")
+        .open()
+        .await;
+    let (acme, eve) = (Token::admin("acme"), Token::admin("evil"));
+    assert_eq!(house.push_as(&acme, "echo", example("echo")).await.status, 201);
+    let before = resident_bytes(house.process());
+    let bomb = compile_bomb(BOMB);
+
+    let push = |id| house.push_as(&eve, id, bomb.clone());
+    let mut bombs = std::pin::pin!(join3(push("one"), push("two"), push("three")));
+    let others = async {
+        let first = Worker::of(&house).await;
+        let reply = house.push_as(&acme, "pipeline", example("pipeline")).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        for _ in 0..20 {
+            house.run_as(&acme, "echo", &[("message", "x")]).await.good();
+        }
+        assert!(!first.is_gone(), "the first bomb is still being compiled");
+        assert_eq!(Worker::all_of(house.process()).len(), 1);
+        resident_bytes(house.process())
+    };
+    let during = tokio::select! {
+        _ = &mut bombs => panic!("the bombs went off before the others were served"),
+        during = others => during,
+    };
+    assert!(during < before + 64 * 1024 * 1024, "{before} bytes became {during}");
+
+    let (one, two, three) = bombs.await;
+    for reply in [one, two, three] {
+        assert_eq!(reply.status, 422, "{}", reply.text);
+        assert_eq!(reply.json()["error_id"], "compile_timed_out");
+        assert_eq!(reply.refusal().1, "the component took too long to compile");
+    }
+    no_worker_is_left(&house).await;
 }
 
 #[tokio::test]

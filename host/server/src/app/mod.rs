@@ -19,6 +19,7 @@ mod schema;
 mod services;
 mod sessions;
 mod telling;
+mod upload_turns;
 mod wiring;
 
 pub use catalog::{Entry, Slot, Source};

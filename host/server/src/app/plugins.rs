@@ -72,7 +72,9 @@ impl App {
             return Err(AppError::IdTaken(id));
         }
         let shelf = Shelf::Tenant(who.tenant.clone());
+        let turn = self.upload_turns.take(&who.tenant).await?;
         let factory = self.load(shelf.clone(), component.clone()).await?;
+        drop(turn);
         let mut row = self.row(&shelf, id, &factory, &component);
         row.uploaded_by = who.user.clone();
         self.see_through(self.clone().shelve(shelf, row, factory, component)).await

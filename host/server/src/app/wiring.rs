@@ -22,6 +22,7 @@ use super::declared::{self, DeclaredFault};
 use super::driver::Driver;
 use super::error::AppError;
 use super::outbound::Outbound;
+use super::upload_turns::UploadTurns;
 use crate::settings::{PluginPolicy, RunSettings, Settings};
 
 /// The application. A handle: clones share everything.
@@ -39,6 +40,7 @@ pub struct Rooms {
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: Arc<Semaphore>,
+    pub(crate) upload_turns: UploadTurns,
     pub(crate) uploads: Mutex<()>,
     pub(crate) tasks: TaskTracker,
     stop: CancellationToken,
@@ -100,6 +102,7 @@ impl App {
             declared.entry(built_in.id.clone()).or_insert_with(|| built_in.clone());
         }
         let sandbox = Sandbox::open(settings.sandbox.clone(), worker)?;
+        let upload_wait = Duration::from_millis(settings.sandbox.load.compile_queue_ms);
         let models = Models::open(settings.models.clone())?;
         let outbound = Outbound::open(settings.outbound.clone())?;
         let store =
@@ -115,6 +118,7 @@ impl App {
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
             seats: Arc::new(Semaphore::new(settings.runs.concurrent)),
+            upload_turns: UploadTurns::new(upload_wait),
             uploads: Mutex::new(()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
