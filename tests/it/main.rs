@@ -5,7 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod auth;
+#[cfg(target_os = "linux")]
+#[path = "../../host/sandbox/tests/support/bomb.rs"]
+mod bomb;
 mod cli;
+#[cfg(target_os = "linux")]
+mod compiling;
 mod cors;
 mod docs;
 mod door;

@@ -20,7 +20,7 @@ use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{CallSite, Sandbox, SandboxSettings};
 
 fn benches(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime can be made");
     let component = guests::hostile();
     let mut group = criterion.benchmark_group("instantiate_build");
@@ -30,7 +30,8 @@ fn benches(criterion: &mut Criterion) {
         bencher.to_async(&runtime).iter(|| bare::build(&engine, &pre, &context));
     });
 
-    let sandbox = Sandbox::open(SandboxSettings::default()).expect("the sandbox opens");
+    let sandbox =
+        Sandbox::open(SandboxSettings::default(), guests::worker()).expect("the sandbox opens");
     let plugin = runtime.block_on(sandbox.load(component)).expect("the guest loads");
     let (site, context) = (site(), context_of_ada());
     group.bench_function("sandbox", |bencher| {

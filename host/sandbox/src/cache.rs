@@ -1,7 +1,6 @@
 //! Compiled code on disk, by component and engine.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +11,8 @@ use tempfile::NamedTempFile;
 use tracing::{debug, warn};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use crate::engine::fingerprint;
 
 /// A folder with two files for each entry: the code, and the SHA-256 of the code.
 #[derive(Clone)]
@@ -31,9 +32,7 @@ impl CodeCache {
         builder.create(dir)?;
         // Also where the folder was there before.
         fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { dir: dir.into(), engine: hasher.finish() })
+        Ok(Self { dir: dir.into(), engine: fingerprint(engine) })
     }
 
     /// The code of a component, if it is there and whole. What is not whole is removed.

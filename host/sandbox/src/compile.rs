@@ -1,6 +1,8 @@
-//! From a component's bytes to machine code: scanned first, off the async threads, one at a time.
+//! From a component's bytes to machine code: scanned first, then compiled by a worker.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use stepmill_core::ids::Digest;
@@ -12,22 +14,40 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::cache::CodeCache;
+use crate::engine::{CodeSettings, fingerprint};
 use crate::load::LoadFailure;
 use crate::scan::{at_most, scan};
-use crate::settings::LoadLimits;
+use crate::settings::{LoadLimits, SandboxSettings};
+use crate::worker::{self, Order, WorkerProgram};
+
+/// Each thread wants memory of its own, and few components have work for more.
+const MAX_THREADS: usize = 8;
 
 /// Makes or finds compiled code.
 pub(crate) struct Compiler {
     engine: Engine,
     cache: Option<CodeCache>,
     limits: LoadLimits,
-    /// Compiling takes all cores by itself; a second one would only double the memory.
-    seat: Arc<Semaphore>,
+    code: CodeSettings,
+    program: WorkerProgram,
+    seats: Semaphore,
 }
 
 impl Compiler {
-    pub(crate) fn new(engine: Engine, cache: Option<CodeCache>, limits: LoadLimits) -> Self {
-        Self { engine, cache, limits, seat: Arc::new(Semaphore::new(1)) }
+    pub(crate) fn new(
+        engine: Engine,
+        cache: Option<CodeCache>,
+        settings: &SandboxSettings,
+        program: WorkerProgram,
+    ) -> Self {
+        Self {
+            engine,
+            cache,
+            limits: settings.load,
+            code: CodeSettings::of(settings),
+            program,
+            seats: Semaphore::new(settings.load.compile_workers),
+        }
     }
 
     pub(crate) async fn component(
@@ -37,7 +57,7 @@ impl Compiler {
     ) -> Result<Component, LoadFailure> {
         let component = match self.scan_and_find(digest, bytes.clone()).await? {
             Some(component) => component,
-            None => self.compile(digest, bytes).await?,
+            None => self.compile(digest, &bytes).await?,
         };
         self.check_resources(&component)?;
         Ok(component)
@@ -56,23 +76,34 @@ impl Compiler {
         work.await.map_err(aborted)?
     }
 
-    async fn compile(&self, digest: Digest, bytes: Arc<[u8]>) -> Result<Component, LoadFailure> {
+    /// Whoever stops waiting for this ends the worker, and its seat is free at once.
+    async fn compile(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadFailure> {
         let wait = Duration::from_millis(self.limits.compile_queue_ms);
-        let seat = match timeout(wait, self.seat.clone().acquire_owned()).await {
+        let _seat = match timeout(wait, self.seats.acquire()).await {
             Ok(Ok(seat)) => seat,
             // The semaphore is never closed, so this is the wait that ended.
             Ok(Err(_)) | Err(_) => return Err(LoadFailure::Busy),
         };
-        let (engine, cache) = (self.engine.clone(), self.cache.clone());
-        let work = spawn_blocking(move || {
-            // A compilation cannot be broken off: the seat stays taken until it really ended.
-            let _seat = seat;
-            compile(&engine, cache.as_ref(), digest, &bytes)
-        });
+        let order = self.order(bytes.len());
+        let work = worker::run(&self.program, &order, bytes, self.limits.compiled_bytes);
         let limit = Duration::from_millis(self.limits.compile_timeout_ms);
-        match timeout(limit, work).await {
-            Ok(done) => done.map_err(aborted)?,
-            Err(_) => Err(LoadFailure::CompileTimedOut),
+        let code = match timeout(limit, work).await {
+            Ok(code) => code?,
+            Err(_) => return Err(LoadFailure::CompileTimedOut),
+        };
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let work = spawn_blocking(move || take_over(&engine, cache.as_ref(), digest, &code));
+        work.await.map_err(aborted)?
+    }
+
+    fn order(&self, component_bytes: usize) -> Order {
+        Order {
+            component_bytes,
+            memory_bytes: self.limits.compile_memory_bytes,
+            cpu_seconds: self.limits.compile_cpu_ms.div_ceil(1_000),
+            threads: available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS),
+            code: self.code,
+            fingerprint: fingerprint(&self.engine),
         }
     }
 
@@ -88,22 +119,28 @@ impl Compiler {
     }
 }
 
-fn compile(
+/// Keeps the code a worker made, and makes it the host's own.
+fn take_over(
     engine: &Engine,
     cache: Option<&CodeCache>,
     digest: Digest,
-    bytes: &[u8],
+    code: &[u8],
 ) -> Result<Component, LoadFailure> {
-    let invalid = |it: wasmtime::Error| LoadFailure::Invalid(it.into_boxed_dyn_error());
-    let component = Component::from_binary(engine, bytes).map_err(invalid)?;
-    let Some(cache) = cache else { return Ok(component) };
-    let code = component.serialize().map_err(invalid)?;
-    if let Err(error) = cache.keep(digest, &code) {
-        warn!(%digest, "the compiled code of {digest} could not be kept: {error}");
-        return Ok(component);
+    if let Some(cache) = cache {
+        if let Err(error) = cache.keep(digest, code) {
+            warn!(%digest, "the compiled code of {digest} could not be kept: {error}");
+        }
+        // Code mapped from the file costs less memory than a copy.
+        if let Some(component) = cache.find(engine, digest) {
+            return Ok(component);
+        }
     }
-    // Code mapped from the file costs less memory than code just made.
-    Ok(cache.find(engine, digest).unwrap_or(component))
+    #[expect(unsafe_code, reason = "there is no safe way to run code that another process made")]
+    // SAFETY: it is what this very program made of the component in a process that nobody else
+    // reaches, through a pipe that nobody else writes to; its engine's fingerprint is this one's.
+    let component = unsafe { Component::deserialize(engine, code) };
+    // The one thing that is found out only here is what does not fit into the pool.
+    component.map_err(|it| LoadFailure::Invalid(it.into_boxed_dyn_error()))
 }
 
 fn aborted(_: JoinError) -> LoadFailure {

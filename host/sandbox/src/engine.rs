@@ -1,5 +1,8 @@
 //! The one place that decides how the engine works.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::settings::SandboxSettings;
@@ -13,18 +16,54 @@ const KEPT_TABLE_BYTES: usize = 64 * 1024;
 /// One instance's bookkeeping. Real guests need kilobytes; the engine allocates what it needs.
 const INSTANCE_BOOKKEEPING_BYTES: usize = 8 * 1024 * 1024;
 
+/// The settings that decide what machine code looks like.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct CodeSettings {
+    stack_bytes: usize,
+    reserved_address_bytes: u64,
+}
+
+impl CodeSettings {
+    pub(crate) fn of(settings: &SandboxSettings) -> Self {
+        Self {
+            stack_bytes: settings.call.stack_bytes,
+            reserved_address_bytes: settings.pool.reserved_address_bytes,
+        }
+    }
+}
+
+/// The engine that runs code.
 pub(crate) fn engine(settings: &SandboxSettings) -> wasmtime::Result<Engine> {
+    let mut config = config(CodeSettings::of(settings));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+    Engine::new(&config)
+}
+
+/// An engine that makes code for the other one. It runs none, so it has no pool, which reserves
+/// terabytes of address space; the code is the same with a pool and without.
+pub(crate) fn compiling_engine(settings: CodeSettings) -> wasmtime::Result<Engine> {
+    Engine::new(&config(settings))
+}
+
+/// The same for engines whose code is interchangeable: wasmtime's version, its settings, and the
+/// processor.
+pub(crate) fn fingerprint(engine: &Engine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn config(settings: CodeSettings) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        .max_wasm_stack(settings.call.stack_bytes)
-        .async_stack_size(settings.call.stack_bytes + HOST_STACK_BYTES)
-        .memory_reservation(settings.pool.reserved_address_bytes)
+        .max_wasm_stack(settings.stack_bytes)
+        .async_stack_size(settings.stack_bytes + HOST_STACK_BYTES)
+        .memory_reservation(settings.reserved_address_bytes)
         // Nobody reads a guest's backtrace, and walking the stack is the price of every trap.
         .wasm_backtrace_max_frames(None)
-        .native_unwind_info(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
-    Engine::new(&config)
+        .native_unwind_info(false);
+    config
 }
 
 /// Room for as many instances as there are seats, whatever each of them consists of, so that a

@@ -2,7 +2,8 @@
 //!
 //! [`Sandbox::open`] makes the one engine; [`Sandbox::load`] turns a component's bytes into a
 //! [`Plugin`]; every call of a plugin gets a fresh instance that is dropped afterwards. What a
-//! guest says is a guess until it was checked here: sizes, counts, names, text.
+//! guest says is a guess until it was checked here: sizes, counts, names, text. Components are
+//! compiled in processes of their own, which [`compile_worker`] is the inside of.
 
 mod cache;
 mod call;
@@ -21,6 +22,7 @@ mod settings;
 mod text;
 mod ticker;
 mod wit;
+mod worker;
 
 pub use call::CallSite;
 pub use failure::{BuildFailure, CallFailure, Cause, FunctionFailure};
@@ -31,3 +33,4 @@ pub use services::{
     KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
 };
 pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};
+pub use worker::{WorkerFault, WorkerProgram, compile_worker};

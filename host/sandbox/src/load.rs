@@ -1,6 +1,7 @@
 //! Why the sandbox cannot be opened, and why a component cannot be loaded.
 
 use crate::failure::{CallFailure, Cause};
+use crate::worker::WorkerFault;
 
 /// The sandbox cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +62,19 @@ pub enum LoadFailure {
     /// An export has the right name and the wrong shape.
     #[error("an export of the component has another type than the contract")]
     WrongExportType(#[source] Cause),
-    /// Compiling took longer than allowed.
+    /// Compiling took longer than allowed, on the clock or on the processor.
     #[error("the component took too long to compile")]
     CompileTimedOut,
-    /// Another component was being compiled all the time.
+    /// Compiling took more memory than allowed.
+    #[error("the component needs more memory to compile than the {limit} bytes that are allowed")]
+    TooLargeToCompile {
+        /// What is allowed, in bytes.
+        limit: u64,
+    },
+    /// The host has a fault, or somebody ended the worker.
+    #[error("the component could not be compiled now")]
+    Worker(#[from] WorkerFault),
+    /// Other components were being compiled all the time.
     #[error("too many components are being loaded")]
     Busy,
     /// `describe` gave no answer.
@@ -88,7 +98,10 @@ impl LoadFailure {
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
-            Self::Busy | Self::Aborted | Self::Describe(CallFailure::Busy | CallFailure::Host(_))
+            Self::Busy
+                | Self::Aborted
+                | Self::Worker(_)
+                | Self::Describe(CallFailure::Busy | CallFailure::Host(_))
         )
     }
 }

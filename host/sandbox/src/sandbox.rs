@@ -21,6 +21,7 @@ use crate::plugin::Plugin;
 use crate::settings::SandboxSettings;
 use crate::ticker::Ticker;
 use crate::wit::Contract;
+use crate::worker::WorkerProgram;
 
 /// Loads plugins. Cheap to clone; all clones, and all plugins loaded by them, are one sandbox.
 #[derive(Clone)]
@@ -38,12 +39,12 @@ pub(crate) struct Shared {
 }
 
 impl Sandbox {
-    /// Sets up the engine, its pool and its clock.
+    /// Sets up the engine, its pool and its clock. Components are compiled by `worker`.
     ///
     /// # Errors
     /// The settings contradict each other, the address space is not there, or the cache folder
     /// cannot be made.
-    pub fn open(settings: SandboxSettings) -> Result<Self, OpenError> {
+    pub fn open(settings: SandboxSettings, worker: WorkerProgram) -> Result<Self, OpenError> {
         let engine =
             engine(&settings).map_err(|it| OpenError::Engine(it.into_boxed_dyn_error()))?;
         let linker = capability::linker(&engine)
@@ -56,7 +57,7 @@ impl Sandbox {
         };
         Ok(Self(Arc::new(Shared {
             seats: Semaphore::new(settings.pool.concurrent_calls as usize),
-            compiler: Compiler::new(engine.clone(), cache, settings.load),
+            compiler: Compiler::new(engine.clone(), cache, &settings, worker),
             ticker: Arc::new(ticker),
             settings,
             engine,
@@ -67,8 +68,8 @@ impl Sandbox {
     /// Checks a component, compiles it (or finds it compiled), and asks it who it is.
     ///
     /// # Errors
-    /// See [`LoadFailure`]; all but `Busy`, `Aborted` and a `Describe` of the host's own doing
-    /// are the component's fault and come again.
+    /// See [`LoadFailure`]; all but those that [are passing](LoadFailure::is_passing) are
+    /// the component's fault and come again.
     pub async fn load(&self, component: impl Into<Arc<[u8]>>) -> Result<Plugin, LoadFailure> {
         let bytes: Arc<[u8]> = component.into();
         let digest = Digest::from_bytes(Sha256::digest(&bytes).into());

@@ -27,7 +27,18 @@ pub struct LoadLimits {
     pub component_bytes: usize,
     /// How long a component may take to compile; the largest guest takes 9 CPU seconds.
     pub compile_timeout_ms: u64,
-    /// How long a load may wait for the one before it to be compiled.
+    /// Time on the processor for the same, over all threads, in whole seconds: what is left of a
+    /// second counts as one. As long as the timeout, so that no component gets more by threads.
+    pub compile_cpu_ms: u64,
+    /// Memory for the same, as address space.
+    pub compile_memory_bytes: u64,
+    /// What a component may become, in bytes of machine code; the largest guest becomes 34 MB.
+    /// The host takes as much into its memory.
+    pub compiled_bytes: usize,
+    /// Components compiled at once, each with the memory above. With two, one that takes all its
+    /// time does not keep the others waiting; more would only share the same processors.
+    pub compile_workers: usize,
+    /// How long a load may wait for those before it to be compiled.
     pub compile_queue_ms: u64,
     /// Functions with a body; 100,000 empty ones take 600 MB to compile.
     pub functions: usize,
@@ -67,6 +78,10 @@ impl Default for LoadLimits {
         Self {
             component_bytes: 64 * 1024 * 1024,
             compile_timeout_ms: 60_000,
+            compile_cpu_ms: 60_000,
+            compile_memory_bytes: 2 * 1024 * 1024 * 1024,
+            compiled_bytes: 128 * 1024 * 1024,
+            compile_workers: 2,
             compile_queue_ms: 120_000,
             functions: 50_000,
             function_body_bytes: 1024 * 1024,

@@ -35,6 +35,7 @@ pub(crate) struct Builder {
     vars: Vec<(String, String)>,
     database: Option<String>,
     token: Option<String>,
+    binary: PathBuf,
 }
 
 impl Builder {
@@ -48,6 +49,12 @@ impl Builder {
     /// Sets a variable of the host's environment.
     pub(crate) fn var(mut self, name: &str, value: impl Into<String>) -> Self {
         self.vars.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Runs another file than the built binary.
+    pub(crate) fn binary(mut self, path: PathBuf) -> Self {
+        self.binary = path;
         self
     }
 
@@ -129,6 +136,7 @@ impl House {
             vars: vec![],
             database: None,
             token: None,
+            binary: stepmill(),
         }
     }
 
@@ -139,7 +147,7 @@ impl House {
 
     /// Starts the host again in the same folder, on another port.
     pub(crate) async fn start(&mut self) {
-        let mut command = Command::new(stepmill());
+        let mut command = Command::new(&self.builder.binary);
         command
             .arg(self.builder.command)
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
@@ -212,6 +220,11 @@ impl House {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let line = status.lines().find(|it| it.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).unwrap()
     }
 
     /// `kill -9`.
@@ -293,6 +306,12 @@ impl House {
     /// Uploads a plugin.
     pub(crate) async fn push(&self, id: &str, component: Vec<u8>) -> Reply {
         Reply::of(self.ask(Method::PUT, &format!("/plugins/{id}")).body(component)).await
+    }
+
+    /// Uploads a plugin with somebody's token.
+    pub(crate) async fn push_as(&self, token: &Token, id: &str, component: Vec<u8>) -> Reply {
+        let request = self.ask_as(token, Method::PUT, &format!("/plugins/{id}"));
+        Reply::of(request.body(component)).await
     }
 
     /// Uploads an example of `plugins/`.

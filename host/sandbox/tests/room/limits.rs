@@ -129,7 +129,8 @@ async fn a_host_call_that_never_comes_back_ends_at_the_deadline() {
 async fn seats_come_back_from_calls_that_were_dropped() {
     let call = CallLimits { queue_ms: 20, ..short() };
     let pool = PoolSettings { concurrent_calls: 2, ..PoolSettings::default() };
-    let sandbox = Sandbox::open(SandboxSettings { call, pool, ..settings() }).unwrap();
+    let sandbox =
+        Sandbox::open(SandboxSettings { call, pool, ..settings() }, guests::worker()).unwrap();
     let plugin = sandbox.load(guests::hostile()).await.unwrap();
     let mut waiting = JoinSet::new();
     for _ in 0..2 {

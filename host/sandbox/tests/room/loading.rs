@@ -154,15 +154,20 @@ async fn describe_is_asked_without_any_grant() {
 #[tokio::test]
 async fn compiling_has_its_deadline() {
     let load = LoadLimits { compile_timeout_ms: 1, ..LoadLimits::default() };
-    let sandbox = Sandbox::open(SandboxSettings { load, ..SandboxSettings::default() }).unwrap();
+    let sandbox =
+        Sandbox::open(SandboxSettings { load, ..SandboxSettings::default() }, guests::worker())
+            .unwrap();
     let refused = sandbox.load(guests::hostile()).await.err();
     assert!(matches!(refused, Some(LoadFailure::CompileTimedOut)), "{refused:?}");
 }
 
 fn cached(dir: &Path) -> Sandbox {
     let cache_dir = Some(dir.to_owned());
-    Sandbox::open(SandboxSettings { cache_dir, call: short(), ..SandboxSettings::default() })
-        .unwrap()
+    Sandbox::open(
+        SandboxSettings { cache_dir, call: short(), ..SandboxSettings::default() },
+        guests::worker(),
+    )
+    .unwrap()
 }
 
 fn kept(dir: &Path) -> PathBuf {
@@ -175,7 +180,11 @@ fn kept(dir: &Path) -> PathBuf {
 fn cached_without_time(dir: &Path) -> Sandbox {
     let load = LoadLimits { compile_timeout_ms: 1, ..LoadLimits::default() };
     let cache_dir = Some(dir.to_owned());
-    Sandbox::open(SandboxSettings { load, call: short(), cache_dir, ..Default::default() }).unwrap()
+    Sandbox::open(
+        SandboxSettings { load, call: short(), cache_dir, ..Default::default() },
+        guests::worker(),
+    )
+    .unwrap()
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../support/bomb.rs"]
+mod bomb;
 mod calls;
+mod compiling;
 mod fairness;
 mod grants;
 #[path = "../support/guests.rs"]

@@ -19,7 +19,7 @@ use stepmill_sandbox::{
 use crate::guests;
 
 pub(crate) fn sandbox(call: CallLimits) -> Sandbox {
-    Sandbox::open(SandboxSettings { call, ..settings() }).unwrap()
+    Sandbox::open(SandboxSettings { call, ..settings() }, guests::worker()).unwrap()
 }
 
 /// The defaults, and what was compiled for another test is not compiled again.

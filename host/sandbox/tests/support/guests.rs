@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
+use stepmill_sandbox::WorkerProgram;
+
 /// Built once for all tests of this binary; Cargo keeps it between binaries.
 static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(build);
 
@@ -22,6 +24,13 @@ fn build() -> Vec<u8> {
     assert!(status.success(), "the guests in tests/guests must build");
     std::fs::read(target.join("wasm32-wasip2/release/stepmill_hostile_guests.wasm"))
         .expect("cargo built it")
+}
+
+/// What compiles them.
+pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_compile-worker");
+
+pub(crate) fn worker() -> WorkerProgram {
+    WorkerProgram { program: WORKER.into(), arguments: vec![] }
 }
 
 /// The guest that does what it is told.

@@ -299,6 +299,8 @@ impl Catalog {
             Err(AppError::NotAPlugin(fault))
                 if fault.is_passing() || matches!(fault, LoadFailure::CompileTimedOut) =>
             {
+                let cause = &fault as &dyn std::error::Error;
+                tracing::warn!(plugin = %id, cause, "plugin {id} could not be loaded now");
                 Err(AppError::Busy)
             }
             Err(fault) => {

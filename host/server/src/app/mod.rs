@@ -20,6 +20,7 @@ mod schema;
 mod services;
 mod sessions;
 mod telling;
+mod upload_turns;
 mod wiring;
 
 pub use catalog::{Entry, Slot, Source};

@@ -125,7 +125,12 @@ impl App {
     ) -> Result<(Upload, PluginView), AppError> {
         let loaded =
             Factory::load(&self.sandbox, &self.graph_limits, shelf.clone(), component.clone());
+        let turn = match shelf.owner() {
+            Some(tenant) => Some(self.upload_turns.take(tenant).await?),
+            None => None,
+        };
         let factory = loaded.await?;
+        drop(turn);
         self.check_grants(&shelf, &id, &factory)?;
         let uploaded_at = now();
         let before = self.catalog.slot(&shelf, &id);

@@ -11,7 +11,7 @@ use stepmill_core::event::JournalEntry;
 use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::GraphLimits;
 use stepmill_models::Models;
-use stepmill_sandbox::Sandbox;
+use stepmill_sandbox::{Sandbox, WorkerProgram};
 use stepmill_store::{SessionEntry, Store, StoreError, Touch};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use super::driver::Driver;
 use super::error::AppError;
 use super::outbound::Outbound;
 use super::policies::PolicyBook;
+use super::upload_turns::UploadTurns;
 use crate::settings::{RunSettings, Settings};
 
 /// The application. A handle: clones share everything.
@@ -40,6 +41,7 @@ pub struct Rooms {
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: Arc<Semaphore>,
+    pub(crate) upload_turns: UploadTurns,
     pub(crate) uploads: Mutex<()>,
     pub(crate) tasks: TaskTracker,
     stop: CancellationToken,
@@ -89,11 +91,11 @@ pub enum OpenError {
 }
 
 impl App {
-    /// Opens every room. Used by the binary and by tests alike.
+    /// Opens every room. Used by the binary and by tests alike. Plugins are compiled by `worker`.
     ///
     /// # Errors
     /// The first room that cannot be used.
-    pub async fn open(settings: &Settings) -> Result<Self, OpenError> {
+    pub async fn open(settings: &Settings, worker: WorkerProgram) -> Result<Self, OpenError> {
         let folder = &settings.data_dir;
         std::fs::create_dir_all(folder).map_err(|source| OpenError::DataFolder {
             folder: folder.display().to_string(),
@@ -103,7 +105,8 @@ impl App {
         for built_in in &settings.declared {
             declared.entry(built_in.id.clone()).or_insert_with(|| built_in.clone());
         }
-        let sandbox = Sandbox::open(settings.sandbox.clone())?;
+        let sandbox = Sandbox::open(settings.sandbox.clone(), worker)?;
+        let upload_wait = Duration::from_millis(settings.sandbox.load.compile_queue_ms);
         let models = Models::open(settings.models.clone())?;
         let outbound = Outbound::open(settings.outbound.clone())?;
         let store =
@@ -121,6 +124,7 @@ impl App {
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
             seats: Arc::new(Semaphore::new(settings.runs.concurrent)),
+            upload_turns: UploadTurns::new(upload_wait),
             uploads: Mutex::new(()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

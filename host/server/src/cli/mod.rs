@@ -1,5 +1,6 @@
 //! The commands of the binary.
 
+mod compile_worker;
 #[cfg(feature = "demo")]
 mod demo;
 mod inspect;
@@ -38,6 +39,18 @@ Logging goes to standard error; STEPMILL_LOG sets what is logged, such as `info`
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    ForPeople(CommandForPeople),
+    /// Compile one component for the host that started this.
+    #[command(name = compile_worker::NAME, hide = true)]
+    CompileWorker {
+        /// What the host wants
+        order: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum CommandForPeople {
     /// Serve, with everything an operator can set.
     ///
     /// Settings come from the file, then from the environment, then from flags. Without
@@ -159,14 +172,21 @@ impl Failure {
 
 /// Runs the command the arguments ask for.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    match Cli::parse().command {
+        Command::ForPeople(command) => main_for_people(command),
+        // It has to limit itself before anything else is done.
+        Command::CompileWorker { order } => stepmill_sandbox::compile_worker(&order),
+    }
+}
+
+fn main_for_people(command: CommandForPeople) -> ExitCode {
     let environment = Environment::of_process();
     log(&environment);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
-            let done = runtime.block_on(run(cli.command, &environment));
-            // A component that is being compiled cannot be broken off.
+            let done = runtime.block_on(run(command, &environment));
+            // A component that is being read cannot be broken off.
             runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
             done
         }
@@ -185,13 +205,13 @@ fn complain(fault: &anyhow::Error, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-async fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
+async fn run(command: CommandForPeople, environment: &Environment) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => Box::pin(serve::run(args, environment)).await,
+        CommandForPeople::Serve(args) => Box::pin(serve::run(args, environment)).await,
         #[cfg(feature = "demo")]
-        Command::Demo(args) => Box::pin(demo::run(args, environment)).await,
-        Command::Push(args) => push::run(args).await,
-        Command::Inspect(args) => inspect::run(args, environment).await,
+        CommandForPeople::Demo(args) => Box::pin(demo::run(args, environment)).await,
+        CommandForPeople::Push(args) => push::run(args).await,
+        CommandForPeople::Inspect(args) => inspect::run(args, environment).await,
     }
 }
 

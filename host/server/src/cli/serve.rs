@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{Failure, ServeArgs};
+use super::{Failure, ServeArgs, compile_worker};
 use crate::app::{App, OpenError, Unfinished, now};
 use crate::http::{self, Door};
 use crate::settings::{Environment, Settings, read};
@@ -47,7 +47,7 @@ where
             format!("cannot listen on {}; --listen takes another address", settings.listen)
         })
         .map_err(Failure::Work)?;
-    let app = App::open(&settings).await.map_err(open_failure)?;
+    let app = App::open(&settings, compile_worker::program()?).await.map_err(open_failure)?;
     let drain = Duration::from_millis(settings.http.drain_timeout_ms);
     let door = Door::new(app.clone(), &settings, since).map_err(Failure::usage)?;
     let address = listener.local_addr().map_err(Failure::work)?;

@@ -287,14 +287,17 @@ fn not_granted(missing: &[Capability], allowed: &[Capability]) -> Response {
 /// A component that is no plugin: its author reads why.
 fn component(failure: &LoadFailure) -> Response {
     let mut text = failure.to_string();
+    if failure.is_passing() {
+        // Its causes are the host's own.
+        let fault = failure as &dyn std::error::Error;
+        tracing::warn!(fault, "a component could not be loaded now");
+        return later(StatusCode::SERVICE_UNAVAILABLE, &text, "busy");
+    }
     let mut cause = std::error::Error::source(failure);
     while let Some(it) = cause {
         text.push_str(": ");
         text.push_str(&it.to_string());
         cause = it.source();
-    }
-    if failure.is_passing() {
-        return later(StatusCode::SERVICE_UNAVAILABLE, &text, "busy");
     }
     let (status, code) = match failure {
         LoadFailure::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
@@ -306,9 +309,14 @@ fn component(failure: &LoadFailure) -> Response {
         LoadFailure::WrongImportType(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_import_type"),
         LoadFailure::WrongExportType(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_export_type"),
         LoadFailure::CompileTimedOut => (StatusCode::UNPROCESSABLE_ENTITY, "compile_timed_out"),
+        LoadFailure::TooLargeToCompile { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "too_large_to_compile")
+        }
         LoadFailure::Describe(failure) => (StatusCode::UNPROCESSABLE_ENTITY, call_code(failure)),
         LoadFailure::BadDescription { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_description"),
-        LoadFailure::Busy | LoadFailure::Aborted => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        LoadFailure::Busy | LoadFailure::Aborted | LoadFailure::Worker(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "busy")
+        }
     };
     coded(status, text, code)
 }

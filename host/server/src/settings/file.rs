@@ -72,6 +72,11 @@ overlay! {
     LimitsFile over SandboxSettings {
         component_bytes: usize => load.component_bytes,
         compile_timeout_ms: u64 => load.compile_timeout_ms,
+        compile_cpu_ms: u64 => load.compile_cpu_ms,
+        compile_memory_bytes: u64 => load.compile_memory_bytes,
+        compile_workers: usize => load.compile_workers,
+        compile_queue_ms: u64 => load.compile_queue_ms,
+        compiled_bytes: usize => load.compiled_bytes,
         cpu_ms: u64 => call.cpu_ms,
         deadline_ms: u64 => call.deadline_ms,
         queue_ms: u64 => call.queue_ms,
