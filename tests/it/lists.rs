@@ -83,7 +83,7 @@ async fn sessions_that_hold_too_much_for_one_page_are_refused() {
 
 #[tokio::test]
 async fn a_workflows_runs_are_filtered_before_they_are_counted() {
-    let house = House::serve().demo_models().settings("[runs]\nlist = 2").open().await;
+    let house = House::serve().demo_models().generous().settings("[runs]\nlist = 2").open().await;
     assert_eq!(house.push("hostile", hostile()).await.status, 201);
     for order in ["report no", "text 1", "text 2", "text 3"] {
         house.run("hostile", &[("message", order), ("session_id", "s")]).await;
