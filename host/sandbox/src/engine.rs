@@ -79,6 +79,7 @@ fn pool(settings: &SandboxSettings) -> PoolingAllocationConfig {
         .total_memories(memories)
         .total_tables(calls.saturating_mul(settings.load.tables))
         .total_stacks(calls.saturating_mul(2))
+        .max_unused_warm_slots(WARM_SLOTS)
         .max_component_instance_size(INSTANCE_BOOKKEEPING_BYTES)
         .max_core_instance_size(INSTANCE_BOOKKEEPING_BYTES)
         .max_memories_per_module(settings.load.memories)

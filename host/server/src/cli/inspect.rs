@@ -34,7 +34,8 @@ async fn in_file(args: &InspectArgs, environment: &Environment) -> Result<Value,
     let tenant = args.tenant.clone().map(TenantId::new).transpose().map_err(Failure::usage)?;
     let bytes: Arc<[u8]> = component(&args.plugin).map_err(Failure::Usage)?.into();
     settings.sandbox.cache_dir = None;
-    let sandbox = Sandbox::open(settings.sandbox, compile_worker::program()?).map_err(Failure::work)?;
+    let sandbox =
+        Sandbox::open(settings.sandbox, compile_worker::program()?).map_err(Failure::work)?;
     let size = bytes.len();
     let plugin = sandbox.load(bytes).await.map_err(Failure::work)?;
     let about = plugin.description();
