@@ -14,6 +14,7 @@ pub mod ids;
 pub mod json;
 pub mod plugin;
 pub mod principal;
+pub mod role;
 pub mod run;
 pub mod scope;
 pub mod time;

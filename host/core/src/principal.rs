@@ -53,6 +53,8 @@ pub struct Principal {
     pub user: Option<UserId>,
     /// What the token says.
     pub trusted: TrustedClaims,
+    /// What it may do: the token's scopes, and those that its roles stand for.
+    pub held: BTreeSet<String>,
     /// How far the host knows the caller.
     pub standing: Standing,
     /// How far the operator lets members go.
@@ -84,7 +86,7 @@ impl Principal {
 
     /// Whether the caller's token covers this. An admin may do all, and so may the operator.
     pub fn holds(&self, right: Right<'_>) -> bool {
-        self.is_admin() || right.is_given_by(&self.trusted.scopes)
+        self.is_admin() || right.is_given_by(&self.held)
     }
 
     /// Whether the caller may do this with a workflow or session: its token covers it, or the
@@ -95,7 +97,7 @@ impl Principal {
 
     /// Whether there is anything at all the caller may do this with.
     pub fn may_somewhere(&self, right: Right<'_>) -> bool {
-        self.may(right) || right.is_given_somewhere_by(&self.trusted.scopes)
+        self.may(right) || right.is_given_somewhere_by(&self.held)
     }
 
     /// Whose runs the caller may see: its own, or everybody's in the tenant.
@@ -127,10 +129,8 @@ mod tests {
         Principal {
             tenant: TenantId::new("acme").unwrap(),
             user: user.map(|it| UserId::new(it).unwrap()),
-            trusted: TrustedClaims {
-                claims: Map::new(),
-                scopes: scopes.iter().map(|it| it.to_string()).collect(),
-            },
+            trusted: TrustedClaims::default(),
+            held: scopes.iter().map(|it| it.to_string()).collect(),
             standing,
             rules: Rules::default(),
             session: None,

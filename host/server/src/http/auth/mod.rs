@@ -10,6 +10,9 @@ mod scopes;
 mod token;
 mod verifier;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -68,10 +71,11 @@ impl Auth {
     /// Prepares the verification. Needs a runtime if there are keys to fetch.
     pub(super) fn of(settings: &AuthSettings) -> Result<Self, AuthFault> {
         let rules = settings.rules;
+        let roles = Arc::new(settings.roles.clone());
         let mode = match &settings.mode {
             AuthMode::None => Mode::Open,
             AuthMode::Key(key) => Mode::Key(HostKey::of(key)),
-            AuthMode::Jwt(jwt) => Mode::Jwt(Box::new(Verifier::of(jwt, rules)?)),
+            AuthMode::Jwt(jwt) => Mode::Jwt(Box::new(Verifier::of(jwt, rules, roles)?)),
         };
         Ok(Self { mode, rules })
     }
@@ -131,6 +135,7 @@ fn operator() -> Principal {
         tenant: default_tenant(),
         user: None,
         trusted: TrustedClaims::default(),
+        held: BTreeSet::new(),
         standing: Standing::Open,
         rules: Rules::default(),
         session: None,

@@ -101,7 +101,6 @@ fn check_route(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
     use stepmill_core::ids::{TenantId, UserId};
     use stepmill_core::principal::{Rules, Standing, TrustedClaims};
 
@@ -111,10 +110,8 @@ mod tests {
         Principal {
             tenant: TenantId::new("acme").unwrap(),
             user: Some(UserId::new("ada").unwrap()),
-            trusted: TrustedClaims {
-                claims: Map::new(),
-                scopes: scopes.iter().map(|it| it.to_string()).collect(),
-            },
+            trusted: TrustedClaims::default(),
+            held: scopes.iter().map(|it| it.to_string()).collect(),
             standing: Standing::Member,
             rules: Rules::default(),
             session: None,

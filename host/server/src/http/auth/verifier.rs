@@ -1,6 +1,7 @@
 //! Tokens: from the text a request carries to the principal it speaks for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, Method};
 use jsonwebtoken::errors::ErrorKind;
@@ -8,6 +9,8 @@ use jsonwebtoken::{Header, Validation, decode_header};
 use serde_json::Value;
 use stepmill_core::ids::{SessionId, TenantId, UserId};
 use stepmill_core::principal::{Principal, Rules, Standing, TrustedClaims};
+use stepmill_core::role::Roles;
+use stepmill_core::scope::ADMIN;
 
 use super::keys::{Ask, Claims, Keys, validations};
 use super::local::check_cookie_page;
@@ -29,6 +32,7 @@ pub(super) struct Verifier {
     pub(super) admin_scope: String,
     operator_scope: String,
     rules: Rules,
+    roles: Arc<Roles>,
 }
 
 /// Which claim says what.
@@ -37,12 +41,17 @@ struct Names {
     tenant: String,
     session: String,
     scopes: String,
+    roles: String,
     dependencies: Vec<String>,
     session_state: Vec<String>,
 }
 
 impl Verifier {
-    pub(super) fn of(settings: &JwtSettings, rules: Rules) -> Result<Self, AuthFault> {
+    pub(super) fn of(
+        settings: &JwtSettings,
+        rules: Rules,
+        roles: Arc<Roles>,
+    ) -> Result<Self, AuthFault> {
         Ok(Self {
             place: Place::new(settings.token_source, settings.cookie.clone()),
             keys: Keys::of(settings)?,
@@ -52,12 +61,14 @@ impl Verifier {
                 tenant: settings.tenant_claim.clone(),
                 session: settings.session_claim.clone(),
                 scopes: settings.scopes_claim.clone(),
+                roles: settings.roles_claim.clone(),
                 dependencies: settings.dependencies_claims.clone(),
                 session_state: settings.session_state_claims.clone(),
             },
             admin_scope: settings.admin_scope.clone(),
             operator_scope: settings.operator_scope.clone(),
             rules,
+            roles,
         })
     }
 
@@ -96,11 +107,13 @@ impl Verifier {
         let session = text(&claims, &names.session, Refusal::Session)?;
         let session = session.map(|it| SessionId::new(it).map_err(|_| Refusal::Session));
         let session = session.transpose()?;
-        let scopes = scopes(claims.get(&names.scopes));
-        let standing = self.standing(&scopes);
+        let scopes = texts(claims.get(&names.scopes));
+        let of_roles = self.roles.scopes(&texts(claims.get(&names.roles)));
+        let standing = self.standing(&scopes, &of_roles);
         Ok(Principal {
             tenant: tenant.unwrap_or_else(default_tenant),
             user,
+            held: &scopes | &of_roles,
             standing,
             rules: self.rules,
             session,
@@ -110,11 +123,11 @@ impl Verifier {
         })
     }
 
-    /// The operator's scope outweighs the admin's.
-    fn standing(&self, scopes: &BTreeSet<String>) -> Standing {
+    /// The operator's scope outweighs the admin's. No role makes an operator.
+    fn standing(&self, scopes: &BTreeSet<String>, of_roles: &BTreeSet<String>) -> Standing {
         if scopes.contains(&self.operator_scope) {
             Standing::Operator
-        } else if scopes.contains(&self.admin_scope) {
+        } else if scopes.contains(&self.admin_scope) || of_roles.contains(ADMIN) {
             Standing::Admin
         } else {
             Standing::Member
@@ -174,8 +187,8 @@ fn is_reserved(subject: &str) -> bool {
     subject == "__scheduler__" || subject.starts_with("sa:") || subject.starts_with("__oauth__:")
 }
 
-/// A list of texts, or one text as one scope. A list of other things as well says nothing.
-fn scopes(claim: Option<&Value>) -> BTreeSet<String> {
+/// A list of texts, or one text as a list of one. A list of other things as well says nothing.
+fn texts(claim: Option<&Value>) -> BTreeSet<String> {
     match claim {
         Some(Value::String(it)) => [it.clone()].into(),
         Some(Value::Array(items)) => {

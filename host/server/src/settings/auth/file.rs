@@ -1,5 +1,6 @@
 //! `[auth]` as the settings file writes it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use stepmill_core::principal::Rules;
+use stepmill_core::role::Roles;
 use stepmill_core::scope::{ADMIN, OPERATOR};
 
 use super::super::environment::Environment;
@@ -21,6 +23,7 @@ const MAX_LEEWAY_SECONDS: u64 = 300;
 pub(in crate::settings) struct AuthFile {
     authorization: Option<bool>,
     user_isolation: Option<bool>,
+    roles: BTreeMap<String, BTreeSet<String>>,
     key: Option<KeyFile>,
     jwt: Option<JwtFile>,
 }
@@ -56,6 +59,7 @@ struct JwtFile {
     tenant_claim: Option<String>,
     session_claim: Option<String>,
     scopes_claim: Option<String>,
+    roles_claim: Option<String>,
     admin_scope: Option<String>,
     operator_scope: Option<String>,
     #[serde(default)]
@@ -92,7 +96,16 @@ impl AuthFile {
             (None, Some(key)) => AuthMode::Key(key.read("auth.key", environment)?),
             (None, None) => AuthMode::None,
         };
-        Ok(AuthSettings { mode, rules })
+        let operators = match &mode {
+            AuthMode::Jwt(jwt) => Some(jwt.operator_scope.clone()),
+            AuthMode::None | AuthMode::Key(_) => None,
+        };
+        let mut roles = Roles::new(operators);
+        for (name, scopes) in self.roles {
+            let place = format!("auth.roles.{name}");
+            roles.add(name, scopes).map_err(|fault| value(place, fault.to_string()))?;
+        }
+        Ok(AuthSettings { mode, rules, roles })
     }
 }
 
@@ -157,6 +170,7 @@ impl JwtFile {
             tenant_claim: self.tenant_claim.unwrap_or_else(|| "tenant".into()),
             session_claim: self.session_claim.unwrap_or_else(|| "session_id".into()),
             scopes_claim: self.scopes_claim.unwrap_or_else(|| "scopes".into()),
+            roles_claim: self.roles_claim.unwrap_or_else(|| "roles".into()),
             admin_scope,
             operator_scope,
             dependencies_claims: self.dependencies_claims,
@@ -299,6 +313,23 @@ mod tests {
         assert!(fault("algorithms = [\"none\"]").starts_with("auth.jwt.algorithms: one of HS256"));
         assert!(fault("algorithm = \"HS256\"\nleeway_seconds = 301").contains("at most 300"));
         assert!(fault("algorithm = \"HS256\"\ntoken_source = \"query\"").contains("one of header"));
+    }
+
+    #[test]
+    fn roles_may_be_added_and_reach_no_further_than_their_tenant() {
+        let of = |line: &str| {
+            read(&format!(
+                "[roles]\n{line}\n[jwt]\nalgorithm = \"HS256\"\noperator_scope = \"root\""
+            ))
+        };
+        let roles = of("support = [\"sessions:read\"]").unwrap().roles;
+        assert!(roles.knows("support") && roles.knows("reader"));
+        let fault = |line: &str| of(line).err().unwrap();
+        assert!(fault("reader = []").starts_with("auth.roles.reader: every host has a role"));
+        for scope in ["root", "stepmill:operator"] {
+            let fault = fault(&format!("boss = [\"{scope}\"]"));
+            assert!(fault.starts_with("auth.roles.boss: a role does not reach"), "{fault}");
+        }
     }
 
     #[test]

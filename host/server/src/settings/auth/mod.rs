@@ -5,6 +5,7 @@ mod file;
 use reqwest::Url;
 use secrecy::SecretString;
 use stepmill_core::principal::Rules;
+use stepmill_core::role::Roles;
 
 pub(super) use file::AuthFile;
 
@@ -15,6 +16,8 @@ pub struct AuthSettings {
     pub mode: AuthMode,
     /// How far members go.
     pub rules: Rules,
+    /// What roles stand for.
+    pub roles: Roles,
 }
 
 /// How callers are known.
@@ -74,6 +77,8 @@ pub struct JwtSettings {
     pub session_claim: String,
     /// The claim with the scopes: a list, or one scope as text.
     pub scopes_claim: String,
+    /// The claim with the roles: a list, or one role as text.
+    pub roles_claim: String,
     /// The scope that may do everything inside its tenant.
     pub admin_scope: String,
     /// The scope of the host's operator: as an admin, and what is the host's as a whole.

@@ -74,7 +74,7 @@ async fn an_old_key_counts_beside_a_new_one() {
 #[test]
 fn a_key_of_the_wrong_kind_is_refused_at_the_start() {
     let fault = |algorithms: &[JwtAlgorithm], keys: &[&str]| {
-        let made = Verifier::of(&with_key(algorithms, keys), Rules::default());
+        let made = Verifier::of(&with_key(algorithms, keys), Rules::default(), Arc::default());
         made.err().expect("the key is bad").to_string()
     };
     let kind = "auth.jwt: the key is no public key in PEM of the kind the algorithm needs";
@@ -118,7 +118,8 @@ async fn a_file_with_a_key_set_verifies() {
 #[test]
 fn of_a_key_set_only_public_keys_for_signatures_count() {
     let fault = |keys: Value| {
-        let made = Verifier::of(&with_set(&[JwtAlgorithm::Rs256], keys), Rules::default());
+        let made =
+            Verifier::of(&with_set(&[JwtAlgorithm::Rs256], keys), Rules::default(), Arc::default());
         let fault = made.err()?;
         Some(std::error::Error::source(&fault).unwrap().to_string())
     };

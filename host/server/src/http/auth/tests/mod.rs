@@ -5,6 +5,7 @@ mod attacks;
 mod claims;
 mod published;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -42,6 +43,7 @@ fn settings() -> JwtSettings {
         tenant_claim: "tenant".into(),
         session_claim: "session_id".into(),
         scopes_claim: "scopes".into(),
+        roles_claim: "roles".into(),
         admin_scope: "agent_os:admin".into(),
         operator_scope: "stepmill:operator".into(),
         dependencies_claims: Vec::new(),
@@ -113,7 +115,8 @@ fn named(name: &str, algorithm: Algorithm) -> String {
 }
 
 fn verifier(settings: &JwtSettings) -> Verifier {
-    Verifier::of(settings, Rules::default()).unwrap_or_else(|fault| panic!("{fault}"))
+    Verifier::of(settings, Rules::default(), Arc::default())
+        .unwrap_or_else(|fault| panic!("{fault}"))
 }
 
 async fn shown(verifier: &Verifier, token: &str) -> Result<Principal, String> {
