@@ -11,7 +11,7 @@ use super::AuthFault;
 use super::jwks::Jwks;
 use super::key_set;
 use super::refusal::Refusal;
-use crate::settings::{JwtAlgorithm, JwtSettings, is_pem};
+use crate::settings::{IssuerSettings, JwtAlgorithm, is_pem};
 
 /// A verified token's claims.
 pub(super) type Claims = Map<String, Value>;
@@ -41,20 +41,23 @@ pub(super) struct Ask<'a> {
 
 impl Keys {
     /// Reads every key the settings hold. Needs a runtime if there are keys to fetch.
-    pub(super) fn of(settings: &JwtSettings) -> Result<Self, AuthFault> {
+    pub(super) fn of(settings: &IssuerSettings) -> Result<Self, AuthFault> {
         let allowed: Vec<_> = settings.algorithms.iter().copied().map(algorithm).collect();
         let mut fixed = Vec::new();
         for key in &settings.keys {
-            fixed.push(given(key.expose_secret(), &allowed)?);
+            let key = given(key.expose_secret(), &allowed);
+            fixed.push(key.ok_or_else(|| AuthFault::Key(settings.place.clone()))?);
         }
         if let Some(text) = &settings.jwks_file {
             let keys = key_set::read(text.as_bytes(), &allowed);
-            fixed.extend(keys.map_err(AuthFault::KeySet)?);
+            let place = settings.place.clone();
+            fixed.extend(keys.map_err(|source| AuthFault::KeySet { place, source })?);
         }
         if settings.jwks.is_none() {
             let has_key = |it: &Algorithm| fixed.iter().any(|key| key.algorithms.contains(it));
             if let Some(lonely) = allowed.iter().find(|it| !has_key(it)) {
-                return Err(AuthFault::NoKey(format!("{lonely:?}")));
+                let (place, algorithm) = (settings.place.clone(), format!("{lonely:?}"));
+                return Err(AuthFault::NoKey { place, algorithm });
             }
         }
         let published = settings.jwks.clone().map(|it| Jwks::open(it, allowed)).transpose()?;
@@ -132,35 +135,29 @@ fn refusal(token: &str, kind: &ErrorKind) -> Refusal {
     Refusal::Token(text.to_owned())
 }
 
-/// A key of the settings. What looks like a PEM key is never a shared secret.
-fn given(text: &str, allowed: &[Algorithm]) -> Result<Key, AuthFault> {
+/// A key of the settings; none if no algorithm can use it. What looks like a PEM key is never a
+/// shared secret.
+fn given(text: &str, allowed: &[Algorithm]) -> Option<Key> {
     let of = |family: AlgorithmFamily| -> Vec<_> {
         allowed.iter().copied().filter(|it| it.family() == family).collect()
     };
     if !is_pem(text) {
         let algorithms = of(AlgorithmFamily::Hmac);
         let key = DecodingKey::from_secret(text.as_bytes());
-        return if algorithms.is_empty() {
-            Err(AuthFault::Key)
-        } else {
-            Ok(Key { id: None, algorithms, key })
-        };
+        return (!algorithms.is_empty()).then_some(Key { id: None, algorithms, key });
     }
     let pem = text.as_bytes();
     let read = DecodingKey::from_rsa_pem(pem)
         .or_else(|_| DecodingKey::from_ec_pem(pem))
         .or_else(|_| DecodingKey::from_ed_pem(pem));
-    let key = read.map_err(|_| AuthFault::Key)?;
+    let key = read.ok()?;
     let mut algorithms = of(key.family());
     if key.family() == AlgorithmFamily::Ec {
         // The two curves differ in the length of a point and in nothing else a PEM key shows here.
         let point = key.try_get_as_bytes().map_or(0, <[u8]>::len);
         algorithms.retain(|it| point == point_bytes(*it));
     }
-    if algorithms.is_empty() {
-        return Err(AuthFault::Key);
-    }
-    Ok(Key { id: None, algorithms, key })
+    (!algorithms.is_empty()).then_some(Key { id: None, algorithms, key })
 }
 
 /// The bytes of an uncompressed point on the curve of an algorithm.
@@ -186,7 +183,7 @@ fn algorithm(of: JwtAlgorithm) -> Algorithm {
 }
 
 /// One set of checks for each accepted algorithm: the library wants them of one family.
-pub(super) fn validations(settings: &JwtSettings) -> Vec<Validation> {
+pub(super) fn validations(settings: &IssuerSettings) -> Vec<Validation> {
     let of = |it: &JwtAlgorithm| {
         // The library's defaults are lax: a token without `aud` passes an audience check, `nbf`
         // is not looked at, and a minute of leeway is given.

@@ -1,6 +1,7 @@
 //! Who is at the door: turns a request into a principal. Nothing else can make one of a request.
 
 mod host_key;
+mod issuers;
 mod jwks;
 mod key_set;
 mod keys;
@@ -24,9 +25,9 @@ use stepmill_core::principal::{Principal, Rules, Standing, TrustedClaims};
 use super::door::Door;
 use crate::settings::{AuthMode, AuthSettings};
 use host_key::HostKey;
+use issuers::Issuers;
 use key_set::KeySetFault;
 use refusal::Refusal;
-use verifier::Verifier;
 
 /// The tenant of callers whose tenant is not known.
 const DEFAULT_TENANT: &str = "default";
@@ -39,16 +40,27 @@ const PUBLIC: [&str; 7] =
 #[derive(Debug, thiserror::Error)]
 pub enum AuthFault {
     /// No key of a kind that one of the algorithms needs.
-    #[error("auth.jwt: the key is no public key in PEM of the kind the algorithm needs")]
-    Key,
+    #[error("{0}: the key is no public key in PEM of the kind the algorithm needs")]
+    Key(String),
     /// An algorithm is accepted that nothing could verify.
-    #[error("auth.jwt: there is no key for {0}")]
-    NoKey(String),
+    #[error("{place}: there is no key for {algorithm}")]
+    NoKey {
+        /// The issuer, as the settings call it.
+        place: String,
+        /// As tokens write it.
+        algorithm: String,
+    },
     /// The file with keys.
-    #[error("auth.jwt.jwks_file cannot be used")]
-    KeySet(#[source] KeySetFault),
+    #[error("{place}.jwks_file cannot be used")]
+    KeySet {
+        /// The issuer, as the settings call it.
+        place: String,
+        /// Why.
+        #[source]
+        source: KeySetFault,
+    },
     /// The client that fetches keys.
-    #[error("auth.jwt.jwks_url: the client cannot be set up")]
+    #[error("the client that fetches an issuer's keys cannot be set up")]
     Client(#[source] reqwest::Error),
 }
 
@@ -64,7 +76,7 @@ enum Mode {
     /// Whoever has the host's key is the operator.
     Key(HostKey),
     /// By a token.
-    Jwt(Box<Verifier>),
+    Jwt(Issuers),
 }
 
 impl Auth {
@@ -75,7 +87,7 @@ impl Auth {
         let mode = match &settings.mode {
             AuthMode::None => Mode::Open,
             AuthMode::Key(key) => Mode::Key(HostKey::of(key)),
-            AuthMode::Jwt(jwt) => Mode::Jwt(Box::new(Verifier::of(jwt, rules, roles)?)),
+            AuthMode::Jwt(tokens) => Mode::Jwt(Issuers::of(tokens, rules, &roles)?),
         };
         Ok(Self { mode, rules })
     }
@@ -115,9 +127,9 @@ impl Auth {
             }
             Mode::Key(_) | Mode::Jwt(_) if is_for_all => Ok(None),
             Mode::Key(key) => key.check(headers).map(|()| Some(operator())),
-            Mode::Jwt(verifier) => {
-                let who = verifier.principal(method, headers, allows_origin).await?;
-                scopes::check(request, &who, &verifier.admin_scope)?;
+            Mode::Jwt(issuers) => {
+                let (who, admin) = issuers.principal(method, headers, allows_origin).await?;
+                scopes::check(request, &who, admin)?;
                 Ok(Some(who))
             }
         }

@@ -55,6 +55,11 @@ impl Refusal {
         Self::Token("Signature verification failed".into())
     }
 
+    /// A token of somebody whose word does not count here.
+    pub(super) fn issuer() -> Self {
+        Self::Token("Invalid issuer".into())
+    }
+
     /// What the client reads.
     pub(super) fn response(self) -> Response {
         let text = self.to_string();

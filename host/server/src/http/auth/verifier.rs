@@ -1,9 +1,8 @@
-//! Tokens: from the text a request carries to the principal it speaks for.
+//! Tokens of one issuer: from their text to the principal they speak for.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, Method};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Header, Validation, decode_header};
 use serde_json::Value;
@@ -13,24 +12,23 @@ use stepmill_core::role::Roles;
 use stepmill_core::scope::ADMIN;
 
 use super::keys::{Ask, Claims, Keys, validations};
-use super::local::check_cookie_page;
 use super::refusal::Refusal;
-use super::token::Place;
 use super::{AuthFault, default_tenant};
-use crate::settings::JwtSettings;
+use crate::settings::IssuerSettings;
 
 /// What `typ` a token may say of itself. A signed text of another kind, such as a notice that
 /// somebody logged out, is no token of access (RFC 8725, 3.11).
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 
-/// What tokens have to be like.
+/// What the tokens of one issuer have to be like.
 pub(super) struct Verifier {
-    place: Place,
+    issuer: Option<String>,
+    tenants: Option<BTreeSet<TenantId>>,
     keys: Keys,
     validations: Vec<Validation>,
     names: Names,
     pub(super) admin_scope: String,
-    operator_scope: String,
+    operator_scope: Option<String>,
     rules: Rules,
     roles: Arc<Roles>,
 }
@@ -48,12 +46,13 @@ struct Names {
 
 impl Verifier {
     pub(super) fn of(
-        settings: &JwtSettings,
+        settings: &IssuerSettings,
         rules: Rules,
         roles: Arc<Roles>,
     ) -> Result<Self, AuthFault> {
         Ok(Self {
-            place: Place::new(settings.token_source, settings.cookie.clone()),
+            issuer: settings.issuer.clone(),
+            tenants: settings.tenants.clone(),
             keys: Keys::of(settings)?,
             validations: validations(settings),
             names: Names {
@@ -72,21 +71,17 @@ impl Verifier {
         })
     }
 
-    /// Who sent a request.
-    pub(super) async fn principal(
-        &self,
-        method: &Method,
-        headers: &HeaderMap,
-        allows_origin: impl Fn(&str) -> bool,
-    ) -> Result<Principal, Refusal> {
-        let token = self.place.find(headers)?;
-        if token.in_cookie {
-            check_cookie_page(method, headers, allows_origin)?;
-        }
-        let header = header(token.text)?;
+    /// What its tokens call it. None: it takes tokens of any name.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Who a token speaks for.
+    pub(super) async fn principal(&self, token: &str) -> Result<Principal, Refusal> {
+        let header = header(token)?;
         let fits = |it: &&Validation| it.algorithms.contains(&header.alg);
         let validation = self.validations.iter().find(fits).ok_or_else(algorithm)?;
-        let ask = Ask { token: token.text, header: &header, validation };
+        let ask = Ask { token, header: &header, validation };
         self.read(self.keys.verify(&ask).await?)
     }
 
@@ -104,6 +99,10 @@ impl Verifier {
         }
         let tenant = text(&claims, &names.tenant, Refusal::Tenant)?;
         let tenant = tenant.map(|it| TenantId::new(it).map_err(|_| Refusal::Tenant)).transpose()?;
+        let tenant = tenant.unwrap_or_else(default_tenant);
+        if self.tenants.as_ref().is_some_and(|it| !it.contains(&tenant)) {
+            return Err(Refusal::Tenant);
+        }
         let session = text(&claims, &names.session, Refusal::Session)?;
         let session = session.map(|it| SessionId::new(it).map_err(|_| Refusal::Session));
         let session = session.transpose()?;
@@ -111,7 +110,7 @@ impl Verifier {
         let of_roles = self.roles.scopes(&texts(claims.get(&names.roles)));
         let standing = self.standing(&scopes, &of_roles);
         Ok(Principal {
-            tenant: tenant.unwrap_or_else(default_tenant),
+            tenant,
             user,
             held: &scopes | &of_roles,
             standing,
@@ -125,7 +124,7 @@ impl Verifier {
 
     /// The operator's scope outweighs the admin's. No role makes an operator.
     fn standing(&self, scopes: &BTreeSet<String>, of_roles: &BTreeSet<String>) -> Standing {
-        if scopes.contains(&self.operator_scope) {
+        if self.operator_scope.as_ref().is_some_and(|it| scopes.contains(it)) {
             Standing::Operator
         } else if scopes.contains(&self.admin_scope) || of_roles.contains(ADMIN) {
             Standing::Admin

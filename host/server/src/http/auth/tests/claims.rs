@@ -39,7 +39,7 @@ async fn one_scope_may_be_a_text_and_the_admin_scope_makes_an_admin() {
 
 #[tokio::test]
 async fn the_operators_scope_makes_an_operator_and_has_a_name_to_be_set() {
-    let standing = async |settings: &JwtSettings, scopes: Value| {
+    let standing = async |settings: &IssuerSettings, scopes: Value| {
         let token = sign(&with(json!({ "scopes": scopes })));
         shown(&verifier(settings), &token).await.unwrap().standing
     };
@@ -50,7 +50,7 @@ async fn the_operators_scope_makes_an_operator_and_has_a_name_to_be_set() {
     for other in ["operator", "stepmill:*:operator", "stepmill:operator ", "Stepmill:operator"] {
         assert_eq!(standing(&default, json!([other])).await, Standing::Member, "{other}");
     }
-    let renamed = JwtSettings { operator_scope: "root".into(), ..settings() };
+    let renamed = IssuerSettings { operator_scope: Some("root".into()), ..settings() };
     assert_eq!(standing(&renamed, json!(["root"])).await, Standing::Operator);
     assert_eq!(standing(&renamed, json!(["stepmill:operator"])).await, Standing::Member);
 }
@@ -82,7 +82,7 @@ async fn roles_give_their_scopes_and_leave_the_tokens_own_as_they_are() {
 
 #[tokio::test]
 async fn the_roles_claim_has_a_name_to_be_set() {
-    let settings = JwtSettings { roles_claim: "groups".into(), ..settings() };
+    let settings = IssuerSettings { roles_claim: "groups".into(), ..settings() };
     let token = sign(&with(json!({ "groups": "operator", "roles": "author" })));
     let who = shown(&verifier(&settings), &token).await.unwrap();
     assert_eq!(who.standing, Standing::Admin);
@@ -91,7 +91,7 @@ async fn the_roles_claim_has_a_name_to_be_set() {
 
 #[tokio::test]
 async fn a_token_may_decide_the_session_and_what_the_run_begins_with() {
-    let settings = JwtSettings {
+    let settings = IssuerSettings {
         session_claim: "conversation".into(),
         dependencies_claims: ["tier", "email", "missing"].map(String::from).into(),
         session_state_claims: vec!["plan".into()],
