@@ -12,6 +12,7 @@ pub mod extras;
 pub mod graph;
 pub mod ids;
 pub mod json;
+pub mod key;
 pub mod plugin;
 pub mod principal;
 pub mod role;

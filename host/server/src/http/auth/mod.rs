@@ -149,6 +149,7 @@ fn operator() -> Principal {
         trusted: TrustedClaims::default(),
         held: BTreeSet::new(),
         standing: Standing::Open,
+        key: None,
         rules: Rules::default(),
         session: None,
         dependencies: None,

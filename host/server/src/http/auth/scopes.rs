@@ -113,6 +113,7 @@ mod tests {
             trusted: TrustedClaims::default(),
             held: scopes.iter().map(|it| it.to_string()).collect(),
             standing: Standing::Member,
+            key: None,
             rules: Rules::default(),
             session: None,
             dependencies: None,

@@ -94,7 +94,7 @@ impl Verifier {
             Some(it) => Some(it.as_str().ok_or_else(no_text)?),
         };
         let user = user.map(|it| UserId::new(it).map_err(|_| Refusal::Subject)).transpose()?;
-        if user.as_ref().is_some_and(|it| is_reserved(it.as_str())) {
+        if user.as_ref().is_some_and(UserId::is_reserved) {
             return Err(Refusal::Subject);
         }
         let tenant = text(&claims, &names.tenant, Refusal::Tenant)?;
@@ -114,6 +114,7 @@ impl Verifier {
             user,
             held: &scopes | &of_roles,
             standing,
+            key: None,
             rules: self.rules,
             session,
             dependencies: picked(&claims, &names.dependencies),
@@ -179,11 +180,6 @@ fn text<'a>(claims: &'a Claims, name: &str, fault: Refusal) -> Result<Option<&'a
 fn picked(claims: &Claims, names: &[String]) -> Option<Claims> {
     let found = names.iter().filter_map(|it| Some((it.clone(), claims.get(it)?.clone())));
     Some(found.collect::<Claims>()).filter(|it| !it.is_empty())
-}
-
-/// Names that belong to the host itself.
-fn is_reserved(subject: &str) -> bool {
-    subject == "__scheduler__" || subject.starts_with("sa:") || subject.starts_with("__oauth__:")
 }
 
 /// A list of texts, or one text as a list of one. A list of other things as well says nothing.
