@@ -13,6 +13,7 @@ mod extras;
 mod golden;
 mod hostile;
 mod house;
+mod keys;
 mod languages;
 mod os;
 mod page;

@@ -32,6 +32,8 @@ UNSAID = (
     "Session IDs and session types must have the same length",
     "The db_id query parameter is required when passing a table",
     "A field's name must not be longer than 256 bytes.",
+    "A key has a role or a scope",
+    "There is no such role",
 )
 
 # Whole numbers of any size are read: `int64` is what should be sent. Two of them have a least.

@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
-use super::{cors, docs, health, openapi, os, plugins, runs, sessions, workflows};
+use super::{cors, docs, health, keys, openapi, os, plugins, runs, sessions, workflows};
 use crate::app::App;
 use crate::settings::{HttpSettings, Identity, Settings};
 
@@ -78,6 +78,7 @@ pub(super) fn api() -> OpenApiRouter<Door> {
         .merge(runs::routes())
         .merge(sessions::routes())
         .merge(plugins::routes())
+        .merge(keys::routes())
 }
 
 /// Everything the host answers to.

@@ -15,7 +15,7 @@ use super::sessions::{RunState, SortOrder};
 use super::view::Fault;
 
 /// What routes are sorted by, and what each heap holds.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("Core", "What the host is."),
     ("Health", "Whether it is up."),
     ("Workflows", "What there is to run, and runs."),
@@ -23,6 +23,7 @@ const TAGS: [(&str, &str); 7] = [
     ("Agents", "Agents of their own."),
     ("Teams", "Teams of their own."),
     ("Plugins", "Factories of the caller's tenant: upload, list, look at, delete."),
+    ("Keys", "What programs of a tenant show instead of a token."),
 ];
 
 /// The name of the security scheme.

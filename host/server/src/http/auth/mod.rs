@@ -1,5 +1,6 @@
 //! Who is at the door: turns a request into a principal. Nothing else can make one of a request.
 
+mod api_key;
 mod host_key;
 mod issuers;
 mod jwks;
@@ -21,8 +22,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 use stepmill_core::ids::TenantId;
 use stepmill_core::principal::{Principal, Rules, Standing, TrustedClaims};
+use stepmill_core::role::Roles;
+use stepmill_core::scope::ADMIN;
 
 use super::door::Door;
+use crate::app::App;
 use crate::settings::{AuthMode, AuthSettings};
 use host_key::HostKey;
 use issuers::Issuers;
@@ -68,6 +72,7 @@ pub enum AuthFault {
 pub(super) struct Auth {
     mode: Mode,
     rules: Rules,
+    roles: Arc<Roles>,
 }
 
 enum Mode {
@@ -89,7 +94,7 @@ impl Auth {
             AuthMode::Key(key) => Mode::Key(HostKey::of(key)),
             AuthMode::Jwt(tokens) => Mode::Jwt(Issuers::of(tokens, rules, &roles)?),
         };
-        Ok(Self { mode, rules })
+        Ok(Self { mode, rules, roles })
     }
 
     /// As `/info` calls it.
@@ -114,6 +119,7 @@ impl Auth {
     /// Who sent a request; `None` where nobody is asked.
     async fn admit(
         &self,
+        app: &App,
         request: &Parts,
         allows_origin: impl Fn(&str) -> bool,
     ) -> Result<Option<Principal>, Refusal> {
@@ -126,13 +132,32 @@ impl Auth {
                 Ok(Some(operator()))
             }
             Mode::Key(_) | Mode::Jwt(_) if is_for_all => Ok(None),
-            Mode::Key(key) => key.check(headers).map(|()| Some(operator())),
+            Mode::Key(key) => match (key.check(headers), api_key::shown(headers)) {
+                (Ok(()), _) => Ok(Some(operator())),
+                (Err(_), Some(shown)) => self.admit_holder(app, request, shown).await.map(Some),
+                (Err(refusal), None) => Err(refusal),
+            },
             Mode::Jwt(issuers) => {
+                if let Some(shown) = api_key::shown(headers) {
+                    return self.admit_holder(app, request, shown).await.map(Some);
+                }
                 let (who, admin) = issuers.principal(method, headers, allows_origin).await?;
                 scopes::check(request, &who, admin)?;
                 Ok(Some(who))
             }
         }
+    }
+
+    /// Who showed an API key.
+    async fn admit_holder(
+        &self,
+        app: &App,
+        request: &Parts,
+        shown: &str,
+    ) -> Result<Principal, Refusal> {
+        let who = api_key::principal(app, shown, self.rules, &self.roles).await?;
+        scopes::check(request, &who, ADMIN)?;
+        Ok(who)
     }
 }
 
@@ -165,7 +190,7 @@ fn default_tenant() -> TenantId {
 pub(super) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let allows_origin = |it: &str| door.settings.allows_origin(it);
-    match door.auth.admit(&parts, allows_origin).await {
+    match door.auth.admit(&door.app, &parts, allows_origin).await {
         Ok(None) => {}
         Ok(Some(who)) => drop(parts.extensions.insert(Admitted(who))),
         Err(refusal) => return refusal.response(),

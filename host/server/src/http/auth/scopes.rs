@@ -47,16 +47,18 @@ fn need(method: &str, path: &[&str]) -> Need {
         ("GET", ["metrics", ..]) => Need::Scope("metrics:read"),
         ("POST", ["metrics", "refresh"]) => Need::Scope("metrics:write"),
         ("GET", ["traces", ..]) | ("POST", ["traces", "search"]) => Need::Scope("traces:read"),
-        // Plugins ask for their scopes also where nothing here is looked at: `app/plugins`.
-        (_, ["plugins", ..]) => Need::Nothing,
+        // These ask also where nothing here is looked at: `app/plugins`, `app/keys`.
+        (_, ["plugins" | "keys", ..]) => Need::Nothing,
         _ => Need::Admin,
     }
 }
 
 /// Whether a route answers with things that belong to users.
 fn is_personal(path: &[&str]) -> bool {
-    !matches!(path, ["config" | "models"] | ["agents" | "teams" | "plugins", ..] | ["workflows"])
-        && !matches!(path, ["workflows", it] if *it != "ws")
+    !matches!(
+        path,
+        ["config" | "models"] | ["agents" | "teams" | "plugins" | "keys", ..] | ["workflows"]
+    ) && !matches!(path, ["workflows", it] if *it != "ws")
 }
 
 /// Whether the caller may use the route a request was led to. What no route answers asks for
@@ -160,6 +162,7 @@ mod tests {
             assert_eq!(lacks(method, route).as_deref(), Some(scope), "{method} {route}");
         }
         assert_eq!(lacks("PUT", "/plugins/{id}"), None);
+        assert_eq!(lacks("POST", "/keys"), None);
         assert_eq!(lacks("GET", "/workflows/ws"), None);
     }
 
