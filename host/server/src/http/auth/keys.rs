@@ -1,10 +1,14 @@
 //! Which key verifies a token: shared secrets and PEM keys of the settings, the keys of a file,
 //! or those the issuer publishes.
 
+use std::fmt;
+
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, Validation};
 use secrecy::ExposeSecret;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::AuthFault;
@@ -15,6 +19,33 @@ use crate::settings::{IssuerSettings, JwtAlgorithm, is_pem};
 
 /// A verified token's claims.
 pub(super) type Claims = Map<String, Value>;
+
+/// Claims of which none is there twice. Of two, somebody else may read the other one (RFC 7519, 4).
+struct Once(Claims);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Claims;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
+                let mut claims = Claims::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if claims.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a claim is there twice"));
+                    }
+                }
+                Ok(claims)
+            }
+        }
+        deserializer.deserialize_map(Each).map(Self)
+    }
+}
 
 /// One key and what it may be used for. A token does not choose: an algorithm that is not among
 /// the key's own is refused, so that a public key never stands in for a secret.
@@ -88,8 +119,8 @@ impl Ask<'_> {
             is_named && key.algorithms.contains(&self.header.alg)
         };
         keys.iter().filter(may_be).find_map(|key| {
-            match jsonwebtoken::decode(self.token, &key.key, self.validation) {
-                Ok(token) => Some(Ok(token.claims)),
+            match jsonwebtoken::decode::<Once>(self.token, &key.key, self.validation) {
+                Ok(token) => Some(Ok(token.claims.0)),
                 Err(fault) if is_of_key(&fault) => None,
                 Err(fault) => Some(Err(refusal(self.token, fault.kind()))),
             }

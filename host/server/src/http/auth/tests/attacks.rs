@@ -113,12 +113,22 @@ async fn a_key_name_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn a_claim_given_twice_is_refused_where_it_decides() {
+async fn a_claim_given_twice_is_refused() {
     let header = r#"{"alg":"HS256","typ":"JWT"}"#;
     let mut whole = text(&claims());
     assert!(ask(&assembled(header, &whole)).await.is_ok());
     whole.pop();
-    for again in [r#""exp":9999999999"#, r#""aud":"stepmill""#, r#""sub":"eve""#, r#""iss":"x""#] {
+    for again in [
+        r#""exp":9999999999"#,
+        r#""aud":"stepmill""#,
+        r#""sub":"eve""#,
+        r#""iss":"x""#,
+        r#""tenant":"acme""#,
+        r#""tenant":"evil""#,
+        r#""scopes":["agent_os:admin"]"#,
+        r#""tier":"free""#,
+        r#""t\u0069er":"free""#,
+    ] {
         let doubled = format!("{whole},{again}}}");
         let answer = ask(&assembled(header, &doubled)).await.unwrap_err();
         assert_eq!(answer, "Invalid token: Malformed", "{again}");
