@@ -71,7 +71,7 @@ async fn another_users_and_another_tenants_runs_look_absent() {
 }
 
 /// A key pair: the public half as PEM, and the private half as PEM.
-async fn key_pair(args: &[&str]) -> (String, String) {
+pub(crate) async fn key_pair(args: &[&str]) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
     let openssl = async |args: &[&str]| {

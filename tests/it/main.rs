@@ -25,3 +25,4 @@ mod session_walls;
 mod sessions;
 mod streaming;
 mod tidy;
+mod token_attacks;
