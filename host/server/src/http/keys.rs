@@ -46,10 +46,10 @@ struct CreateBody {
     #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     name: String,
     /// Roles of the host: `reader`, `runner`, `author`, `operator`, and those of its settings.
-    #[schema(value_type = Vec<Word>, nullable, required = false, max_items = 16)]
+    #[schema(value_type = Vec<RoleName>, nullable, required = false, max_items = 16)]
     roles: Option<Vec<String>>,
     /// Scopes beside those of the roles.
-    #[schema(value_type = Vec<Word>, nullable, required = false, max_items = 64)]
+    #[schema(value_type = Vec<Scope>, nullable, required = false, max_items = 64)]
     scopes: Option<Vec<String>>,
     /// Who the key's holder is; nobody in particular if absent.
     #[schema(value_type = String, nullable, required = false, min_length = 1, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
@@ -59,11 +59,17 @@ struct CreateBody {
     expires_in_days: Option<i64>,
 }
 
-/// A role or a scope.
+/// A role this host knows.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "role")]
+#[expect(dead_code, reason = "the document's word for what stands in a list")]
+struct RoleName(String);
+
+/// A scope.
 #[derive(ToSchema)]
 #[schema(value_type = String, pattern = "^[!-~]{1,128}$")]
-#[expect(dead_code, reason = "the document's word for what stands in lists")]
-struct Word(String);
+#[expect(dead_code, reason = "the document's word for what stands in a list")]
+struct Scope(String);
 
 /// Make a key for programs of the caller's tenant.
 ///
