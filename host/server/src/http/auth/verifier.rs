@@ -88,6 +88,10 @@ impl Verifier {
     /// Reads verified claims. What names somebody is a text, or the token is refused.
     fn read(&self, claims: Claims) -> Result<Principal, Refusal> {
         let names = &self.names;
+        // The library takes a list with the right name in it as well.
+        if self.issuer.is_some() && claims.get("iss").and_then(Value::as_str) != self.issuer() {
+            return Err(Refusal::issuer());
+        }
         let no_text = || Refusal::Token("Subject must be a string".into());
         let user = match claims.get(&names.user) {
             None => None,

@@ -126,6 +126,8 @@ async fn every_check_is_strict() {
     assert!(ask(&sign(&with(json!({ "aud": ["other", "stepmill"] })))).await.is_ok());
     assert!(refused(&without("aud")).await.contains("missing the \"aud\" claim. Audience"));
     assert_eq!(refused(&with(json!({ "iss": "other" }))).await, "Invalid token: Invalid issuer");
+    let listed = with(json!({ "iss": ["https://issuer.test", "other"] }));
+    assert_eq!(refused(&listed).await, "Invalid token: Invalid issuer");
     assert_eq!(refused(&without("iss")).await, missing("iss"));
 }
 
