@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::house::{House, Reply, Token, command, example};
+use crate::house::{House, KEY, Reply, Token, command, example};
 
 #[tokio::test]
 async fn without_a_token_little_answers() {
@@ -71,7 +71,7 @@ async fn another_users_and_another_tenants_runs_look_absent() {
 }
 
 /// A key pair: the public half as PEM, and the private half as PEM.
-async fn key_pair(args: &[&str]) -> (String, String) {
+pub(crate) async fn key_pair(args: &[&str]) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
     let openssl = async |args: &[&str]| {
@@ -173,6 +173,41 @@ async fn keys_that_an_issuer_publishes_verify_and_may_change() {
     *published.lock().unwrap() = keys[1].0.clone();
     get(&keys[1].1).await.good();
     assert_eq!(get(&keys[0].1).await.status, 401);
+}
+
+#[tokio::test]
+async fn each_issuer_vouches_for_its_own_tokens_and_tenants() {
+    let other = "another-secret-of-the-tests-with-32-bytes-or-more";
+    let house = House::serve()
+        .settings(
+            "[auth.issuers.ours]\nissuer = \"https://ours\"\nalgorithm = \"HS256\"\nkey_env = \"OURS\"\n\
+             [auth.issuers.acme]\nissuer = \"https://acme\"\nalgorithm = \"HS256\"\nkey_env = \"ACME\"\n\
+             tenants = [\"acme\"]",
+        )
+        .var("OURS", KEY)
+        .var("ACME", other)
+        .demo_models()
+        .open()
+        .await;
+    assert!(house.said.contains("auth       JWT of 2 issuers, HS256"), "{}", house.said);
+    let get = async |secret: &str, issuer: &str, tenant: &str| {
+        let token = Token::of(tenant, "ada").claim("iss", issuer).sign_with(secret);
+        Reply::of(house.ask(Method::GET, "/workflows").bearer_auth(token)).await.status
+    };
+    assert_eq!(get(KEY, "https://ours", "anywhere").await, 200);
+    assert_eq!(get(other, "https://acme", "acme").await, 200);
+    assert_eq!(get(other, "https://acme", "anywhere").await, 401);
+    assert_eq!(get(other, "https://ours", "acme").await, 401);
+    assert_eq!(get(KEY, "https://acme", "acme").await, 401);
+    assert_eq!(get(KEY, "https://nobody", "acme").await, 401);
+    // By the word of an issuer that is bound to a tenant nobody is the operator of the host.
+    let publish = async |secret: &str, issuer: &str| {
+        let token = Token::operator("acme").claim("iss", issuer).sign_with(secret);
+        let request = house.ask(Method::DELETE, "/plugins/x?shared=true").bearer_auth(token);
+        Reply::of(request).await.status
+    };
+    assert_eq!(publish(other, "https://acme").await, 403);
+    assert_eq!(publish(KEY, "https://ours").await, 404);
 }
 
 #[tokio::test]

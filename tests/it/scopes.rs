@@ -1,7 +1,7 @@
 //! What scopes let a caller do, and what users see of each other.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::house::{House, Reply, Token};
 
@@ -112,6 +112,59 @@ async fn other_routes_have_scopes_of_their_own() {
     assert_eq!(plugin(Method::DELETE, "plugins:echo:delete").await.status, 204);
     // What no route answers asks for nothing, once it is clear who asks.
     assert_eq!(house.get_as(&ada(&[]), "/nope").await.refusal(), (404, "Not Found".into()));
+}
+
+#[tokio::test]
+async fn a_role_stands_for_its_scopes_inside_its_tenant() {
+    let house = House::serve()
+        .guarded()
+        .demo_models()
+        .settings("[auth.roles]\nsupport = [\"sessions:read\"]")
+        .open()
+        .await;
+    house.push_example("echo").await;
+    house.run_as(&Token::of("acme", "ada"), "echo", &[("message", "x")]).await.good();
+    let with = |role: &str| ada(&[]).claim("roles", json!([role]));
+    let ask = async |role: &str, method: Method, path: &str| {
+        Reply::of(house.ask_as(&with(role), method, path)).await.status
+    };
+    // What each role is refused, of what it asks one after another.
+    for (role, refused) in [
+        ("nobody", "config workflows sessions plugins run write push admin"),
+        ("support", "config workflows plugins run write push admin"),
+        ("reader", "run write push admin"),
+        ("runner", "push admin"),
+        ("author", "admin"),
+        ("operator", ""),
+    ] {
+        let mut found = Vec::new();
+        for word in ["config", "workflows", "sessions", "plugins"] {
+            if ask(role, Method::GET, &format!("/{word}")).await == 403 {
+                found.push(word);
+            }
+        }
+        if house.run_as(&with(role), "echo", &[("message", "x")]).await.status == 403 {
+            found.push("run");
+        }
+        if ask(role, Method::POST, "/sessions").await == 403 {
+            found.push("write");
+        }
+        // A body that is no plugin: whoever may upload hears that.
+        if ask(role, Method::PUT, "/plugins/mine").await == 403 {
+            found.push("push");
+        }
+        // An admin who asks for another user's sessions is told that there are none.
+        let of_bob = house.get_as(&with(role), "/sessions?user_id=bob").await;
+        if of_bob.status == 403 || of_bob.json()["meta"]["total_count"] != 0 {
+            found.push("admin");
+        }
+        assert_eq!(found.join(" "), refused, "{role}");
+    }
+    // Of another tenant's plugins and runs nothing is there for its operator.
+    let eve = Token::of("evil", "eve").scopes(&[]).claim("roles", "operator");
+    assert_eq!(house.get_as(&eve, "/plugins").await.good(), json!([]));
+    let shared = house.ask_as(&eve, Method::PUT, "/plugins/x?shared=true");
+    assert_eq!(Reply::of(shared).await.status, 403);
 }
 
 #[tokio::test]

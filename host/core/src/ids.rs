@@ -137,6 +137,45 @@ impl fmt::Debug for RunId {
     }
 }
 
+/// One API key. It is a part of the key's text, and no secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(Uuid);
+
+impl KeyId {
+    /// Wraps a UUID that the caller made; this crate has no randomness.
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// Reads the printed form, and no other one of the same id.
+    ///
+    /// # Errors
+    /// The text is not 32 lower case hex digits.
+    pub fn parse(text: &str) -> Result<Self, IdFault> {
+        let id = Uuid::try_parse(text).map(Self).map_err(|_| IdFault::NotUuid)?;
+        if id.to_string() == text { Ok(id) } else { Err(IdFault::NotUuid) }
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+impl UserId {
+    /// Whether it is one of the names that belong to the host itself.
+    pub fn is_reserved(&self) -> bool {
+        self.0 == "__scheduler__" || self.0.starts_with("sa:") || self.0.starts_with("__oauth__:")
+    }
+}
+
 /// SHA-256 of a component's bytes: which code exactly.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -198,6 +237,32 @@ mod tests {
     fn a_user_id_is_what_identity_providers_make_of_it() {
         assert!(UserId::new("auth0|62f|Zoë <z@example.com>").is_ok());
         assert_eq!(UserId::new("a\nb"), Err(IdFault::Character('\n')));
+    }
+
+    #[test]
+    fn a_key_id_has_one_form() {
+        let id = KeyId::from_uuid(Uuid::from_u128(0xab));
+        assert_eq!(id.to_string(), "000000000000000000000000000000ab");
+        assert_eq!(KeyId::parse(&id.to_string()), Ok(id));
+        for other in [
+            "000000000000000000000000000000AB",
+            "00000000-0000-0000-0000-0000000000ab",
+            "{00000000-0000-0000-0000-0000000000ab}",
+            "ab",
+            "",
+        ] {
+            assert_eq!(KeyId::parse(other), Err(IdFault::NotUuid), "{other}");
+        }
+    }
+
+    #[test]
+    fn some_names_are_the_hosts_own() {
+        for name in ["__scheduler__", "sa:robot", "__oauth__:client"] {
+            assert!(UserId::new(name).unwrap().is_reserved(), "{name}");
+        }
+        for name in ["ada", "sam", "scheduler"] {
+            assert!(!UserId::new(name).unwrap().is_reserved(), "{name}");
+        }
     }
 
     #[test]

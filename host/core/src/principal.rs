@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::ids::{SessionId, TenantId, UserId};
-use crate::scope::Right;
+use crate::ids::{KeyId, SessionId, TenantId, UserId};
+use crate::scope::{Right, is_of_the_host};
 
 /// What a verified token says. Empty if the host runs without authentication.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -53,8 +53,12 @@ pub struct Principal {
     pub user: Option<UserId>,
     /// What the token says.
     pub trusted: TrustedClaims,
+    /// What it may do: the token's scopes, and those that its roles stand for.
+    pub held: BTreeSet<String>,
     /// How far the host knows the caller.
     pub standing: Standing,
+    /// The API key the caller showed instead of a token.
+    pub key: Option<KeyId>,
     /// How far the operator lets members go.
     pub rules: Rules,
     /// The conversation the token is for; takes the place of whatever the client asks for.
@@ -84,7 +88,18 @@ impl Principal {
 
     /// Whether the caller's token covers this. An admin may do all, and so may the operator.
     pub fn holds(&self, right: Right<'_>) -> bool {
-        self.is_admin() || right.is_given_by(&self.trusted.scopes)
+        self.is_admin() || right.is_given_by(&self.held)
+    }
+
+    /// Whether the caller may give this scope to an API key. Nobody gives what it has not: an
+    /// admin has every scope of the host's in its tenant, but of those that mean something to
+    /// factories only what its issuer gave it.
+    pub fn may_give(&self, scope: &str) -> bool {
+        match self.standing {
+            Standing::Open | Standing::Operator => true,
+            Standing::Admin => is_of_the_host(scope) || self.held.contains(scope),
+            Standing::Member => self.held.contains(scope),
+        }
     }
 
     /// Whether the caller may do this with a workflow or session: its token covers it, or the
@@ -95,7 +110,7 @@ impl Principal {
 
     /// Whether there is anything at all the caller may do this with.
     pub fn may_somewhere(&self, right: Right<'_>) -> bool {
-        self.may(right) || right.is_given_somewhere_by(&self.trusted.scopes)
+        self.may(right) || right.is_given_somewhere_by(&self.held)
     }
 
     /// Whose runs the caller may see: its own, or everybody's in the tenant.
@@ -127,11 +142,10 @@ mod tests {
         Principal {
             tenant: TenantId::new("acme").unwrap(),
             user: user.map(|it| UserId::new(it).unwrap()),
-            trusted: TrustedClaims {
-                claims: Map::new(),
-                scopes: scopes.iter().map(|it| it.to_string()).collect(),
-            },
+            trusted: TrustedClaims::default(),
+            held: scopes.iter().map(|it| it.to_string()).collect(),
             standing,
+            key: None,
             rules: Rules::default(),
             session: None,
             dependencies: None,
@@ -163,6 +177,23 @@ mod tests {
         let mut free = admin;
         free.rules = Rules { authorization: false, user_isolation: false };
         assert!(!free.is_operator());
+    }
+
+    #[test]
+    fn nobody_gives_what_it_has_not() {
+        let held = ["workflows:run", "premium:use"];
+        let [member, admin, operator, open] =
+            [Standing::Member, Standing::Admin, Standing::Operator, Standing::Open]
+                .map(|it| principal(it, Some("ada"), &held));
+        assert!(member.may_give("workflows:run") && member.may_give("premium:use"));
+        assert!(!member.may_give("workflows:read") && !member.may_give("agent_os:admin"));
+        // Narrower is less, but nobody has to prove it: it is not what was given.
+        assert!(!member.may_give("workflows:echo:run"));
+        assert!(admin.may_give("plugins:write") && admin.may_give("agent_os:admin"));
+        assert!(admin.may_give("premium:use") && !admin.may_give("premium:sell"));
+        for host in [operator, open] {
+            assert!(host.may_give("premium:sell") && host.may_give("agent_os:admin"));
+        }
     }
 
     #[test]

@@ -8,6 +8,25 @@ pub const ADMIN: &str = "agent_os:admin";
 /// The scope of the host's operator, unless an issuer calls it otherwise.
 pub const OPERATOR: &str = "stepmill:operator";
 
+/// What the host itself asks scopes for.
+const RESOURCES: [&str; 9] = [
+    "agents",
+    "config",
+    "metrics",
+    "plugins",
+    "sessions",
+    "system",
+    "teams",
+    "traces",
+    "workflows",
+];
+
+/// Whether the host itself reads this scope. Any other one means something to factories only.
+pub fn is_of_the_host(scope: &str) -> bool {
+    scope == ADMIN
+        || scope.split_once(':').is_some_and(|(resource, _)| RESOURCES.contains(&resource))
+}
+
 /// What a caller has to be allowed to do, such as `workflows:run`, for all or for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Right<'a> {
@@ -151,6 +170,16 @@ mod tests {
             assert!(!RUN.is_given_by(&held), "{text:?}");
             assert!(!RUN.on("echo").is_given_by(&held), "{text:?}");
             assert!(!RUN.is_given_somewhere_by(&held), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_scopes_are_told_from_those_of_factories() {
+        for scope in ["agent_os:admin", "workflows:run", "workflows:echo:run", "system:read"] {
+            assert!(is_of_the_host(scope), "{scope}");
+        }
+        for scope in ["stepmill:operator", "billing:read", "workflows", "premium", "", ":run"] {
+            assert!(!is_of_the_host(scope), "{scope}");
         }
     }
 

@@ -10,6 +10,11 @@ use crate::settings::SandboxSettings;
 /// The host's own frames on a guest's stack: what serves its calls.
 const HOST_STACK_BYTES: usize = 1536 * 1024;
 
+/// Slots that stay ready for the plugin they last served, with the memory that is kept for it, when
+/// nobody calls. Others are taken from them before a fresh one is: without this bound, a tenant that
+/// uploads plugin after plugin leaves some memory of each behind.
+const WARM_SLOTS: u32 = 16;
+
 /// Kept of each table between calls: more than most guests have.
 const KEPT_TABLE_BYTES: usize = 64 * 1024;
 

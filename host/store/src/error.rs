@@ -99,6 +99,9 @@ pub enum StoreError {
     /// The code a run would pin is not kept (any more).
     #[error("the code that the run needs is not kept")]
     ComponentMissing,
+    /// The tenant has as many API keys as it may have.
+    #[error("the tenant has no room for another key")]
+    KeysFull,
     /// A value that one of the two databases could not give back as it was.
     #[error("cannot be stored: {what}")]
     Unstorable {

@@ -7,6 +7,7 @@
 mod database;
 mod error;
 mod journal;
+mod keys;
 mod kv;
 mod plugin;
 mod policy;
@@ -19,6 +20,7 @@ mod stored;
 mod usage;
 
 pub use error::StoreError;
+pub use keys::{FoundKey, KeyDigest};
 pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
 pub use policy::PolicyRow;

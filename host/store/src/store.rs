@@ -44,6 +44,10 @@ impl Store {
         self.database.kind()
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// The rows of one tenant. There is no other way to them.
     pub fn tenant(&self, tenant: &TenantId) -> TenantStore {
         TenantStore { database: Arc::clone(&self.database), tenant: tenant.clone() }

@@ -13,4 +13,4 @@ pub(crate) use needs::{
 };
 pub(crate) use process::{House, command, stepmill};
 pub(crate) use reply::Reply;
-pub(crate) use token::Token;
+pub(crate) use token::{KEY, Token};

@@ -55,6 +55,11 @@ impl Token {
     }
 
     pub(crate) fn sign(&self) -> String {
-        encode(&Header::default(), &self.0, &EncodingKey::from_secret(KEY.as_bytes())).unwrap()
+        self.sign_with(KEY)
+    }
+
+    /// Signed with somebody else's secret.
+    pub(crate) fn sign_with(&self, secret: &str) -> String {
+        encode(&Header::default(), &self.0, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
     }
 }

@@ -54,6 +54,24 @@ pub enum AppError {
     /// The caller's scopes do not cover this.
     #[error("the scope `{0}` is required")]
     ScopeMissing(&'static str),
+    /// There is no such API key in the caller's tenant.
+    #[error("there is no such key")]
+    UnknownKey,
+    /// A key is to have a role that this host does not know.
+    #[error("there is no such role")]
+    UnknownRole,
+    /// A key is to be one of the host's own users.
+    #[error("the user is one of the host's own")]
+    ReservedUser,
+    /// A key is to do more than whoever makes it.
+    #[error("the key could do more than whoever makes it")]
+    KeyBeyondMaker,
+    /// Who came in by a key asks for another one.
+    #[error("a key makes no keys")]
+    KeyMakesKeys,
+    /// The caller's tenant has as many keys as it may have.
+    #[error("the tenant has no room for another key")]
+    KeysFull,
     /// This is for the host's operator only.
     #[error("only the host's operator may do this")]
     NotOperator,

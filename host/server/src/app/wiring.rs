@@ -10,6 +10,7 @@ use stepmill_core::agent::ModelName;
 use stepmill_core::event::JournalEntry;
 use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::GraphLimits;
+use stepmill_core::role::Roles;
 use stepmill_models::Models;
 use stepmill_sandbox::{Sandbox, WorkerProgram};
 use stepmill_store::{SessionEntry, Store, StoreError, Touch};
@@ -38,6 +39,7 @@ pub struct Rooms {
     pub(crate) catalog: Catalog,
     pub(crate) outbound: Outbound,
     pub(crate) policies: PolicyBook,
+    pub(crate) roles: Roles,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: Arc<Semaphore>,
@@ -121,6 +123,7 @@ impl App {
             models,
             outbound,
             policies,
+            roles: settings.auth.roles.clone(),
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
             seats: Arc::new(Semaphore::new(settings.runs.concurrent)),

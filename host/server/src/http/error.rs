@@ -10,7 +10,7 @@ use stepmill_store::StoreError;
 
 pub(super) use super::view::FieldFault;
 use super::view::{Fault, FieldFaults, RunFault};
-use crate::app::AppError;
+use crate::app::{AppError, KEYS_PER_TENANT};
 
 /// A failure as a client reads it.
 #[derive(Debug)]
@@ -126,6 +126,18 @@ fn app(fault: AppError) -> Response {
         ),
         AppError::UnknownPlugin => detail(StatusCode::NOT_FOUND, "Plugin not found"),
         AppError::ScopeMissing(scope) => scope_missing(scope),
+        AppError::UnknownKey => detail(StatusCode::NOT_FOUND, "Key not found"),
+        AppError::UnknownRole => detail(StatusCode::BAD_REQUEST, "There is no such role"),
+        AppError::ReservedUser => {
+            detail(StatusCode::BAD_REQUEST, "user_id is one of the host's own names")
+        }
+        AppError::KeyBeyondMaker => {
+            detail(StatusCode::FORBIDDEN, "A key may do no more than whoever makes it")
+        }
+        AppError::KeyMakesKeys => detail(StatusCode::FORBIDDEN, "A key makes no keys"),
+        AppError::KeysFull => {
+            detail(StatusCode::CONFLICT, format!("A tenant has at most {KEYS_PER_TENANT} keys"))
+        }
         AppError::NotOperator => {
             detail(StatusCode::FORBIDDEN, "Only the host's operator may do this")
         }
@@ -210,6 +222,7 @@ fn database(fault: &StoreError) -> Response {
         | StoreError::SequenceTaken
         | StoreError::StateTooLarge { .. }
         | StoreError::TooLarge
+        | StoreError::KeysFull
         | StoreError::ComponentMissing
         | StoreError::Unstorable { .. }
         | StoreError::Unreadable { .. } => {

@@ -157,15 +157,7 @@ impl JsonBody {
                 Vec::new()
             }
             Some(Value::Array(items)) if MAX_ITEMS < items.len() => {
-                let length = items.len();
-                let text = format!(
-                    "List should have at most {MAX_ITEMS} items after validation, not {length}"
-                );
-                let fault = FieldFault::new("too_long", json!(["body", field]), text);
-                let ctx = json!({
-                    "field_type": "List", "max_length": MAX_ITEMS, "actual_length": length,
-                });
-                self.faults.push(fault.because(ctx));
+                self.too_long(field, MAX_ITEMS, items.len());
                 Vec::new()
             }
             Some(Value::Array(items)) => {
@@ -180,6 +172,51 @@ impl JsonBody {
                 Vec::new()
             }
         }
+    }
+
+    /// A list of texts, so many at most; `null` is none.
+    pub(super) fn some_texts(&mut self, field: &'static str, most: usize) -> Vec<String> {
+        match self.fields.remove(field) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(items)) if items.len() <= most => {
+                items.into_iter().enumerate().filter_map(|it| self.item(field, it)).collect()
+            }
+            Some(Value::Array(items)) => {
+                self.too_long(field, most, items.len());
+                Vec::new()
+            }
+            Some(other) => {
+                self.refuse("list_type", field, "Input should be a valid list", other);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A whole number between two others; `null` is none.
+    pub(super) fn integer(&mut self, field: &'static str, least: i64, most: i64) -> Option<i64> {
+        let input = self.fields.remove(field).filter(|it| !it.is_null())?;
+        // `7.0` is a whole number, too.
+        let whole = |it: f64| (it.fract() == 0.0).then_some(it as i64);
+        let number = input.as_i64().or_else(|| input.as_f64().and_then(whole));
+        if let Some(number) = number.filter(|it| (least..=most).contains(it)) {
+            return Some(number);
+        }
+        let (kind, text) = match number {
+            None => ("int_type", "Input should be a valid integer".to_owned()),
+            Some(it) if it < least => {
+                ("greater_than_equal", format!("Input should be greater than or equal to {least}"))
+            }
+            Some(_) => ("less_than_equal", format!("Input should be less than or equal to {most}")),
+        };
+        self.refuse(kind, field, &text, input);
+        None
+    }
+
+    fn too_long(&mut self, field: &str, most: usize, length: usize) {
+        let text = format!("List should have at most {most} items after validation, not {length}");
+        let fault = FieldFault::new("too_long", json!(["body", field]), text);
+        let ctx = json!({ "field_type": "List", "max_length": most, "actual_length": length });
+        self.faults.push(fault.because(ctx));
     }
 
     fn item(&mut self, field: &'static str, (place, item): (usize, Value)) -> Option<String> {

@@ -23,7 +23,9 @@ use stepmill_store::StoreSettings;
 use crate::app::Declared;
 
 pub(crate) use auth::is_pem;
-pub use auth::{AuthMode, AuthSettings, JwksSettings, JwtAlgorithm, JwtSettings, TokenSource};
+pub use auth::{
+    AuthMode, AuthSettings, IssuerSettings, JwksSettings, JwtAlgorithm, TokenSettings, TokenSource,
+};
 pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;

@@ -36,6 +36,14 @@ impl Row {
         }
     }
 
+    pub(crate) fn maybe_number(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Sqlite(line) if line.is_null(column) => Ok(None),
+            Self::Sqlite(line) => held(line.number(column), column).map(Some),
+            Self::Postgres(row) => value(row, column),
+        }
+    }
+
     pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>, StoreError> {
         match self {
             Self::Sqlite(line) => held(line.bytes(column), column).map(<[u8]>::to_vec),

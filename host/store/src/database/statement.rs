@@ -9,7 +9,7 @@ use crate::error::StoreError;
 /// A value that goes into a statement.
 pub(crate) enum Arg<'a> {
     Text(Option<Cow<'a, str>>),
-    Number(i64),
+    Number(Option<i64>),
     Bytes(Cow<'a, [u8]>),
     /// JSON text, kept to the letter.
     Json(Option<Cow<'a, str>>),
@@ -55,7 +55,11 @@ impl<'a> Statement<'a> {
         self
     }
 
-    pub(crate) fn number(mut self, value: i64) -> Self {
+    pub(crate) fn number(self, value: i64) -> Self {
+        self.maybe_number(Some(value))
+    }
+
+    pub(crate) fn maybe_number(mut self, value: Option<i64>) -> Self {
         self.args.push(Arg::Number(value));
         self
     }

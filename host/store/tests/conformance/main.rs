@@ -4,6 +4,7 @@
 
 mod house;
 mod journal;
+mod keys;
 mod kv;
 mod lists;
 mod ownership;
@@ -82,6 +83,13 @@ conformance! {
         a_page_of_sessions_holds_so_much_and_no_more
         a_preview_is_cut_where_it_is_read
         a_preview_says_why_its_run_failed;
+    keys:
+        a_key_reads_back_as_it_was_made
+        a_deleted_key_is_gone_once
+        another_tenants_keys_are_not_there
+        a_tenant_has_so_many_keys_and_no_more
+        the_use_of_a_key_is_noted_now_and_then
+        a_name_that_one_database_could_not_keep_is_refused_by_both;
     kv:
         a_value_reads_back_until_it_is_deleted
         values_stand_apart_by_tenant_and_plugin

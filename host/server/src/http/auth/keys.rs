@@ -1,20 +1,51 @@
 //! Which key verifies a token: shared secrets and PEM keys of the settings, the keys of a file,
 //! or those the issuer publishes.
 
+use std::fmt;
+
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, Validation};
 use secrecy::ExposeSecret;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::AuthFault;
 use super::jwks::Jwks;
 use super::key_set;
 use super::refusal::Refusal;
-use crate::settings::{JwtAlgorithm, JwtSettings, is_pem};
+use crate::settings::{IssuerSettings, JwtAlgorithm, is_pem};
 
 /// A verified token's claims.
 pub(super) type Claims = Map<String, Value>;
+
+/// Claims of which none is there twice. Of two, somebody else may read the other one (RFC 7519, 4).
+struct Once(Claims);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Claims;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
+                let mut claims = Claims::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if claims.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a claim is there twice"));
+                    }
+                }
+                Ok(claims)
+            }
+        }
+        deserializer.deserialize_map(Each).map(Self)
+    }
+}
 
 /// One key and what it may be used for. A token does not choose: an algorithm that is not among
 /// the key's own is refused, so that a public key never stands in for a secret.
@@ -41,20 +72,23 @@ pub(super) struct Ask<'a> {
 
 impl Keys {
     /// Reads every key the settings hold. Needs a runtime if there are keys to fetch.
-    pub(super) fn of(settings: &JwtSettings) -> Result<Self, AuthFault> {
+    pub(super) fn of(settings: &IssuerSettings) -> Result<Self, AuthFault> {
         let allowed: Vec<_> = settings.algorithms.iter().copied().map(algorithm).collect();
         let mut fixed = Vec::new();
         for key in &settings.keys {
-            fixed.push(given(key.expose_secret(), &allowed)?);
+            let key = given(key.expose_secret(), &allowed);
+            fixed.push(key.ok_or_else(|| AuthFault::Key(settings.place.clone()))?);
         }
         if let Some(text) = &settings.jwks_file {
             let keys = key_set::read(text.as_bytes(), &allowed);
-            fixed.extend(keys.map_err(AuthFault::KeySet)?);
+            let place = settings.place.clone();
+            fixed.extend(keys.map_err(|source| AuthFault::KeySet { place, source })?);
         }
         if settings.jwks.is_none() {
             let has_key = |it: &Algorithm| fixed.iter().any(|key| key.algorithms.contains(it));
             if let Some(lonely) = allowed.iter().find(|it| !has_key(it)) {
-                return Err(AuthFault::NoKey(format!("{lonely:?}")));
+                let (place, algorithm) = (settings.place.clone(), format!("{lonely:?}"));
+                return Err(AuthFault::NoKey { place, algorithm });
             }
         }
         let published = settings.jwks.clone().map(|it| Jwks::open(it, allowed)).transpose()?;
@@ -85,8 +119,8 @@ impl Ask<'_> {
             is_named && key.algorithms.contains(&self.header.alg)
         };
         keys.iter().filter(may_be).find_map(|key| {
-            match jsonwebtoken::decode(self.token, &key.key, self.validation) {
-                Ok(token) => Some(Ok(token.claims)),
+            match jsonwebtoken::decode::<Once>(self.token, &key.key, self.validation) {
+                Ok(token) => Some(Ok(token.claims.0)),
                 Err(fault) if is_of_key(&fault) => None,
                 Err(fault) => Some(Err(refusal(self.token, fault.kind()))),
             }
@@ -132,35 +166,29 @@ fn refusal(token: &str, kind: &ErrorKind) -> Refusal {
     Refusal::Token(text.to_owned())
 }
 
-/// A key of the settings. What looks like a PEM key is never a shared secret.
-fn given(text: &str, allowed: &[Algorithm]) -> Result<Key, AuthFault> {
+/// A key of the settings; none if no algorithm can use it. What looks like a PEM key is never a
+/// shared secret.
+fn given(text: &str, allowed: &[Algorithm]) -> Option<Key> {
     let of = |family: AlgorithmFamily| -> Vec<_> {
         allowed.iter().copied().filter(|it| it.family() == family).collect()
     };
     if !is_pem(text) {
         let algorithms = of(AlgorithmFamily::Hmac);
         let key = DecodingKey::from_secret(text.as_bytes());
-        return if algorithms.is_empty() {
-            Err(AuthFault::Key)
-        } else {
-            Ok(Key { id: None, algorithms, key })
-        };
+        return (!algorithms.is_empty()).then_some(Key { id: None, algorithms, key });
     }
     let pem = text.as_bytes();
     let read = DecodingKey::from_rsa_pem(pem)
         .or_else(|_| DecodingKey::from_ec_pem(pem))
         .or_else(|_| DecodingKey::from_ed_pem(pem));
-    let key = read.map_err(|_| AuthFault::Key)?;
+    let key = read.ok()?;
     let mut algorithms = of(key.family());
     if key.family() == AlgorithmFamily::Ec {
         // The two curves differ in the length of a point and in nothing else a PEM key shows here.
         let point = key.try_get_as_bytes().map_or(0, <[u8]>::len);
         algorithms.retain(|it| point == point_bytes(*it));
     }
-    if algorithms.is_empty() {
-        return Err(AuthFault::Key);
-    }
-    Ok(Key { id: None, algorithms, key })
+    (!algorithms.is_empty()).then_some(Key { id: None, algorithms, key })
 }
 
 /// The bytes of an uncompressed point on the curve of an algorithm.
@@ -186,7 +214,7 @@ fn algorithm(of: JwtAlgorithm) -> Algorithm {
 }
 
 /// One set of checks for each accepted algorithm: the library wants them of one family.
-pub(super) fn validations(settings: &JwtSettings) -> Vec<Validation> {
+pub(super) fn validations(settings: &IssuerSettings) -> Vec<Validation> {
     let of = |it: &JwtAlgorithm| {
         // The library's defaults are lax: a token without `aud` passes an audience check, `nbf`
         // is not looked at, and a minute of leeway is given.

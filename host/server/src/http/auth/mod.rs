@@ -1,6 +1,8 @@
 //! Who is at the door: turns a request into a principal. Nothing else can make one of a request.
 
+mod api_key;
 mod host_key;
+mod issuers;
 mod jwks;
 mod key_set;
 mod keys;
@@ -10,6 +12,9 @@ mod scopes;
 mod token;
 mod verifier;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -17,13 +22,16 @@ use axum::middleware::Next;
 use axum::response::Response;
 use stepmill_core::ids::TenantId;
 use stepmill_core::principal::{Principal, Rules, Standing, TrustedClaims};
+use stepmill_core::role::Roles;
+use stepmill_core::scope::ADMIN;
 
 use super::door::Door;
+use crate::app::App;
 use crate::settings::{AuthMode, AuthSettings};
 use host_key::HostKey;
+use issuers::Issuers;
 use key_set::KeySetFault;
 use refusal::Refusal;
-use verifier::Verifier;
 
 /// The tenant of callers whose tenant is not known.
 const DEFAULT_TENANT: &str = "default";
@@ -36,16 +44,27 @@ const PUBLIC: [&str; 7] =
 #[derive(Debug, thiserror::Error)]
 pub enum AuthFault {
     /// No key of a kind that one of the algorithms needs.
-    #[error("auth.jwt: the key is no public key in PEM of the kind the algorithm needs")]
-    Key,
+    #[error("{0}: the key is no public key in PEM of the kind the algorithm needs")]
+    Key(String),
     /// An algorithm is accepted that nothing could verify.
-    #[error("auth.jwt: there is no key for {0}")]
-    NoKey(String),
+    #[error("{place}: there is no key for {algorithm}")]
+    NoKey {
+        /// The issuer, as the settings call it.
+        place: String,
+        /// As tokens write it.
+        algorithm: String,
+    },
     /// The file with keys.
-    #[error("auth.jwt.jwks_file cannot be used")]
-    KeySet(#[source] KeySetFault),
+    #[error("{place}.jwks_file cannot be used")]
+    KeySet {
+        /// The issuer, as the settings call it.
+        place: String,
+        /// Why.
+        #[source]
+        source: KeySetFault,
+    },
     /// The client that fetches keys.
-    #[error("auth.jwt.jwks_url: the client cannot be set up")]
+    #[error("the client that fetches an issuer's keys cannot be set up")]
     Client(#[source] reqwest::Error),
 }
 
@@ -53,6 +72,7 @@ pub enum AuthFault {
 pub(super) struct Auth {
     mode: Mode,
     rules: Rules,
+    roles: Arc<Roles>,
 }
 
 enum Mode {
@@ -61,19 +81,20 @@ enum Mode {
     /// Whoever has the host's key is the operator.
     Key(HostKey),
     /// By a token.
-    Jwt(Box<Verifier>),
+    Jwt(Issuers),
 }
 
 impl Auth {
     /// Prepares the verification. Needs a runtime if there are keys to fetch.
     pub(super) fn of(settings: &AuthSettings) -> Result<Self, AuthFault> {
         let rules = settings.rules;
+        let roles = Arc::new(settings.roles.clone());
         let mode = match &settings.mode {
             AuthMode::None => Mode::Open,
             AuthMode::Key(key) => Mode::Key(HostKey::of(key)),
-            AuthMode::Jwt(jwt) => Mode::Jwt(Box::new(Verifier::of(jwt, rules)?)),
+            AuthMode::Jwt(tokens) => Mode::Jwt(Issuers::of(tokens, rules, &roles)?),
         };
-        Ok(Self { mode, rules })
+        Ok(Self { mode, rules, roles })
     }
 
     /// As `/info` calls it.
@@ -98,6 +119,7 @@ impl Auth {
     /// Who sent a request; `None` where nobody is asked.
     async fn admit(
         &self,
+        app: &App,
         request: &Parts,
         allows_origin: impl Fn(&str) -> bool,
     ) -> Result<Option<Principal>, Refusal> {
@@ -110,13 +132,32 @@ impl Auth {
                 Ok(Some(operator()))
             }
             Mode::Key(_) | Mode::Jwt(_) if is_for_all => Ok(None),
-            Mode::Key(key) => key.check(headers).map(|()| Some(operator())),
-            Mode::Jwt(verifier) => {
-                let who = verifier.principal(method, headers, allows_origin).await?;
-                scopes::check(request, &who, &verifier.admin_scope)?;
+            Mode::Key(key) => match (key.check(headers), api_key::shown(headers)) {
+                (Ok(()), _) => Ok(Some(operator())),
+                (Err(_), Some(shown)) => self.admit_holder(app, request, shown).await.map(Some),
+                (Err(refusal), None) => Err(refusal),
+            },
+            Mode::Jwt(issuers) => {
+                if let Some(shown) = api_key::shown(headers) {
+                    return self.admit_holder(app, request, shown).await.map(Some);
+                }
+                let (who, admin) = issuers.principal(method, headers, allows_origin).await?;
+                scopes::check(request, &who, admin)?;
                 Ok(Some(who))
             }
         }
+    }
+
+    /// Who showed an API key.
+    async fn admit_holder(
+        &self,
+        app: &App,
+        request: &Parts,
+        shown: &str,
+    ) -> Result<Principal, Refusal> {
+        let who = api_key::principal(app, shown, self.rules, &self.roles).await?;
+        scopes::check(request, &who, ADMIN)?;
+        Ok(who)
     }
 }
 
@@ -131,7 +172,9 @@ fn operator() -> Principal {
         tenant: default_tenant(),
         user: None,
         trusted: TrustedClaims::default(),
+        held: BTreeSet::new(),
         standing: Standing::Open,
+        key: None,
         rules: Rules::default(),
         session: None,
         dependencies: None,
@@ -147,7 +190,7 @@ fn default_tenant() -> TenantId {
 pub(super) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let allows_origin = |it: &str| door.settings.allows_origin(it);
-    match door.auth.admit(&parts, allows_origin).await {
+    match door.auth.admit(&door.app, &parts, allows_origin).await {
         Ok(None) => {}
         Ok(Some(who)) => drop(parts.extensions.insert(Admitted(who))),
         Err(refusal) => return refusal.response(),

@@ -1,9 +1,10 @@
 //! Why nobody comes in, or not this far. The texts are Agno's: people know them.
 
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
-use super::super::error::{detail, later, scope_missing};
+use super::super::error::{ApiError, detail, later, scope_missing};
+use crate::app::AppError;
 
 /// Why a request goes no further than the door.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,12 @@ pub(super) enum Refusal {
     /// The host has another key.
     #[error("Invalid authentication token")]
     KeyWrong,
+    /// There is no such API key, or not any more.
+    #[error("Invalid API key")]
+    ApiKey,
+    /// Whether the key is good could not be found out.
+    #[error("the key could not be looked for")]
+    Failed(#[source] AppError),
     /// Users are kept apart, and the token does not say which one this is.
     #[error("Authenticated request is missing a user identity")]
     Nobody,
@@ -55,11 +62,17 @@ impl Refusal {
         Self::Token("Signature verification failed".into())
     }
 
+    /// A token of somebody whose word does not count here.
+    pub(super) fn issuer() -> Self {
+        Self::Token("Invalid issuer".into())
+    }
+
     /// What the client reads.
     pub(super) fn response(self) -> Response {
         let text = self.to_string();
         match self {
             Self::Scope(scope) => scope_missing(&scope),
+            Self::Failed(fault) => ApiError::from(fault).into_response(),
             Self::Nobody | Self::Page(_) => detail(StatusCode::FORBIDDEN, text),
             Self::KeysUnavailable => {
                 later(StatusCode::SERVICE_UNAVAILABLE, &text, "keys_unavailable")
@@ -71,6 +84,7 @@ impl Refusal {
             | Self::Tenant
             | Self::Session
             | Self::Token(_)
+            | Self::ApiKey
             | Self::KeyMissing
             | Self::KeyWrong => {
                 let mut response = detail(StatusCode::UNAUTHORIZED, text);

@@ -47,8 +47,8 @@ fn need(method: &str, path: &[&str]) -> Need {
         ("GET", ["metrics", ..]) => Need::Scope("metrics:read"),
         ("POST", ["metrics", "refresh"]) => Need::Scope("metrics:write"),
         ("GET", ["traces", ..]) | ("POST", ["traces", "search"]) => Need::Scope("traces:read"),
-        // Plugins and policies ask by themselves, also where nothing here is looked at: `app`.
-        (_, ["plugins" | "policies" | "policy", ..]) => Need::Nothing,
+        // These ask by themselves, also where nothing here is looked at: `app`.
+        (_, ["plugins" | "keys" | "policies" | "policy", ..]) => Need::Nothing,
         _ => Need::Admin,
     }
 }
@@ -58,7 +58,7 @@ fn is_personal(path: &[&str]) -> bool {
     !matches!(
         path,
         ["config" | "models"]
-            | ["agents" | "teams" | "plugins" | "policies" | "policy", ..]
+            | ["agents" | "teams" | "plugins" | "keys" | "policies" | "policy", ..]
             | ["workflows"]
     ) && !matches!(path, ["workflows", it] if *it != "ws")
 }
@@ -105,7 +105,6 @@ fn check_route(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
     use stepmill_core::ids::{TenantId, UserId};
     use stepmill_core::principal::{Rules, Standing, TrustedClaims};
 
@@ -115,11 +114,10 @@ mod tests {
         Principal {
             tenant: TenantId::new("acme").unwrap(),
             user: Some(UserId::new("ada").unwrap()),
-            trusted: TrustedClaims {
-                claims: Map::new(),
-                scopes: scopes.iter().map(|it| it.to_string()).collect(),
-            },
+            trusted: TrustedClaims::default(),
+            held: scopes.iter().map(|it| it.to_string()).collect(),
             standing: Standing::Member,
+            key: None,
             rules: Rules::default(),
             session: None,
             dependencies: None,
@@ -166,6 +164,7 @@ mod tests {
             assert_eq!(lacks(method, route).as_deref(), Some(scope), "{method} {route}");
         }
         assert_eq!(lacks("PUT", "/plugins/{id}"), None);
+        assert_eq!(lacks("POST", "/keys"), None);
         assert_eq!(lacks("GET", "/workflows/ws"), None);
     }
 

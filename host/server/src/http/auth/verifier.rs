@@ -1,34 +1,36 @@
-//! Tokens: from the text a request carries to the principal it speaks for.
+//! Tokens of one issuer: from their text to the principal they speak for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use axum::http::{HeaderMap, Method};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Header, Validation, decode_header};
 use serde_json::Value;
 use stepmill_core::ids::{SessionId, TenantId, UserId};
 use stepmill_core::principal::{Principal, Rules, Standing, TrustedClaims};
+use stepmill_core::role::Roles;
+use stepmill_core::scope::ADMIN;
 
 use super::keys::{Ask, Claims, Keys, validations};
-use super::local::check_cookie_page;
 use super::refusal::Refusal;
-use super::token::Place;
 use super::{AuthFault, default_tenant};
-use crate::settings::JwtSettings;
+use crate::settings::IssuerSettings;
 
 /// What `typ` a token may say of itself. A signed text of another kind, such as a notice that
 /// somebody logged out, is no token of access (RFC 8725, 3.11).
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 
-/// What tokens have to be like.
+/// What the tokens of one issuer have to be like.
 pub(super) struct Verifier {
-    place: Place,
+    issuer: Option<String>,
+    tenants: Option<BTreeSet<TenantId>>,
     keys: Keys,
     validations: Vec<Validation>,
     names: Names,
     pub(super) admin_scope: String,
-    operator_scope: String,
+    operator_scope: Option<String>,
     rules: Rules,
+    roles: Arc<Roles>,
 }
 
 /// Which claim says what.
@@ -37,14 +39,20 @@ struct Names {
     tenant: String,
     session: String,
     scopes: String,
+    roles: String,
     dependencies: Vec<String>,
     session_state: Vec<String>,
 }
 
 impl Verifier {
-    pub(super) fn of(settings: &JwtSettings, rules: Rules) -> Result<Self, AuthFault> {
+    pub(super) fn of(
+        settings: &IssuerSettings,
+        rules: Rules,
+        roles: Arc<Roles>,
+    ) -> Result<Self, AuthFault> {
         Ok(Self {
-            place: Place::new(settings.token_source, settings.cookie.clone()),
+            issuer: settings.issuer.clone(),
+            tenants: settings.tenants.clone(),
             keys: Keys::of(settings)?,
             validations: validations(settings),
             names: Names {
@@ -52,56 +60,65 @@ impl Verifier {
                 tenant: settings.tenant_claim.clone(),
                 session: settings.session_claim.clone(),
                 scopes: settings.scopes_claim.clone(),
+                roles: settings.roles_claim.clone(),
                 dependencies: settings.dependencies_claims.clone(),
                 session_state: settings.session_state_claims.clone(),
             },
             admin_scope: settings.admin_scope.clone(),
             operator_scope: settings.operator_scope.clone(),
             rules,
+            roles,
         })
     }
 
-    /// Who sent a request.
-    pub(super) async fn principal(
-        &self,
-        method: &Method,
-        headers: &HeaderMap,
-        allows_origin: impl Fn(&str) -> bool,
-    ) -> Result<Principal, Refusal> {
-        let token = self.place.find(headers)?;
-        if token.in_cookie {
-            check_cookie_page(method, headers, allows_origin)?;
-        }
-        let header = header(token.text)?;
+    /// What its tokens call it. None: it takes tokens of any name.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Who a token speaks for.
+    pub(super) async fn principal(&self, token: &str) -> Result<Principal, Refusal> {
+        let header = header(token)?;
         let fits = |it: &&Validation| it.algorithms.contains(&header.alg);
         let validation = self.validations.iter().find(fits).ok_or_else(algorithm)?;
-        let ask = Ask { token: token.text, header: &header, validation };
+        let ask = Ask { token, header: &header, validation };
         self.read(self.keys.verify(&ask).await?)
     }
 
     /// Reads verified claims. What names somebody is a text, or the token is refused.
     fn read(&self, claims: Claims) -> Result<Principal, Refusal> {
         let names = &self.names;
+        // The library takes a list with the right name in it as well.
+        if self.issuer.is_some() && claims.get("iss").and_then(Value::as_str) != self.issuer() {
+            return Err(Refusal::issuer());
+        }
         let no_text = || Refusal::Token("Subject must be a string".into());
         let user = match claims.get(&names.user) {
             None => None,
             Some(it) => Some(it.as_str().ok_or_else(no_text)?),
         };
         let user = user.map(|it| UserId::new(it).map_err(|_| Refusal::Subject)).transpose()?;
-        if user.as_ref().is_some_and(|it| is_reserved(it.as_str())) {
+        if user.as_ref().is_some_and(UserId::is_reserved) {
             return Err(Refusal::Subject);
         }
         let tenant = text(&claims, &names.tenant, Refusal::Tenant)?;
         let tenant = tenant.map(|it| TenantId::new(it).map_err(|_| Refusal::Tenant)).transpose()?;
+        let tenant = tenant.unwrap_or_else(default_tenant);
+        if self.tenants.as_ref().is_some_and(|it| !it.contains(&tenant)) {
+            return Err(Refusal::Tenant);
+        }
         let session = text(&claims, &names.session, Refusal::Session)?;
         let session = session.map(|it| SessionId::new(it).map_err(|_| Refusal::Session));
         let session = session.transpose()?;
-        let scopes = scopes(claims.get(&names.scopes));
-        let standing = self.standing(&scopes);
+        let scopes = texts(claims.get(&names.scopes));
+        let of_roles = self.roles.scopes(&texts(claims.get(&names.roles)));
+        let standing = self.standing(&scopes, &of_roles);
         Ok(Principal {
-            tenant: tenant.unwrap_or_else(default_tenant),
+            tenant,
             user,
+            held: &scopes | &of_roles,
             standing,
+            key: None,
             rules: self.rules,
             session,
             dependencies: picked(&claims, &names.dependencies),
@@ -110,11 +127,11 @@ impl Verifier {
         })
     }
 
-    /// The operator's scope outweighs the admin's.
-    fn standing(&self, scopes: &BTreeSet<String>) -> Standing {
-        if scopes.contains(&self.operator_scope) {
+    /// The operator's scope outweighs the admin's. No role makes an operator.
+    fn standing(&self, scopes: &BTreeSet<String>, of_roles: &BTreeSet<String>) -> Standing {
+        if self.operator_scope.as_ref().is_some_and(|it| scopes.contains(it)) {
             Standing::Operator
-        } else if scopes.contains(&self.admin_scope) {
+        } else if scopes.contains(&self.admin_scope) || of_roles.contains(ADMIN) {
             Standing::Admin
         } else {
             Standing::Member
@@ -169,13 +186,8 @@ fn picked(claims: &Claims, names: &[String]) -> Option<Claims> {
     Some(found.collect::<Claims>()).filter(|it| !it.is_empty())
 }
 
-/// Names that belong to the host itself.
-fn is_reserved(subject: &str) -> bool {
-    subject == "__scheduler__" || subject.starts_with("sa:") || subject.starts_with("__oauth__:")
-}
-
-/// A list of texts, or one text as one scope. A list of other things as well says nothing.
-fn scopes(claim: Option<&Value>) -> BTreeSet<String> {
+/// A list of texts, or one text as a list of one. A list of other things as well says nothing.
+fn texts(claim: Option<&Value>) -> BTreeSet<String> {
     match claim {
         Some(Value::String(it)) => [it.clone()].into(),
         Some(Value::Array(items)) => {

@@ -1,79 +1,37 @@
 //! `[auth]` as the settings file writes it.
 
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use stepmill_core::principal::Rules;
-use stepmill_core::scope::{ADMIN, OPERATOR};
+use stepmill_core::role::Roles;
 
 use super::super::environment::Environment;
-use super::super::file::{SettingsFault, overlay, read_text, secret, value};
-use super::{AuthMode, AuthSettings, JwksSettings, JwtAlgorithm, JwtSettings, TokenSource, is_pem};
-
-/// The largest difference of clocks that can be set. More would make expiry meaningless.
-const MAX_LEEWAY_SECONDS: u64 = 300;
+use super::super::file::{SettingsFault, secret, value};
+use super::issuer::IssuerFile;
+use super::{AuthMode, AuthSettings, IssuerSettings, TokenSettings, TokenSource, is_pem};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::settings) struct AuthFile {
     authorization: Option<bool>,
     user_isolation: Option<bool>,
+    roles: BTreeMap<String, BTreeSet<String>>,
     key: Option<KeyFile>,
-    jwt: Option<JwtFile>,
+    token_source: Option<String>,
+    cookie: Option<String>,
+    jwt: Option<IssuerFile>,
+    issuers: BTreeMap<String, IssuerFile>,
 }
 
 /// Where one key is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeyFile {
-    key_file: Option<PathBuf>,
-    key_env: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JwtFile {
-    algorithm: Option<String>,
-    #[serde(default)]
-    algorithms: Vec<String>,
-    key_file: Option<PathBuf>,
-    key_env: Option<String>,
-    #[serde(default)]
-    keys: Vec<KeyFile>,
-    jwks_file: Option<PathBuf>,
-    jwks_url: Option<String>,
-    #[serde(default)]
-    jwks: JwksFile,
-    token_source: Option<String>,
-    cookie: Option<String>,
-    #[serde(default)]
-    audience: Vec<String>,
-    issuer: Option<String>,
-    user_claim: Option<String>,
-    tenant_claim: Option<String>,
-    session_claim: Option<String>,
-    scopes_claim: Option<String>,
-    admin_scope: Option<String>,
-    operator_scope: Option<String>,
-    #[serde(default)]
-    dependencies_claims: Vec<String>,
-    #[serde(default)]
-    session_state_claims: Vec<String>,
-    leeway_seconds: Option<u64>,
-}
-
-overlay! {
-    /// `[auth.jwt.jwks]`: how `jwks_url` is read.
-    JwksFile over JwksSettings {
-        max_age_ms: u64 => max_age_ms,
-        gap_ms: u64 => gap_ms,
-        stale_ms: u64 => stale_ms,
-        timeout_ms: u64 => timeout_ms,
-        body_bytes: usize => body_bytes,
-    }
+pub(super) struct KeyFile {
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_env: Option<String>,
 }
 
 impl AuthFile {
@@ -87,17 +45,79 @@ impl AuthFile {
             authorization: self.authorization.unwrap_or(default.authorization),
             user_isolation: self.user_isolation.unwrap_or(default.user_isolation),
         };
-        let mode = match (self.jwt, self.key) {
-            (Some(jwt), _) => AuthMode::Jwt(Box::new(jwt.settings(environment)?)),
-            (None, Some(key)) => AuthMode::Key(key.read("auth.key", environment)?),
-            (None, None) => AuthMode::None,
+        let (mut source, mut cookie) = (self.token_source, self.cookie);
+        let mut issuers = Vec::new();
+        if let Some(mut jwt) = self.jwt {
+            source = jwt.token_source.take().or(source);
+            cookie = jwt.cookie.take().or(cookie);
+            let jwt = jwt.or_key_env("JWT_VERIFICATION_KEY");
+            issuers.push(jwt.settings("auth.jwt", environment)?);
+        }
+        for (name, issuer) in self.issuers {
+            issuers.push(named(&format!("auth.issuers.{name}"), issuer, environment)?);
+        }
+        check_apart(&issuers)?;
+        let mut roles = Roles::new(issuers.iter().filter_map(|it| it.operator_scope.clone()));
+        for (name, scopes) in self.roles {
+            let place = format!("auth.roles.{name}");
+            roles.add(name, scopes).map_err(|fault| value(place, fault.to_string()))?;
+        }
+        let mode = match self.key {
+            _ if !issuers.is_empty() => AuthMode::Jwt(TokenSettings {
+                source: token_source(source.as_deref())?,
+                cookie: cookie.unwrap_or_else(|| "access_token".into()),
+                issuers,
+            }),
+            Some(key) => AuthMode::Key(key.read("auth.key", environment)?),
+            None => AuthMode::None,
         };
-        Ok(AuthSettings { mode, rules })
+        Ok(AuthSettings { mode, rules, roles })
     }
 }
 
+/// One of several issuers. It has to be known by its name and by a key of its own.
+fn named(
+    place: &str,
+    file: IssuerFile,
+    environment: &Environment,
+) -> Result<IssuerSettings, SettingsFault> {
+    if file.issuer.is_none() {
+        return Err(value(place, "`issuer` is required: by it a token is known to be its"));
+    }
+    if file.token_source.is_some() || file.cookie.is_some() {
+        let rule = "`token_source` and `cookie` are the same for all issuers: they stand in [auth]";
+        return Err(value(place, rule));
+    }
+    file.settings(place, environment)
+}
+
+/// No issuer can speak for another: each has a name and, where it is shared with the host, a secret
+/// that no other one has.
+fn check_apart(issuers: &[IssuerSettings]) -> Result<(), SettingsFault> {
+    for (number, issuer) in issuers.iter().enumerate() {
+        let others = || issuers[..number].iter();
+        if issuer.issuer.is_some() && others().any(|it| it.issuer == issuer.issuer) {
+            return Err(value(format!("{}.issuer", issuer.place), "another one is called so"));
+        }
+        let is_shared = |key: &SecretString| {
+            let key = key.expose_secret();
+            let same = |it: &SecretString| it.expose_secret() == key;
+            !is_pem(key) && others().any(|it| it.keys.iter().any(same))
+        };
+        if issuer.keys.iter().any(is_shared) {
+            let rule = "another issuer has the same secret, and so could speak for this one";
+            return Err(value(&issuer.place, rule));
+        }
+    }
+    Ok(())
+}
+
 impl KeyFile {
-    fn read(self, place: &str, environment: &Environment) -> Result<SecretString, SettingsFault> {
+    pub(super) fn read(
+        self,
+        place: &str,
+        environment: &Environment,
+    ) -> Result<SecretString, SettingsFault> {
         let key = secret(place, self.key_file, self.key_env, environment)?;
         match key {
             Some(key) if !key.expose_secret().is_empty() => Ok(key),
@@ -107,149 +127,47 @@ impl KeyFile {
     }
 }
 
-impl JwtFile {
-    fn settings(self, environment: &Environment) -> Result<JwtSettings, SettingsFault> {
-        let algorithms = algorithms(self.algorithm, self.algorithms)?;
-        let mut keys = Vec::new();
-        let has_jwks = self.jwks_file.is_some() || self.jwks_url.is_some();
-        let first = match (self.key_file, self.key_env) {
-            (None, None) if self.keys.is_empty() && !has_jwks => {
-                Some(KeyFile { key_file: None, key_env: Some("JWT_VERIFICATION_KEY".into()) })
-            }
-            (None, None) => None,
-            (key_file, key_env) => Some(KeyFile { key_file, key_env }),
-        };
-        if let Some(first) = first {
-            keys.push(checked(first.read("auth.jwt", environment)?, "auth.jwt", &algorithms)?);
-        }
-        for (at, key) in self.keys.into_iter().enumerate() {
-            let place = format!("auth.jwt.keys[{at}]");
-            keys.push(checked(key.read(&place, environment)?, &place, &algorithms)?);
-        }
-        let leeway_seconds = self.leeway_seconds.unwrap_or(5);
-        if MAX_LEEWAY_SECONDS < leeway_seconds {
-            let rule = format!("at most {MAX_LEEWAY_SECONDS}");
-            return Err(value("auth.jwt.leeway_seconds", rule));
-        }
-        let mut jwks = self.jwks_url.map(|it| url(&it).map(JwksSettings::new)).transpose()?;
-        if let Some(settings) = &mut jwks {
-            self.jwks.lay_over(settings);
-            if settings.stale_ms < settings.max_age_ms {
-                return Err(value("auth.jwt.jwks.stale_ms", "at least `max_age_ms`"));
-            }
-        }
-        let admin_scope = self.admin_scope.unwrap_or_else(|| ADMIN.into());
-        let operator_scope = self.operator_scope.unwrap_or_else(|| OPERATOR.into());
-        if operator_scope.is_empty() || operator_scope == admin_scope {
-            let rule = "not empty, and not the `admin_scope`: a tenant's admin is not the operator";
-            return Err(value("auth.jwt.operator_scope", rule));
-        }
-        Ok(JwtSettings {
-            algorithms,
-            keys,
-            jwks_file: self.jwks_file.map(read_text).transpose()?,
-            jwks,
-            token_source: token_source(self.token_source.as_deref())?,
-            cookie: self.cookie.unwrap_or_else(|| "access_token".into()),
-            audience: self.audience,
-            issuer: self.issuer,
-            user_claim: self.user_claim.unwrap_or_else(|| "sub".into()),
-            tenant_claim: self.tenant_claim.unwrap_or_else(|| "tenant".into()),
-            session_claim: self.session_claim.unwrap_or_else(|| "session_id".into()),
-            scopes_claim: self.scopes_claim.unwrap_or_else(|| "scopes".into()),
-            admin_scope,
-            operator_scope,
-            dependencies_claims: self.dependencies_claims,
-            session_state_claims: self.session_state_claims,
-            leeway_seconds,
-        })
-    }
-}
-
-fn algorithms(
-    one: Option<String>,
-    several: Vec<String>,
-) -> Result<Vec<JwtAlgorithm>, SettingsFault> {
-    let (place, words) = match (one, several.is_empty()) {
-        (Some(one), true) => ("auth.jwt.algorithm", vec![one]),
-        (None, false) => ("auth.jwt.algorithms", several),
-        (None, true) => return Err(value("auth.jwt", "`algorithm` or `algorithms` is required")),
-        (Some(_), false) => {
-            return Err(value("auth.jwt", "give `algorithm` or `algorithms`, not both"));
-        }
-    };
-    let mut found = Vec::new();
-    for word in words {
-        let Some(it) = JwtAlgorithm::ALL.into_iter().find(|it| it.name() == word) else {
-            let names = JwtAlgorithm::ALL.map(JwtAlgorithm::name).join(", ");
-            return Err(value(place, format!("one of {names}")));
-        };
-        if !found.contains(&it) {
-            found.push(it);
-        }
-    }
-    Ok(found)
-}
-
-/// A shared secret is as long as every algorithm that could use it asks for.
-fn checked(
-    key: SecretString,
-    place: &str,
-    algorithms: &[JwtAlgorithm],
-) -> Result<SecretString, SettingsFault> {
-    if is_pem(key.expose_secret()) {
-        return Ok(key);
-    }
-    for algorithm in algorithms {
-        let least = algorithm.secret_bytes();
-        if let Some(bytes) = least.filter(|it| key.expose_secret().len() < *it) {
-            let rule = format!("an {} key has at least {bytes} bytes", algorithm.name());
-            return Err(value(place, rule));
-        }
-    }
-    Ok(key)
-}
-
 fn token_source(word: Option<&str>) -> Result<TokenSource, SettingsFault> {
     match word {
         None | Some("header") => Ok(TokenSource::Header),
         Some("cookie") => Ok(TokenSource::Cookie),
         Some("header-or-cookie") => Ok(TokenSource::HeaderOrCookie),
-        Some(_) => Err(value("auth.jwt.token_source", "one of header, cookie, header-or-cookie")),
+        Some(_) => Err(value("auth.token_source", "one of header, cookie, header-or-cookie")),
     }
-}
-
-/// Keys that came over a line somebody can write to would let in whoever that is.
-fn url(text: &str) -> Result<Url, SettingsFault> {
-    const RULE: &str = "`https://…` without user and password, or `http://` on a loopback address";
-    let fault = || value("auth.jwt.jwks_url", RULE);
-    let url = Url::parse(text).map_err(|_| fault())?;
-    let host = url.host_str().unwrap_or_default();
-    let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let is_local = host == "localhost" || literal.is_ok_and(|it| it.is_loopback());
-    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_local);
-    let is_bare = url.username().is_empty() && url.password().is_none();
-    if is_safe && is_bare { Ok(url) } else { Err(fault()) }
 }
 
 #[cfg(test)]
 mod tests {
+    use stepmill_core::ids::TenantId;
+
+    use super::super::JwtAlgorithm;
     use super::*;
 
     fn read(text: &str) -> Result<AuthSettings, String> {
         let secret = "k".repeat(64);
-        let vars =
-            [("JWT_VERIFICATION_KEY", secret.as_str()), ("OLD", &secret), ("SHORT", "short")];
+        let (one, two) = ("1".repeat(64), "2".repeat(64));
+        let vars = [
+            ("JWT_VERIFICATION_KEY", secret.as_str()),
+            ("OLD", &secret),
+            ("SHORT", "short"),
+            ("ONE", &one),
+            ("TWO", &two),
+        ];
         let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let file: AuthFile = toml::from_str(text).map_err(|it| it.message().to_owned())?;
         file.settings(&Environment::of(vars)).map_err(|it| it.to_string())
     }
 
-    fn jwt(text: &str) -> Result<JwtSettings, String> {
-        match read(&format!("[jwt]\n{text}"))?.mode {
-            AuthMode::Jwt(jwt) => Ok(*jwt),
+    fn tokens(text: &str) -> Result<TokenSettings, String> {
+        match read(text)?.mode {
+            AuthMode::Jwt(tokens) => Ok(tokens),
             _ => panic!("there is a section for tokens"),
         }
+    }
+
+    fn jwt(text: &str) -> Result<IssuerSettings, String> {
+        let mut tokens = tokens(&format!("[jwt]\n{text}"))?;
+        Ok(tokens.issuers.remove(0))
     }
 
     fn fault(text: &str) -> String {
@@ -282,7 +200,7 @@ mod tests {
         let jwt = jwt("algorithm = \"HS256\"\nkey_env = \"OLD\"\naudience = [\"a\"]").unwrap();
         assert_eq!(jwt.algorithms, [JwtAlgorithm::Hs256]);
         assert_eq!((jwt.keys.len(), jwt.leeway_seconds), (1, 5));
-        assert_eq!(jwt.token_source, TokenSource::Header);
+        assert!(jwt.issuer.is_none() && jwt.tenants.is_none());
         assert_eq!(jwt.session_claim, "session_id");
     }
 
@@ -302,12 +220,30 @@ mod tests {
     }
 
     #[test]
+    fn roles_may_be_added_and_reach_no_further_than_their_tenant() {
+        let of = |line: &str| {
+            read(&format!(
+                "[roles]\n{line}\n[jwt]\nalgorithm = \"HS256\"\noperator_scope = \"root\""
+            ))
+        };
+        let roles = of("support = [\"sessions:read\"]").unwrap().roles;
+        assert!(roles.knows("support") && roles.knows("reader"));
+        let fault = |line: &str| of(line).err().unwrap();
+        assert!(fault("reader = []").starts_with("auth.roles.reader: every host has a role"));
+        for scope in ["root", "stepmill:operator"] {
+            let fault = fault(&format!("boss = [\"{scope}\"]"));
+            assert!(fault.starts_with("auth.roles.boss: a role does not reach"), "{fault}");
+        }
+    }
+
+    #[test]
     fn an_admin_of_a_tenant_is_not_the_operator_by_another_name() {
         let of = |line: &str| jwt(&format!("algorithm = \"HS256\"\n{line}"));
         let default = of("").unwrap();
         assert_eq!(default.admin_scope, "agent_os:admin");
-        assert_eq!(default.operator_scope, "stepmill:operator");
-        assert_eq!(of("operator_scope = \"root\"").unwrap().operator_scope, "root");
+        assert_eq!(default.operator_scope.as_deref(), Some("stepmill:operator"));
+        let renamed = of("operator_scope = \"root\"").unwrap();
+        assert_eq!(renamed.operator_scope.as_deref(), Some("root"));
         for bad in ["operator_scope = \"\"", "operator_scope = \"agent_os:admin\""] {
             let fault = of(bad).err().unwrap();
             assert!(fault.starts_with("auth.jwt.operator_scope: not empty"), "{fault}");
@@ -340,5 +276,72 @@ mod tests {
         }
         let stale = "algorithm = \"RS256\"\njwks_url = \"https://a/\"\njwks = { stale_ms = 1 }";
         assert_eq!(fault(stale), "auth.jwt.jwks.stale_ms: at least `max_age_ms`");
+    }
+
+    #[test]
+    fn where_tokens_are_is_the_same_for_all_issuers() {
+        let algorithm = "algorithm = \"HS256\"";
+        let default = tokens(&format!("[jwt]\n{algorithm}")).unwrap();
+        assert_eq!(
+            (default.source, default.cookie.as_str()),
+            (TokenSource::Header, "access_token")
+        );
+        for (of_all, of_jwt) in [
+            ("token_source = \"cookie\"\ncookie = \"c\"", ""),
+            ("", "token_source = \"cookie\"\ncookie = \"c\""),
+        ] {
+            let text = format!("{of_all}\n[jwt]\n{algorithm}\n{of_jwt}");
+            let set = tokens(&text).unwrap();
+            assert_eq!((set.source, set.cookie.as_str()), (TokenSource::Cookie, "c"));
+        }
+    }
+
+    /// An issuer with a secret of its own.
+    fn issuer(name: &str, rest: &str) -> String {
+        format!(
+            "[issuers.{name}]\nissuer = \"https://{name}\"\nalgorithm = \"HS256\"\n\
+             key_env = \"{}\"\n{rest}\n",
+            name.to_uppercase()
+        )
+    }
+
+    #[test]
+    fn several_issuers_stand_beside_each_other() {
+        let both = [issuer("one", "tenants = [\"acme\"]"), issuer("two", "leeway_seconds = 1")];
+        let tokens = tokens(&both.concat()).unwrap();
+        let [one, two] = &tokens.issuers[..] else { panic!("two issuers") };
+        assert_eq!(
+            (one.issuer.as_deref(), two.issuer.as_deref()),
+            (Some("https://one"), Some("https://two"))
+        );
+        assert_eq!((one.leeway_seconds, two.leeway_seconds), (5, 1));
+        assert_eq!(one.tenants, Some([TenantId::new("acme").unwrap()].into()));
+        // Who speaks for some tenants does not speak for the host.
+        assert_eq!((&one.operator_scope, two.operator_scope.is_some()), (&None, true));
+        let said = |rest: &str| {
+            let mut tokens = super::tests::tokens(&issuer("one", rest)).unwrap();
+            tokens.issuers.remove(0).operator_scope.is_some()
+        };
+        assert!(said("tenants = [\"acme\"]\noperator = true"));
+        assert!(!said("operator = false"));
+        let text = format!("[jwt]\nalgorithm = \"HS256\"\n{}", both.concat());
+        assert_eq!(super::tests::tokens(&text).unwrap().issuers.len(), 3);
+    }
+
+    #[test]
+    fn an_issuer_is_known_by_its_name_and_by_its_key() {
+        let fault = |text: &str| read(text).err().expect("the settings are bad");
+        let nameless = "[issuers.one]\nalgorithm = \"HS256\"\nkey_env = \"ONE\"";
+        assert!(fault(nameless).starts_with("auth.issuers.one: `issuer` is required"));
+        let keyless = "[issuers.one]\nissuer = \"https://one\"\nalgorithm = \"HS256\"";
+        assert!(fault(keyless).starts_with("auth.issuers.one: `key_file`, `key_env`"));
+        let source = fault(&issuer("one", "token_source = \"cookie\""));
+        assert!(source.starts_with("auth.issuers.one: `token_source` and `cookie`"), "{source}");
+        let none = fault(&issuer("one", "tenants = []"));
+        assert!(none.starts_with("auth.issuers.one.tenants: at least one"), "{none}");
+        let twice = issuer("one", "") + &issuer("two", "").replace("https://two", "https://one");
+        assert_eq!(fault(&twice), "auth.issuers.two.issuer: another one is called so");
+        let shared = issuer("one", "") + &issuer("two", "").replace("TWO", "ONE");
+        assert!(fault(&shared).starts_with("auth.issuers.two: another issuer has the same secret"));
     }
 }

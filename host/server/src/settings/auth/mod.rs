@@ -1,10 +1,15 @@
 //! Who may come in: nobody known, whoever has the host's key, or whoever has a token.
 
 mod file;
+mod issuer;
+
+use std::collections::BTreeSet;
 
 use reqwest::Url;
 use secrecy::SecretString;
+use stepmill_core::ids::TenantId;
 use stepmill_core::principal::Rules;
+use stepmill_core::role::Roles;
 
 pub(super) use file::AuthFile;
 
@@ -15,6 +20,8 @@ pub struct AuthSettings {
     pub mode: AuthMode,
     /// How far members go.
     pub rules: Rules,
+    /// What roles stand for.
+    pub roles: Roles,
 }
 
 /// How callers are known.
@@ -26,7 +33,7 @@ pub enum AuthMode {
     /// Whoever has this key is the operator.
     Key(SecretString),
     /// By a token.
-    Jwt(Box<JwtSettings>),
+    Jwt(TokenSettings),
 }
 
 impl AuthMode {
@@ -40,16 +47,37 @@ impl AuthMode {
         match self {
             Self::None => "none: this machine only".into(),
             Self::Key(_) => "security key".into(),
-            Self::Jwt(jwt) => {
-                let names: Vec<_> = jwt.algorithms.iter().map(|it| it.name()).collect();
-                format!("JWT, {}", names.join(", "))
+            Self::Jwt(tokens) => {
+                let accepted = |it: &JwtAlgorithm| {
+                    tokens.issuers.iter().any(|issuer| issuer.algorithms.contains(it))
+                };
+                let names = JwtAlgorithm::ALL.into_iter().filter(accepted).map(JwtAlgorithm::name);
+                let names: Vec<_> = names.collect();
+                let issuers = match tokens.issuers.len() {
+                    1 => String::new(),
+                    several => format!(" of {several} issuers"),
+                };
+                format!("JWT{issuers}, {}", names.join(", "))
             }
         }
     }
 }
 
-/// How tokens are verified. Every check is on.
-pub struct JwtSettings {
+/// Where tokens are, and whose count.
+pub struct TokenSettings {
+    /// Where a request carries its token.
+    pub source: TokenSource,
+    /// The cookie with the token.
+    pub cookie: String,
+    /// Who signs tokens. No two are of one name, and one at most takes tokens of any name.
+    pub issuers: Vec<IssuerSettings>,
+}
+
+/// How the tokens of one issuer are verified, and what its word counts for. Every check is on.
+#[derive(Clone)]
+pub struct IssuerSettings {
+    /// What the settings file calls it: `auth.jwt` or `auth.issuers.NAME`.
+    pub place: String,
     /// What may sign. Nothing else is accepted, whatever a token or a key says.
     pub algorithms: Vec<JwtAlgorithm>,
     /// Shared secrets, and public keys as PEM.
@@ -58,14 +86,12 @@ pub struct JwtSettings {
     pub jwks_file: Option<String>,
     /// Where the issuer publishes its keys.
     pub jwks: Option<JwksSettings>,
-    /// Where a request carries its token.
-    pub token_source: TokenSource,
-    /// The cookie with the token.
-    pub cookie: String,
     /// Accepted audiences; a token must name one of them. Empty: not checked.
     pub audience: Vec<String>,
-    /// The accepted issuer. `None`: not checked.
+    /// What its tokens call it. `None`: whatever no other issuer is called.
     pub issuer: Option<String>,
+    /// The tenants it may speak for. `None`: all.
+    pub tenants: Option<BTreeSet<TenantId>>,
     /// The claim that names the user.
     pub user_claim: String,
     /// The claim that names the tenant. A token without it belongs to the tenant `default`.
@@ -74,10 +100,13 @@ pub struct JwtSettings {
     pub session_claim: String,
     /// The claim with the scopes: a list, or one scope as text.
     pub scopes_claim: String,
+    /// The claim with the roles: a list, or one role as text.
+    pub roles_claim: String,
     /// The scope that may do everything inside its tenant.
     pub admin_scope: String,
-    /// The scope of the host's operator: as an admin, and what is the host's as a whole.
-    pub operator_scope: String,
+    /// The scope of the host's operator: as an admin, and what is the host's as a whole. `None`:
+    /// nobody is the operator by this issuer's word.
+    pub operator_scope: Option<String>,
     /// Claims that become a run's dependencies.
     pub dependencies_claims: Vec<String>,
     /// Claims that become a run's first session state.

@@ -19,8 +19,8 @@ const ALL: [(JwtAlgorithm, Algorithm, Option<&str>); 12] = [
 
 const NOT_ALLOWED: &str = "Invalid token: The specified alg value is not allowed";
 
-fn with_key(algorithms: &[JwtAlgorithm], keys: &[&str]) -> JwtSettings {
-    JwtSettings {
+fn with_key(algorithms: &[JwtAlgorithm], keys: &[&str]) -> IssuerSettings {
+    IssuerSettings {
         algorithms: algorithms.to_vec(),
         keys: keys.iter().map(|it| SecretString::from(*it)).collect(),
         ..settings()
@@ -74,7 +74,7 @@ async fn an_old_key_counts_beside_a_new_one() {
 #[test]
 fn a_key_of_the_wrong_kind_is_refused_at_the_start() {
     let fault = |algorithms: &[JwtAlgorithm], keys: &[&str]| {
-        let made = Verifier::of(&with_key(algorithms, keys), Rules::default());
+        let made = made(&[with_key(algorithms, keys)], TokenSource::Header);
         made.err().expect("the key is bad").to_string()
     };
     let kind = "auth.jwt: the key is no public key in PEM of the kind the algorithm needs";
@@ -90,9 +90,9 @@ fn a_key_of_the_wrong_kind_is_refused_at_the_start() {
     assert_eq!(fault(&both, &[SECRET]), "auth.jwt: there is no key for RS256");
 }
 
-fn with_set(algorithms: &[JwtAlgorithm], keys: Value) -> JwtSettings {
+fn with_set(algorithms: &[JwtAlgorithm], keys: Value) -> IssuerSettings {
     let set = json!({ "keys": keys }).to_string();
-    JwtSettings { jwks_file: Some(set), ..with_key(algorithms, &[]) }
+    IssuerSettings { jwks_file: Some(set), ..with_key(algorithms, &[]) }
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_file_with_a_key_set_verifies() {
 #[test]
 fn of_a_key_set_only_public_keys_for_signatures_count() {
     let fault = |keys: Value| {
-        let made = Verifier::of(&with_set(&[JwtAlgorithm::Rs256], keys), Rules::default());
+        let made = made(&[with_set(&[JwtAlgorithm::Rs256], keys)], TokenSource::Header);
         let fault = made.err()?;
         Some(std::error::Error::source(&fault).unwrap().to_string())
     };

@@ -60,7 +60,7 @@ async fn an_algorithm_is_not_the_tokens_to_choose() {
 async fn a_token_does_not_bring_its_own_key() {
     let own = EncodingKey::from_rsa_pem(RSA.as_bytes()).unwrap();
     let jwk = published("mine", Algorithm::RS256);
-    let settings = JwtSettings {
+    let settings = IssuerSettings {
         algorithms: vec![JwtAlgorithm::Rs256],
         keys: vec![SecretString::from(include_str!("../testdata/rsa.public.pem"))],
         ..settings()
@@ -113,12 +113,22 @@ async fn a_key_name_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn a_claim_given_twice_is_refused_where_it_decides() {
+async fn a_claim_given_twice_is_refused() {
     let header = r#"{"alg":"HS256","typ":"JWT"}"#;
     let mut whole = text(&claims());
     assert!(ask(&assembled(header, &whole)).await.is_ok());
     whole.pop();
-    for again in [r#""exp":9999999999"#, r#""aud":"stepmill""#, r#""sub":"eve""#, r#""iss":"x""#] {
+    for again in [
+        r#""exp":9999999999"#,
+        r#""aud":"stepmill""#,
+        r#""sub":"eve""#,
+        r#""iss":"x""#,
+        r#""tenant":"acme""#,
+        r#""tenant":"evil""#,
+        r#""scopes":["agent_os:admin"]"#,
+        r#""tier":"free""#,
+        r#""t\u0069er":"free""#,
+    ] {
         let doubled = format!("{whole},{again}}}");
         let answer = ask(&assembled(header, &doubled)).await.unwrap_err();
         assert_eq!(answer, "Invalid token: Malformed", "{again}");
@@ -152,19 +162,18 @@ async fn what_is_no_token_is_no_token() {
 
 #[tokio::test]
 async fn a_cookie_is_a_token_only_where_it_is_asked_for() {
-    let settings = JwtSettings { token_source: TokenSource::HeaderOrCookie, ..settings() };
-    let asked = verifier(&settings);
+    let asked = made(&[settings()], TokenSource::HeaderOrCookie).ok().unwrap();
     let mut headers = HeaderMap::new();
     let cookie = format!("a=b; access_token={}", sign(&claims()));
     headers.insert(header::COOKIE, HeaderValue::from_str(&cookie).unwrap());
-    let who = asked.principal(&Method::GET, &headers, |_| false).await.unwrap();
+    let (who, _) = asked.principal(&Method::GET, &headers, |_| false).await.unwrap();
     assert_eq!(who.user.unwrap().as_str(), "ada");
     headers.insert(header::ORIGIN, HeaderValue::from_static("https://evil.example"));
     headers.insert(header::HOST, HeaderValue::from_static("flows.example"));
-    let refusal = asked.principal(&Method::POST, &headers, |_| false).await.unwrap_err();
+    let refusal = asked.principal(&Method::POST, &headers, |_| false).await.err().unwrap();
     assert!(refusal.to_string().starts_with("Origin not allowed"), "{refusal}");
     assert!(asked.principal(&Method::POST, &headers, |_| true).await.is_ok());
     let default = verifier(&super::settings());
-    let refusal = default.principal(&Method::GET, &headers, |_| false).await.unwrap_err();
+    let refusal = default.principal(&Method::GET, &headers, |_| false).await.err().unwrap();
     assert_eq!(refusal.to_string(), "Authorization header missing");
 }

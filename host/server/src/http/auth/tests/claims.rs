@@ -1,6 +1,7 @@
 //! What verified claims say, and which of them are refused.
 
 use stepmill_core::principal::Standing;
+use stepmill_core::scope::Right;
 
 use super::*;
 
@@ -38,7 +39,7 @@ async fn one_scope_may_be_a_text_and_the_admin_scope_makes_an_admin() {
 
 #[tokio::test]
 async fn the_operators_scope_makes_an_operator_and_has_a_name_to_be_set() {
-    let standing = async |settings: &JwtSettings, scopes: Value| {
+    let standing = async |settings: &IssuerSettings, scopes: Value| {
         let token = sign(&with(json!({ "scopes": scopes })));
         shown(&verifier(settings), &token).await.unwrap().standing
     };
@@ -49,14 +50,48 @@ async fn the_operators_scope_makes_an_operator_and_has_a_name_to_be_set() {
     for other in ["operator", "stepmill:*:operator", "stepmill:operator ", "Stepmill:operator"] {
         assert_eq!(standing(&default, json!([other])).await, Standing::Member, "{other}");
     }
-    let renamed = JwtSettings { operator_scope: "root".into(), ..settings() };
+    let renamed = IssuerSettings { operator_scope: Some("root".into()), ..settings() };
     assert_eq!(standing(&renamed, json!(["root"])).await, Standing::Operator);
     assert_eq!(standing(&renamed, json!(["stepmill:operator"])).await, Standing::Member);
 }
 
 #[tokio::test]
+async fn roles_give_their_scopes_and_leave_the_tokens_own_as_they_are() {
+    let ask_with = async |claims| ask(&sign(&with(claims))).await.unwrap();
+    let run = Right::new("workflows:run");
+    let runner = ask_with(json!({ "scopes": ["x"], "roles": ["runner", "unheard-of"] })).await;
+    assert!(runner.holds(run) && runner.holds(Right::new("sessions:write")));
+    assert!(!runner.holds(Right::new("plugins:write")));
+    assert_eq!(runner.standing, Standing::Member);
+    // What a guest is told is what the token says.
+    assert_eq!(runner.trusted.scopes, ["x".to_owned()].into());
+    assert_eq!(runner.trusted.claims["roles"], json!(["runner", "unheard-of"]));
+
+    let one = ask_with(json!({ "scopes": [], "roles": "runner" })).await;
+    assert!(one.holds(run));
+    for odd in [json!(["runner", 7]), json!({ "runner": true }), json!("runner author"), json!(7)] {
+        let who = ask_with(json!({ "scopes": [], "roles": odd })).await;
+        assert!(who.held.is_empty(), "{odd}");
+    }
+    let operator = ask_with(json!({ "roles": ["operator"] })).await;
+    assert_eq!(operator.standing, Standing::Admin);
+    // A role is no scope, and a scope is no role.
+    let who = ask_with(json!({ "scopes": ["operator"], "roles": ["stepmill:operator"] })).await;
+    assert_eq!(who.standing, Standing::Member);
+}
+
+#[tokio::test]
+async fn the_roles_claim_has_a_name_to_be_set() {
+    let settings = IssuerSettings { roles_claim: "groups".into(), ..settings() };
+    let token = sign(&with(json!({ "groups": "operator", "roles": "author" })));
+    let who = shown(&verifier(&settings), &token).await.unwrap();
+    assert_eq!(who.standing, Standing::Admin);
+    assert!(!who.held.contains("plugins:write"));
+}
+
+#[tokio::test]
 async fn a_token_may_decide_the_session_and_what_the_run_begins_with() {
-    let settings = JwtSettings {
+    let settings = IssuerSettings {
         session_claim: "conversation".into(),
         dependencies_claims: ["tier", "email", "missing"].map(String::from).into(),
         session_state_claims: vec!["plan".into()],
@@ -91,6 +126,8 @@ async fn every_check_is_strict() {
     assert!(ask(&sign(&with(json!({ "aud": ["other", "stepmill"] })))).await.is_ok());
     assert!(refused(&without("aud")).await.contains("missing the \"aud\" claim. Audience"));
     assert_eq!(refused(&with(json!({ "iss": "other" }))).await, "Invalid token: Invalid issuer");
+    let listed = with(json!({ "iss": ["https://issuer.test", "other"] }));
+    assert_eq!(refused(&listed).await, "Invalid token: Invalid issuer");
     assert_eq!(refused(&without("iss")).await, missing("iss"));
 }
 

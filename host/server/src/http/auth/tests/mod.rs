@@ -4,7 +4,9 @@ mod algorithms;
 mod attacks;
 mod claims;
 mod published;
+mod several;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -14,8 +16,9 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use stepmill_core::principal::{Principal, Rules};
 
-use super::verifier::Verifier;
-use crate::settings::{JwtAlgorithm, JwtSettings, TokenSource};
+use super::AuthFault;
+use super::issuers::Issuers;
+use crate::settings::{IssuerSettings, JwtAlgorithm, TokenSettings, TokenSource};
 
 /// Long enough for every HMAC.
 const SECRET: &str = "a-secret-of-the-tests-with-64-bytes-or-more-so-that-hs512-takes-it";
@@ -28,22 +31,23 @@ const P256: &str = include_str!("../testdata/p256.pem");
 const P384: &str = include_str!("../testdata/p384.pem");
 const ED25519: &str = include_str!("../testdata/ed25519.pem");
 
-fn settings() -> JwtSettings {
-    JwtSettings {
+fn settings() -> IssuerSettings {
+    IssuerSettings {
+        place: "auth.jwt".into(),
         algorithms: vec![JwtAlgorithm::Hs256],
         keys: vec![SecretString::from(SECRET)],
         jwks_file: None,
         jwks: None,
-        token_source: TokenSource::Header,
-        cookie: "access_token".into(),
         audience: vec!["stepmill".into()],
         issuer: Some("https://issuer.test".into()),
+        tenants: None,
         user_claim: "sub".into(),
         tenant_claim: "tenant".into(),
         session_claim: "session_id".into(),
         scopes_claim: "scopes".into(),
+        roles_claim: "roles".into(),
         admin_scope: "agent_os:admin".into(),
-        operator_scope: "stepmill:operator".into(),
+        operator_scope: Some("stepmill:operator".into()),
         dependencies_claims: Vec::new(),
         session_state_claims: Vec::new(),
         leeway_seconds: 5,
@@ -112,16 +116,28 @@ fn named(name: &str, algorithm: Algorithm) -> String {
     token(&header, &claims())
 }
 
-fn verifier(settings: &JwtSettings) -> Verifier {
-    Verifier::of(settings, Rules::default()).unwrap_or_else(|fault| panic!("{fault}"))
+fn made(settings: &[IssuerSettings], source: TokenSource) -> Result<Issuers, AuthFault> {
+    let cookie = "access_token".into();
+    let settings = TokenSettings { source, cookie, issuers: settings.to_vec() };
+    Issuers::of(&settings, Rules::default(), &Arc::default())
 }
 
-async fn shown(verifier: &Verifier, token: &str) -> Result<Principal, String> {
+/// A host that knows these issuers.
+fn several(settings: &[IssuerSettings]) -> Issuers {
+    made(settings, TokenSource::Header).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+/// A host that knows one issuer.
+fn verifier(settings: &IssuerSettings) -> Issuers {
+    several(std::slice::from_ref(settings))
+}
+
+async fn shown(verifier: &Issuers, token: &str) -> Result<Principal, String> {
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     headers.insert(header::AUTHORIZATION, value);
     let who = verifier.principal(&Method::GET, &headers, |_| false).await;
-    who.map_err(|it| it.to_string())
+    who.map(|(who, _)| who).map_err(|it| it.to_string())
 }
 
 async fn ask(token: &str) -> Result<Principal, String> {

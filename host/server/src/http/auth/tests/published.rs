@@ -72,10 +72,10 @@ impl Issuer {
     }
 
     /// A host that knows this issuer.
-    fn verifier(&self, change: impl FnOnce(&mut JwksSettings)) -> Verifier {
+    fn verifier(&self, change: impl FnOnce(&mut JwksSettings)) -> Issuers {
         let mut jwks = JwksSettings::new(self.url.clone());
         change(&mut jwks);
-        verifier(&JwtSettings {
+        verifier(&IssuerSettings {
             algorithms: vec![JwtAlgorithm::Rs256, JwtAlgorithm::Es256],
             keys: Vec::new(),
             jwks: Some(jwks),
@@ -113,11 +113,11 @@ fn new() -> String {
     named("new", Algorithm::ES256)
 }
 
-async fn fails(verifier: &Verifier, token: &str) -> String {
+async fn fails(verifier: &Issuers, token: &str) -> String {
     timeout(PATIENCE, shown(verifier, token)).await.unwrap().expect_err("the token is refused")
 }
 
-async fn passes(verifier: &Verifier, token: &str) {
+async fn passes(verifier: &Issuers, token: &str) {
     let answer = timeout(PATIENCE, shown(verifier, token)).await.unwrap();
     assert!(answer.is_ok(), "{:?}", answer.err());
 }
@@ -229,7 +229,7 @@ async fn an_issuer_that_was_never_there_is_the_hosts_trouble() {
         let issuer = Issuer::open(old_key()).await;
         issuer.url.clone()
     };
-    let verifier = verifier(&JwtSettings {
+    let verifier = verifier(&IssuerSettings {
         algorithms: vec![JwtAlgorithm::Rs256],
         keys: Vec::new(),
         jwks: Some(JwksSettings { gap_ms: HOUR_MS, ..JwksSettings::new(gone) }),
@@ -277,7 +277,7 @@ async fn keys_are_fetched_again_when_they_are_old() {
 #[tokio::test]
 async fn keys_of_the_settings_count_beside_published_ones() {
     let issuer = Issuer::open(old_key()).await;
-    let verifier = verifier(&JwtSettings {
+    let verifier = verifier(&IssuerSettings {
         algorithms: vec![JwtAlgorithm::Hs256, JwtAlgorithm::Rs256],
         jwks: Some(JwksSettings::new(issuer.url.clone())),
         ..settings()
