@@ -34,13 +34,19 @@ async fn furnish(house: &House) -> Handles {
     let root = Token::operator("ops");
     let put = house.ask_as(&root, Method::PUT, "/policy?tenant=acme&plugin=memory").json(&policy);
     assert_eq!(Reply::of(put).await.status, 200);
+    let key =
+        house.ask(Method::POST, "/keys").json(&json!({ "name": CANARY, "roles": ["reader"] }));
+    let key = Reply::of(key).await;
+    assert_eq!(key.status, 201, "{}", key.text);
+    let key = key.json();
     let none = || "01234567-89ab-7cde-8f01-23456789abcd".to_owned();
     let named = |name: &str| (name.to_owned(), format!("no-{name}"));
     Handles(BTreeMap::from([
         ("workflow_id", named("memory")),
-        ("id", named("plan")),
+        ("plugins/id", named("plan")),
         ("component_id", named("memory")),
         ("plugin", named("memory")),
+        ("keys/id", (key["id"].as_str().unwrap().to_owned(), "0".repeat(32))),
         ("session_id", named("session-of-acme")),
         ("session_name", named(CANARY)),
         ("run_id", (run["run_id"].as_str().unwrap().to_owned(), none())),
@@ -98,11 +104,17 @@ async fn routes(house: &House) -> Vec<Route> {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let Ok(method) = method.to_uppercase().parse() else { continue };
+            // Some names mean another thing on another route.
+            let route = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+            let told = |name: &str| match name {
+                "id" => format!("{route}/id"),
+                name => name.to_owned(),
+            };
             let named = |place: &str| -> Vec<String> {
                 let all = operation["parameters"].as_array().into_iter().flatten();
                 let here = all.filter(|it| it["in"] == place);
-                let names = here.map(|it| it["name"].as_str().unwrap().to_owned());
-                names.filter(|it| !PLAIN.contains(&it.as_str())).collect()
+                let names = here.map(|it| it["name"].as_str().unwrap());
+                names.filter(|it| !PLAIN.contains(it)).map(told).collect()
             };
             routes.push(Route {
                 method,
@@ -128,7 +140,8 @@ impl Route {
         let theirs = |at: usize| choice >> at & 1 == 1;
         let mut path = self.path.clone();
         for (at, name) in self.in_path.iter().enumerate() {
-            path = path.replace(&format!("{{{name}}}"), handles.pick(name, theirs(at)));
+            let place = name.rsplit('/').next().unwrap_or_default();
+            path = path.replace(&format!("{{{place}}}"), handles.pick(name, theirs(at)));
         }
         let query =
             self.in_query.iter().enumerate().map(|(at, name)| {
@@ -155,6 +168,9 @@ impl Route {
                 ("stream", "false"),
             ]),
             ("PUT", "/plugins/{id}") => request.body(example("echo")),
+            ("POST", "/keys") => {
+                request.json(&json!({ "name": "k", "roles": ["reader"], "user_id": user }))
+            }
             ("PUT", "/policy") => request.json(&json!({ "allow": [] })),
             ("POST", "/sessions") => {
                 request.json(&json!({ "session_id": session, "user_id": user }))
@@ -184,6 +200,7 @@ async fn snapshot(house: &House) -> Vec<Value> {
         "/plugins",
         "/plugins/memory",
         "/sessions",
+        "/keys",
         "/sessions/session-of-acme",
         "/sessions/session-of-acme/runs",
         "/workflows/memory/runs?session_id=session-of-acme",

@@ -52,7 +52,10 @@ impl Sandbox {
         let tick = Duration::from_millis(settings.call.tick_ms.max(1));
         let ticker = Ticker::start(engine.clone(), tick).map_err(OpenError::Ticker)?;
         let cache = match &settings.cache_dir {
-            Some(dir) => Some(CodeCache::open(dir, &engine).map_err(OpenError::Cache)?),
+            Some(dir) => Some(
+                CodeCache::open(dir, &engine, settings.load.cache_bytes)
+                    .map_err(OpenError::Cache)?,
+            ),
             None => None,
         };
         Ok(Self(Arc::new(Shared {

@@ -35,6 +35,9 @@ pub struct LoadLimits {
     /// What a component may become, in bytes of machine code; the largest guest becomes 34 MB.
     /// The host takes as much into its memory.
     pub compiled_bytes: usize,
+    /// All machine code that is kept on disk; what was not used for longest is removed. It is
+    /// compiled again when it is asked for.
+    pub cache_bytes: u64,
     /// Components compiled at once, each with the memory above. With two, one that takes all its
     /// time does not keep the others waiting; more would only share the same processors.
     pub compile_workers: usize,
@@ -81,6 +84,7 @@ impl Default for LoadLimits {
             compile_cpu_ms: 60_000,
             compile_memory_bytes: 2 * 1024 * 1024 * 1024,
             compiled_bytes: 128 * 1024 * 1024,
+            cache_bytes: 4 * 1024 * 1024 * 1024,
             compile_workers: 2,
             compile_queue_ms: 120_000,
             functions: 50_000,

@@ -77,6 +77,7 @@ overlay! {
         compile_workers: usize => load.compile_workers,
         compile_queue_ms: u64 => load.compile_queue_ms,
         compiled_bytes: usize => load.compiled_bytes,
+        cache_bytes: u64 => load.cache_bytes,
         cpu_ms: u64 => call.cpu_ms,
         deadline_ms: u64 => call.deadline_ms,
         queue_ms: u64 => call.queue_ms,
