@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod audit;
 mod auth;
 #[cfg(target_os = "linux")]
 #[path = "../../host/sandbox/tests/support/bomb.rs"]

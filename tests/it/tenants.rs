@@ -56,7 +56,10 @@ async fn furnish(house: &House) -> Handles {
 }
 
 /// Parameters that name nothing of anybody's.
-const PLAIN: [&str; 13] = [
+const PLAIN: [&str; 16] = [
+    "action",
+    "before",
+    "host",
     "version",
     "status",
     "factory_input",

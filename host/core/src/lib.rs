@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock or knows a database, so nothing outside can make it fail.
 
 pub mod agent;
+pub mod audit;
 pub mod blame;
 pub mod call;
 pub mod capability;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::audit::Actor;
 use crate::ids::{KeyId, SessionId, TenantId, UserId};
 use crate::scope::{Right, is_of_the_host};
 
@@ -70,6 +71,11 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Who the audit log says it was.
+    pub fn actor(&self) -> Actor {
+        Actor { user: self.user.clone(), key: self.key }
+    }
+
     /// Whether the caller may do what concerns the host as a whole, beyond its tenant.
     pub fn is_operator(&self) -> bool {
         match self.standing {

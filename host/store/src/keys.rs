@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use stepmill_core::audit::AuditNote;
 use stepmill_core::ids::{KeyId, TenantId, UserId};
 use stepmill_core::key::ApiKey;
 use stepmill_core::time::Timestamp;
 
+use crate::audit;
 use crate::database::{Promise, Row, Statement};
 use crate::error::StoreError;
 use crate::store::{Store, TenantStore};
@@ -46,7 +48,7 @@ macro_rules! select_keys {
 }
 
 impl TenantStore {
-    /// Keeps a key, if the tenant has less than so many.
+    /// Keeps a key, if the tenant has less than so many. The audit log gets the line.
     ///
     /// # Errors
     /// [`StoreError::KeysFull`]; [`StoreError::Unstorable`] for a name with the character U+0000.
@@ -55,6 +57,7 @@ impl TenantStore {
         key: &ApiKey,
         digest: &KeyDigest,
         most: u32,
+        note: &AuditNote,
     ) -> Result<(), StoreError> {
         if key.name.contains('\0') {
             return Err(StoreError::Unstorable { what: "a key's name with the character U+0000" });
@@ -80,7 +83,11 @@ impl TenantStore {
         .text(self.tenant.as_str())
         .number(most.into());
         // Two who ask at once must not both find the last free place.
-        match self.database.write_alone("keep a key", "api_keys", statement).await? {
+        let noted =
+            audit::noted_of(self.tenant.as_str(), note, "api_keys where tenant_id = ? and id = ?");
+        let noted = noted.text(self.tenant.as_str()).text(key.id.to_string());
+        let statements = vec![statement, noted];
+        match self.database.write_alone("keep a key", "api_keys", statements).await? {
             0 => Err(StoreError::KeysFull),
             _ => Ok(()),
         }
@@ -96,14 +103,17 @@ impl TenantStore {
         rows.iter().map(api_key).collect()
     }
 
-    /// Removes a key: nobody comes in with it any more. Gives whether there was one.
+    /// Removes a key: nobody comes in with it any more. Gives whether there was one; if
+    /// so, the audit log gets the line.
     ///
     /// # Errors
     /// The database's.
-    pub async fn key_delete(&self, id: KeyId) -> Result<bool, StoreError> {
-        let statement = Statement::new("delete from api_keys where tenant_id = ? and id = ?");
-        let statement = statement.text(self.tenant.as_str()).text(id.to_string());
-        Ok(0 < self.write("delete a key", vec![statement]).await?)
+    pub async fn key_delete(&self, id: KeyId, note: &AuditNote) -> Result<bool, StoreError> {
+        let owner = self.tenant.as_str();
+        let noted = audit::noted_of(owner, note, "api_keys where tenant_id = ? and id = ?");
+        let delete = Statement::new("delete from api_keys where tenant_id = ? and id = ?");
+        let statements = [noted, delete].map(|it| it.text(owner).text(id.to_string()));
+        Ok(0 < self.write("delete a key", statements.into()).await?)
     }
 }
 

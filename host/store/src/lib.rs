@@ -4,6 +4,7 @@
 //! A tenant's rows are reached only through [`TenantStore`], so forgetting the tenant does not
 //! compile.
 
+mod audit;
 mod database;
 mod error;
 mod journal;
@@ -19,6 +20,7 @@ mod store;
 mod stored;
 mod usage;
 
+pub use audit::{AuditFilter, AuditRow};
 pub use error::StoreError;
 pub use keys::{FoundKey, KeyDigest};
 pub use kv::KV_KEY_BYTES;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use stepmill_core::audit::AuditNote;
 use stepmill_core::ids::{Digest, UserId, WorkflowId};
 use stepmill_core::plugin::Description;
 use stepmill_core::time::Timestamp;
 
+use crate::audit;
 use crate::database::{Database, Promise, Row, Statement};
 use crate::error::StoreError;
 use crate::store::TenantStore;
@@ -44,7 +46,8 @@ macro_rules! plugin_functions {
     ($Handle:ident, |$handle:ident| $owner:expr) => {
         impl $Handle {
             /// Keeps a plugin and its code, all or nothing. One of the same id is replaced; its
-            /// code stays until [`crate::Store::component_sweep`] finds that nobody needs it.
+            /// code stays until [`crate::Store::component_sweep`] finds that nobody needs it. The
+            /// audit log gets the line.
             ///
             /// # Errors
             /// The database's; [`StoreError::Unstorable`].
@@ -52,9 +55,10 @@ macro_rules! plugin_functions {
                 &self,
                 row: &PluginRow,
                 bytes: &[u8],
+                note: &AuditNote,
             ) -> Result<(), StoreError> {
                 let $handle = self;
-                plugin_put(&self.database, $owner, row, bytes).await
+                plugin_put(&self.database, $owner, row, bytes, note).await
             }
 
             /// All plugins of this owner, by id.
@@ -79,13 +83,18 @@ macro_rules! plugin_functions {
                 plugin_fetch(&self.database, $owner, id).await
             }
 
-            /// Removes a plugin; its code stays until nobody needs it. Gives whether there was one.
+            /// Removes a plugin; its code stays until nobody needs it. Gives whether there was one;
+            /// if so, the audit log gets the line.
             ///
             /// # Errors
             /// The database's.
-            pub async fn plugin_delete(&self, id: &WorkflowId) -> Result<bool, StoreError> {
+            pub async fn plugin_delete(
+                &self,
+                id: &WorkflowId,
+                note: &AuditNote,
+            ) -> Result<bool, StoreError> {
                 let $handle = self;
-                plugin_delete(&self.database, $owner, id).await
+                plugin_delete(&self.database, $owner, id, note).await
             }
 
             /// The code of a digest, if this owner has it.
@@ -111,6 +120,7 @@ async fn plugin_put(
     owner: &str,
     row: &PluginRow,
     bytes: &[u8],
+    note: &AuditNote,
 ) -> Result<(), StoreError> {
     let count = i64::try_from(row.bytes)
         .map_err(|_| StoreError::Unstorable { what: "a size of 2^63 bytes or more" })?;
@@ -138,7 +148,8 @@ async fn plugin_put(
     .number(row.uploaded_at.micros())
     .maybe_text(row.uploaded_by.as_ref().map(UserId::as_str))
     .number(row.created_at.micros());
-    database.write("store a plugin", Promise::Given, vec![component, plugin]).await?;
+    let statements = vec![component, plugin, audit::noted(owner, note, 1)];
+    database.write("store a plugin", Promise::Given, statements).await?;
     Ok(())
 }
 
@@ -183,10 +194,12 @@ async fn plugin_delete(
     database: &Database,
     owner: &str,
     id: &WorkflowId,
+    note: &AuditNote,
 ) -> Result<bool, StoreError> {
-    let statement = Statement::new("delete from plugins where tenant_id = ? and id = ?");
-    let statement = statement.text(owner).text(id.as_str());
-    let gone = database.write("delete a plugin", Promise::Given, vec![statement]).await?;
+    let noted = audit::noted_of(owner, note, "plugins where tenant_id = ? and id = ?");
+    let delete = Statement::new("delete from plugins where tenant_id = ? and id = ?");
+    let statements = [noted, delete].map(|it| it.text(owner).text(id.as_str()));
+    let gone = database.write("delete a plugin", Promise::Given, statements.into()).await?;
     Ok(0 < gone)
 }
 

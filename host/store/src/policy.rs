@@ -1,9 +1,11 @@
 //! What operators said over the API, scope by scope. What a document means is not known here.
 
+use stepmill_core::audit::AuditNote;
 use stepmill_core::ids::{TenantId, UserId, WorkflowId};
 use stepmill_core::policy::PolicyScope;
 use stepmill_core::time::Timestamp;
 
+use crate::audit;
 use crate::database::{Promise, Row, Statement};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -34,11 +36,12 @@ impl Store {
         self.database.read("list policies", statement).await?.iter().map(policy_row).collect()
     }
 
-    /// Says something of a scope, in the place of what was said before.
+    /// Says something of a scope, in the place of what was said before. The host's audit log gets
+    /// the line.
     ///
     /// # Errors
     /// The database's.
-    pub async fn policy_put(&self, row: &PolicyRow) -> Result<(), StoreError> {
+    pub async fn policy_put(&self, row: &PolicyRow, note: &AuditNote) -> Result<(), StoreError> {
         let (tenant, plugin) = key(&row.scope);
         let statement = Statement::new(
             "insert into policies (tenant_id, plugin_id, document, updated_at, updated_by)
@@ -51,21 +54,28 @@ impl Store {
         .json(row.document.clone())
         .number(row.updated_at.micros())
         .maybe_text(row.updated_by.as_ref().map(UserId::as_str));
-        self.database.write("keep a policy", Promise::Given, vec![statement]).await?;
+        let statements = vec![statement, audit::noted(audit::HOST, note, 1)];
+        self.database.write("keep a policy", Promise::Given, statements).await?;
         Ok(())
     }
 
-    /// Takes back what was said of a scope. Gives whether something was.
+    /// Takes back what was said of a scope. Gives whether something was; if so, the host's audit
+    /// log gets the line.
     ///
     /// # Errors
     /// The database's.
-    pub async fn policy_delete(&self, scope: &PolicyScope) -> Result<bool, StoreError> {
+    pub async fn policy_delete(
+        &self,
+        scope: &PolicyScope,
+        note: &AuditNote,
+    ) -> Result<bool, StoreError> {
         let (tenant, plugin) = key(scope);
-        let statement =
-            Statement::new("delete from policies where tenant_id = ? and plugin_id = ?")
-                .text(tenant)
-                .text(plugin);
-        let gone = self.database.write("delete a policy", Promise::Given, vec![statement]).await?;
+        let noted =
+            audit::noted_of(audit::HOST, note, "policies where tenant_id = ? and plugin_id = ?");
+        let delete = Statement::new("delete from policies where tenant_id = ? and plugin_id = ?");
+        let statements = [noted, delete].map(|it| it.text(tenant).text(plugin));
+        let gone =
+            self.database.write("delete a policy", Promise::Given, statements.into()).await?;
         Ok(0 < gone)
     }
 }

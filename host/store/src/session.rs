@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
+use stepmill_core::audit::AuditNote;
 use stepmill_core::ids::{SessionId, UserId, WorkflowId};
 use stepmill_core::principal::Sees;
 use stepmill_core::time::Timestamp;
 
+use crate::audit;
 use crate::database::{Row, Statement};
 use crate::error::StoreError;
 use crate::run::{LIST_BYTES, SessionEntry, seen};
@@ -278,6 +280,7 @@ impl TenantStore {
         &self,
         sees: Sees<'_>,
         session: &SessionId,
+        note: &AuditNote,
     ) -> Result<bool, StoreError> {
         let known = self.session_seen(sees, session);
         if self.database.read("find a session", known).await?.is_empty() {
@@ -306,6 +309,8 @@ impl TenantStore {
         ];
         let mut statements: Vec<_> =
             locks.into_iter().filter_map(|it| self.database.lock(it)).collect();
+        let noted = audit::noted_of(tenant, note, "sessions where tenant_id = ? and id = ?");
+        statements.push(seen(noted.text(tenant).text(session.as_str()), sees));
         statements.extend([
             inside(
                 "delete from events where tenant_id = ? and run_id in

@@ -99,7 +99,7 @@ impl Store {
         );
         // In the order in which an upload takes them.
         let tables = "components, plugins, runs";
-        self.database.write_alone("sweep components", tables, statement).await
+        self.database.write_alone("sweep components", tables, vec![statement]).await
     }
 
     /// Whether the database can be read and written. Costs it nothing: on SQLite the writer begins

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use stepmill_core::audit::Action;
 use stepmill_core::ids::{KeyId, UserId};
 use stepmill_core::key::ApiKey;
 use stepmill_core::principal::Principal;
@@ -16,6 +17,7 @@ use stepmill_store::{FoundKey, KeyDigest, StoreError};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::audit::note;
 use super::clock::now;
 use super::error::AppError;
 use super::wiring::App;
@@ -116,10 +118,13 @@ impl App {
         let secret = secret();
         let digest = digest(&secret);
         let store = self.store.tenant(&who.tenant);
-        store.key_create(&key, &digest, KEYS_PER_TENANT).await.map_err(|fault| match fault {
-            StoreError::KeysFull => AppError::KeysFull,
-            fault => fault.into(),
-        })?;
+        let note = note(who.actor(), Action::KeyCreate, key.id);
+        store.key_create(&key, &digest, KEYS_PER_TENANT, &note).await.map_err(
+            |fault| match fault {
+                StoreError::KeysFull => AppError::KeysFull,
+                fault => fault.into(),
+            },
+        )?;
         tracing::info!(key = %key.id, "key {} is made", key.id);
         Ok((format!("{PREFIX}{}_{secret}", key.id).into(), key))
     }
@@ -139,7 +144,8 @@ impl App {
     /// The caller is no admin, or there is no such key in its tenant.
     pub async fn key_delete(&self, who: &Principal, id: KeyId) -> Result<(), AppError> {
         require_admin(who)?;
-        if !self.store.tenant(&who.tenant).key_delete(id).await? {
+        let note = note(who.actor(), Action::KeyDelete, id);
+        if !self.store.tenant(&who.tenant).key_delete(id, &note).await? {
             return Err(AppError::UnknownKey);
         }
         tracing::info!(key = %id, "key {id} is deleted");

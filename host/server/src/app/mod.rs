@@ -1,6 +1,7 @@
 //! Use cases: what the host does when somebody asks. No HTTP, no SQL, no wasm in here; the
 //! rooms that know those are called.
 
+mod audit;
 mod catalog;
 mod clock;
 mod declared;
@@ -24,6 +25,7 @@ mod telling;
 mod upload_turns;
 mod wiring;
 
+pub use audit::ReadAudit;
 pub use catalog::{Entry, Slot, Source};
 pub(crate) use clock::now;
 pub use declared::Declared;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use stepmill_core::audit::{Action, Actor, AuditNote};
 use stepmill_core::capability::Grants;
-use stepmill_core::ids::{Digest, TenantId, UserId, WorkflowId};
+use stepmill_core::ids::{Digest, TenantId, WorkflowId};
 use stepmill_core::principal::Principal;
 use stepmill_core::scope::Right;
 use stepmill_store::PluginRow;
 
+use super::audit::note;
 use super::catalog::{Factory, Slot};
 use super::clock::now;
 use super::error::AppError;
@@ -73,7 +75,7 @@ impl App {
         if self.catalog.is_operators(&id) && self.catalog.slot(&shelf, &id).is_none() {
             return Err(AppError::IdTaken(id));
         }
-        self.take_in(shelf, id, component, who.user.clone()).await
+        self.take_in(shelf, id, component, who.actor()).await
     }
 
     /// Takes in a component for all tenants, as [`Self::plugin_put`] does for one. A tenant that
@@ -89,7 +91,7 @@ impl App {
     ) -> Result<(Upload, PluginView), AppError> {
         require_operator(who)?;
         self.note_hidden(&id);
-        self.take_in(Shelf::Shared, id, component, who.user.clone()).await
+        self.take_in(Shelf::Shared, id, component, who.actor()).await
     }
 
     /// Puts a component on the operator's shelf, where every tenant finds it. Does nothing if
@@ -107,7 +109,7 @@ impl App {
         if self.catalog.slot(&Shelf::Shared, &id).is_some_and(|it| it.row.digest == digest) {
             return Ok(Upload::Unchanged);
         }
-        Ok(self.take_in(Shelf::Shared, id, component, None).await?.0)
+        Ok(self.take_in(Shelf::Shared, id, component, Actor::default()).await?.0)
     }
 
     fn note_hidden(&self, id: &WorkflowId) {
@@ -121,7 +123,7 @@ impl App {
         shelf: Shelf,
         id: WorkflowId,
         component: Arc<[u8]>,
-        uploaded_by: Option<UserId>,
+        actor: Actor,
     ) -> Result<(Upload, PluginView), AppError> {
         let loaded =
             Factory::load(&self.sandbox, &self.graph_limits, shelf.clone(), component.clone());
@@ -140,10 +142,12 @@ impl App {
             bytes: component.len() as u64,
             description: factory.plugin.description().clone(),
             uploaded_at,
-            uploaded_by,
+            uploaded_by: actor.user.clone(),
             created_at: before.map_or(uploaded_at, |it| it.row.created_at),
         };
-        self.see_through(self.clone().shelve(shelf, row, factory, component)).await
+        let mut note = note(actor, Action::PluginUpload, &row.id);
+        note.detail = Some(format!("sha256:{}", row.digest));
+        self.see_through(self.clone().shelve(shelf, row, factory, component, note)).await
     }
 
     /// A plugin that asks for what it would not get would fail later, where its author sees
@@ -170,6 +174,7 @@ impl App {
         row: PluginRow,
         factory: Factory,
         component: Arc<[u8]>,
+        note: AuditNote,
     ) -> Result<(Upload, PluginView), AppError> {
         // One upload at a time: what answers from now on is what is stored.
         let _turn = self.uploads.lock().await;
@@ -180,8 +185,8 @@ impl App {
             Some(_) => Upload::Replaced,
         };
         match &shelf {
-            Shelf::Shared => self.store.shared().plugin_put(&row, &component).await?,
-            Shelf::Tenant(it) => self.store.tenant(it).plugin_put(&row, &component).await?,
+            Shelf::Shared => self.store.shared().plugin_put(&row, &component, &note).await?,
+            Shelf::Tenant(it) => self.store.tenant(it).plugin_put(&row, &component, &note).await?,
         }
         tracing::info!(plugin = %row.id, digest = %row.digest, ?upload, "plugin {} is in effect", row.id);
         let slot = Slot::loaded(shelf, row, factory);
@@ -224,7 +229,7 @@ impl App {
     pub async fn plugin_delete(&self, who: &Principal, id: &WorkflowId) -> Result<(), AppError> {
         require(who, "plugins:delete", Some(id))?;
         let shelf = Shelf::Tenant(who.tenant.clone());
-        self.see_through(self.clone().unshelve(shelf, id.clone())).await
+        self.see_through(self.clone().unshelve(shelf, id.clone(), who.actor())).await
     }
 
     /// Takes a shared plugin away from all tenants. Runs under way go on with it, and a workflow
@@ -234,14 +239,15 @@ impl App {
     /// The caller is not the host's operator, or there is no such plugin.
     pub async fn plugin_withdraw(&self, who: &Principal, id: &WorkflowId) -> Result<(), AppError> {
         require_operator(who)?;
-        self.see_through(self.clone().unshelve(Shelf::Shared, id.clone())).await
+        self.see_through(self.clone().unshelve(Shelf::Shared, id.clone(), who.actor())).await
     }
 
-    async fn unshelve(self, shelf: Shelf, id: WorkflowId) -> Result<(), AppError> {
+    async fn unshelve(self, shelf: Shelf, id: WorkflowId, actor: Actor) -> Result<(), AppError> {
+        let note = note(actor, Action::PluginDelete, &id);
         let _turn = self.uploads.lock().await;
         let is_gone = match &shelf {
-            Shelf::Shared => self.store.shared().plugin_delete(&id).await?,
-            Shelf::Tenant(it) => self.store.tenant(it).plugin_delete(&id).await?,
+            Shelf::Shared => self.store.shared().plugin_delete(&id, &note).await?,
+            Shelf::Tenant(it) => self.store.tenant(it).plugin_delete(&id, &note).await?,
         };
         if !is_gone {
             let is_taken = shelf != Shelf::Shared && self.catalog.is_operators(&id);

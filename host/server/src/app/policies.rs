@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use stepmill_core::audit::{Action, AuditNote};
 use stepmill_core::policy::{Policies, Policy, PolicyScope};
 use stepmill_core::principal::Principal;
 use stepmill_store::{PolicyRow, Store};
 use tokio::sync::Mutex;
 
+use super::audit::note;
 use super::clock::now;
 use super::error::AppError;
 use super::wiring::App;
@@ -108,17 +110,18 @@ impl App {
         let document = serde_json::to_string(&form).map_err(|_| AppError::Broken)?;
         let updated_by = who.user.clone();
         let row = PolicyRow { scope: scope.clone(), document, updated_at: now(), updated_by };
-        self.see_through(self.clone().policy_keep(row.clone())).await?;
+        let note = note(who.actor(), Action::PolicyPut, place(&scope));
+        self.see_through(self.clone().policy_keep(row.clone(), note)).await?;
         Ok(PolicyView { scope, policy, said: Some(row) })
     }
 
-    async fn policy_keep(self, row: PolicyRow) -> Result<(), AppError> {
+    async fn policy_keep(self, row: PolicyRow, note: AuditNote) -> Result<(), AppError> {
         let mut said = self.policies.said.lock().await;
         let mut next: Vec<_> = said.iter().filter(|it| it.scope != row.scope).cloned().collect();
         if MAX_SAID <= next.len() {
             return Err(AppError::TooManyPolicies(MAX_SAID));
         }
-        self.store.policy_put(&row).await?;
+        self.store.policy_put(&row, &note).await?;
         next.push(row);
         self.policy_take_effect(&mut said, next)
     }
@@ -129,12 +132,13 @@ impl App {
     /// The caller is not the host's operator, or nothing was said over the API.
     pub async fn policy_delete(&self, who: &Principal, scope: PolicyScope) -> Result<(), AppError> {
         require(who)?;
-        self.see_through(self.clone().policy_forget(scope)).await
+        let note = note(who.actor(), Action::PolicyDelete, place(&scope));
+        self.see_through(self.clone().policy_forget(scope, note)).await
     }
 
-    async fn policy_forget(self, scope: PolicyScope) -> Result<(), AppError> {
+    async fn policy_forget(self, scope: PolicyScope, note: AuditNote) -> Result<(), AppError> {
         let mut said = self.policies.said.lock().await;
-        if !self.store.policy_delete(&scope).await? {
+        if !self.store.policy_delete(&scope, &note).await? {
             return Err(AppError::UnknownPolicy);
         }
         let next = said.iter().filter(|it| it.scope != scope).cloned().collect();
@@ -150,6 +154,16 @@ impl App {
         *said = next;
         *self.policies.current.write().unwrap_or_else(PoisonError::into_inner) = policies;
         Ok(())
+    }
+}
+
+/// A scope in the audit log, as the settings file writes it.
+fn place(scope: &PolicyScope) -> String {
+    match scope {
+        PolicyScope::Host => "host".to_owned(),
+        PolicyScope::Tenant(tenant) => format!("tenants.{tenant}"),
+        PolicyScope::Plugin(None, plugin) => format!("plugins.{plugin}"),
+        PolicyScope::Plugin(Some(tenant), plugin) => format!("plugins.{tenant}/{plugin}"),
     }
 }
 

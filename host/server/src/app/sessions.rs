@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use stepmill_core::audit::Action;
 use stepmill_core::event::JournalEntry;
 use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
@@ -12,6 +13,7 @@ use stepmill_store::{
     StoreError, StoredPreview, StoredRun, StoredSession,
 };
 
+use super::audit::note;
 use super::clock::now;
 use super::error::AppError;
 use super::runs::{effective_user, new_session};
@@ -187,7 +189,8 @@ impl App {
         let store = self.store.tenant(&who.tenant);
         for id in ids {
             let Ok(session) = SessionId::new(id) else { continue };
-            if store.session_delete(narrowed(who, &user), &session).await? {
+            let note = note(who.actor(), Action::SessionDelete, &session);
+            if store.session_delete(narrowed(who, &user), &session, &note).await? {
                 tracing::info!(session.id = %session, "session {session} is deleted");
             }
         }

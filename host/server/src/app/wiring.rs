@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::audit::Denials;
 use super::catalog::Catalog;
 use super::declared::{self, DeclaredFault};
 use super::driver::Driver;
@@ -25,7 +26,7 @@ use super::error::AppError;
 use super::outbound::Outbound;
 use super::policies::PolicyBook;
 use super::upload_turns::UploadTurns;
-use crate::settings::{RunSettings, Settings};
+use crate::settings::{AuditSettings, RunSettings, Settings};
 
 /// The application. A handle: clones share everything.
 #[derive(Clone)]
@@ -39,6 +40,8 @@ pub struct Rooms {
     pub(crate) catalog: Catalog,
     pub(crate) outbound: Outbound,
     pub(crate) policies: PolicyBook,
+    pub(crate) denials: Denials,
+    pub(crate) audit_settings: AuditSettings,
     pub(crate) roles: Roles,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
@@ -46,6 +49,9 @@ pub struct Rooms {
     pub(crate) upload_turns: UploadTurns,
     pub(crate) uploads: Mutex<()>,
     pub(crate) tasks: TaskTracker,
+    /// Cancelled when the host is told to stop.
+    stopping: CancellationToken,
+    /// Cancelled when runs under way have had their time.
     stop: CancellationToken,
 }
 
@@ -123,6 +129,8 @@ impl App {
             models,
             outbound,
             policies,
+            denials: Denials::default(),
+            audit_settings: settings.audit,
             roles: settings.auth.roles.clone(),
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
@@ -130,6 +138,7 @@ impl App {
             upload_turns: UploadTurns::new(upload_wait),
             uploads: Mutex::new(()),
             tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
             stop: CancellationToken::new(),
         })))
     }
@@ -207,10 +216,21 @@ impl App {
         self.tasks.spawn(work).await.unwrap_or(Err(AppError::Broken))
     }
 
+    /// What the host does by itself as long as it runs. Ends when it stops.
+    pub(crate) fn keep_house(&self) {
+        self.tasks.spawn(self.clone().sweep_audit_log());
+    }
+
+    /// Until the host was told to stop.
+    pub(crate) async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
     /// Lets runs under way finish for a while and leaves the rest to the next start. No new run
     /// begins any more. Answers whether all finished.
     pub async fn drain(&self, patience: Duration) -> bool {
         self.tasks.close();
+        self.stopping.cancel();
         let drained = tokio::time::timeout(patience, self.tasks.wait()).await.is_ok();
         self.stop.cancel();
         self.tasks.wait().await;

@@ -52,6 +52,7 @@ where
     let door = Door::new(app.clone(), &settings, since).map_err(Failure::usage)?;
     let address = listener.local_addr().map_err(Failure::work)?;
     prepare(app.clone()).await?;
+    app.keep_house();
     let unfinished = app.unfinished().await.map_err(Failure::work)?;
     let mut signals = Signals::open().map_err(Failure::work)?;
     banner(&app, &settings, address);

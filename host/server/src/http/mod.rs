@@ -1,5 +1,6 @@
 //! The door: HTTP in, JSON or events out. Only here are status codes, headers and tokens known.
 
+mod audit;
 mod auth;
 mod cors;
 mod docs;

@@ -15,7 +15,7 @@ use super::auth::AuthFile;
 use super::environment::Environment;
 use super::models::models_of_environment;
 use super::policy::PolicyFile;
-use super::{HttpSettings, Identity, OutboundSettings, RunSettings, Settings};
+use super::{AuditSettings, HttpSettings, Identity, OutboundSettings, RunSettings, Settings};
 
 /// What is wrong with the settings. No text repeats a secret.
 #[derive(Debug, thiserror::Error)]
@@ -184,6 +184,13 @@ overlay! {
 }
 
 overlay! {
+    /// `[audit]`.
+    AuditFile over AuditSettings {
+        keep_days: u32 => keep_days,
+    }
+}
+
+overlay! {
     /// `[runs]`.
     RunsFile over RunSettings {
         concurrent: usize => concurrent,
@@ -220,6 +227,7 @@ struct File {
     http: HttpFile,
     outbound: OutboundFile,
     runs: RunsFile,
+    audit: AuditFile,
 }
 
 #[derive(Deserialize)]
@@ -319,6 +327,7 @@ fn settings(
         http: HttpSettings::default(),
         outbound: OutboundSettings::default(),
         runs: RunSettings::default(),
+        audit: AuditSettings::default(),
         declared: Vec::new(),
     };
     file.os.lay_over(&mut settings.identity);
@@ -331,6 +340,7 @@ fn settings(
     file.http.lay_over(&mut settings.http);
     file.outbound.lay_over(&mut settings.outbound);
     file.runs.lay_over(&mut settings.runs);
+    file.audit.lay_over(&mut settings.audit);
     settings.http.plugin_headers.iter_mut().for_each(|it| it.make_ascii_lowercase());
     for secret in ["authorization", "cookie", "proxy-authorization"] {
         if settings.http.plugin_headers.iter().any(|it| it == secret) {

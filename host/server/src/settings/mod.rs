@@ -60,6 +60,8 @@ pub struct Settings {
     pub outbound: OutboundSettings,
     /// Bounds of runs.
     pub runs: RunSettings,
+    /// How long the audit log is kept.
+    pub audit: AuditSettings,
     /// Workflows that come with the binary; a file of the same id takes their place.
     pub declared: Vec<Arc<Declared>>,
 }
@@ -141,6 +143,20 @@ pub struct OutboundSettings {
 impl Default for OutboundSettings {
     fn default() -> Self {
         Self { allow_http: false, allow_private: false, timeout_ms: 5_000, body_bytes: 1024 * 1024 }
+    }
+}
+
+/// How long the audit log is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditSettings {
+    /// Older lines are removed when the host starts, and every day.
+    pub keep_days: u32,
+}
+
+impl Default for AuditSettings {
+    /// A year: what is asked after an incident is asked late.
+    fn default() -> Self {
+        Self { keep_days: 365 }
     }
 }
 

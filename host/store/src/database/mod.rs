@@ -107,8 +107,7 @@ impl Database {
         Ok(rows.try_into().unwrap_or_else(|_| unreachable!("as many answers as statements")))
     }
 
-    /// Runs all statements or none. Gives how many rows a single one changed; of several the
-    /// number means nothing.
+    /// Runs all statements or none. Gives how many rows the last one changed.
     pub(crate) async fn write(
         &self,
         doing: &'static str,
@@ -130,11 +129,11 @@ impl Database {
         &self,
         doing: &'static str,
         tables: &'static str,
-        statement: Statement<'_>,
+        statements: Vec<Statement<'_>>,
     ) -> Result<u64, StoreError> {
         let lock = format!("lock table {tables} in share row exclusive mode");
         let lock = self.lock(Statement::new(lock));
-        self.write(doing, Promise::Given, lock.into_iter().chain([statement]).collect()).await
+        self.write(doing, Promise::Given, lock.into_iter().chain(statements).collect()).await
     }
 
     /// A statement that keeps other writers away until the transaction ends. None on SQLite,

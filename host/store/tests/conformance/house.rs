@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use serde_json::Map;
+use stepmill_core::audit::{Action, Actor, AuditNote};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::{JournalEntry, RunEvent, StepIndex};
 use stepmill_core::graph::{
@@ -103,6 +104,12 @@ pub(crate) async fn execute(url: &str, sql: &str) {
 
 pub(crate) fn tenant(store: &Store, name: &str) -> TenantStore {
     store.tenant(&TenantId::new(name).unwrap())
+}
+
+/// A line of the audit log.
+pub(crate) fn note() -> AuditNote {
+    let (actor, action) = (Actor::default(), Action::PluginUpload);
+    AuditNote { at: at(1), actor, action, target: "t".to_owned(), detail: None }
 }
 
 pub(crate) fn user(name: &str) -> UserId {

@@ -7,7 +7,7 @@ use stepmill_core::key::ApiKey;
 use stepmill_store::{FoundKey, KeyDigest, StoreError};
 use tokio::task::JoinSet;
 
-use crate::house::{House, at, tenant, user};
+use crate::house::{House, at, note, tenant, user};
 
 /// More than any of the stories needs.
 const ROOM: u32 = 100;
@@ -50,8 +50,8 @@ pub(crate) async fn a_key_reads_back_as_it_was_made(house: House) {
         expires_at: None,
         ..key(2)
     };
-    acme.key_create(&bare, &digest(2), ROOM).await.unwrap();
-    acme.key_create(&key(1), &digest(1), ROOM).await.unwrap();
+    acme.key_create(&bare, &digest(2), ROOM, &note()).await.unwrap();
+    acme.key_create(&key(1), &digest(1), ROOM, &note()).await.unwrap();
 
     assert_eq!(acme.key_list().await.unwrap(), [key(1), bare]);
     let found = store.key_find(id(1)).await.unwrap();
@@ -64,10 +64,10 @@ pub(crate) async fn a_key_reads_back_as_it_was_made(house: House) {
 pub(crate) async fn a_deleted_key_is_gone_once(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
-    acme.key_create(&key(1), &digest(1), ROOM).await.unwrap();
+    acme.key_create(&key(1), &digest(1), ROOM, &note()).await.unwrap();
 
-    assert!(acme.key_delete(id(1)).await.unwrap());
-    assert!(!acme.key_delete(id(1)).await.unwrap());
+    assert!(acme.key_delete(id(1), &note()).await.unwrap());
+    assert!(!acme.key_delete(id(1), &note()).await.unwrap());
     assert_eq!(acme.key_list().await.unwrap(), []);
     assert_eq!(store.key_find(id(1)).await.unwrap(), None);
 }
@@ -75,23 +75,23 @@ pub(crate) async fn a_deleted_key_is_gone_once(house: House) {
 pub(crate) async fn another_tenants_keys_are_not_there(house: House) {
     let store = house.open().await;
     let (acme, other) = (tenant(&store, "acme"), tenant(&store, "other"));
-    acme.key_create(&key(1), &digest(1), ROOM).await.unwrap();
+    acme.key_create(&key(1), &digest(1), ROOM, &note()).await.unwrap();
 
     assert_eq!(other.key_list().await.unwrap(), []);
-    assert!(!other.key_delete(id(1)).await.unwrap());
+    assert!(!other.key_delete(id(1), &note()).await.unwrap());
     // Nor does one with the same id take its place.
-    assert!(other.key_create(&key(1), &digest(2), ROOM).await.is_err());
+    assert!(other.key_create(&key(1), &digest(2), ROOM, &note()).await.is_err());
     assert_eq!(acme.key_list().await.unwrap(), [key(1)]);
 }
 
 pub(crate) async fn a_tenant_has_so_many_keys_and_no_more(house: House) {
     let store = house.open().await;
     let (acme, other) = (tenant(&store, "acme"), tenant(&store, "other"));
-    other.key_create(&key(100), &digest(1), 3).await.unwrap();
+    other.key_create(&key(100), &digest(1), 3, &note()).await.unwrap();
     let mut tasks = JoinSet::new();
     for number in 1..=8 {
         let acme = acme.clone();
-        tasks.spawn(async move { acme.key_create(&key(number), &digest(1), 3).await });
+        tasks.spawn(async move { acme.key_create(&key(number), &digest(1), 3, &note()).await });
     }
     let made = tasks.join_all().await;
 
@@ -99,14 +99,14 @@ pub(crate) async fn a_tenant_has_so_many_keys_and_no_more(house: House) {
     assert!(made.iter().all(|it| matches!(it, Ok(()) | Err(StoreError::KeysFull))), "{made:?}");
     let kept = acme.key_list().await.unwrap();
     assert_eq!(kept.len(), 3);
-    assert!(acme.key_delete(kept[0].id).await.unwrap());
-    acme.key_create(&key(9), &digest(1), 3).await.unwrap();
+    assert!(acme.key_delete(kept[0].id, &note()).await.unwrap());
+    acme.key_create(&key(9), &digest(1), 3, &note()).await.unwrap();
 }
 
 pub(crate) async fn the_use_of_a_key_is_noted_now_and_then(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
-    acme.key_create(&key(1), &digest(1), ROOM).await.unwrap();
+    acme.key_create(&key(1), &digest(1), ROOM, &note()).await.unwrap();
     let used = async || acme.key_list().await.unwrap()[0].last_used_at;
 
     store.key_used(id(1), at(20), at(10)).await.unwrap();
@@ -122,6 +122,6 @@ pub(crate) async fn a_name_that_one_database_could_not_keep_is_refused_by_both(h
     let store = house.open().await;
     let acme = tenant(&store, "acme");
     let odd = ApiKey { name: "a\0b".into(), ..key(1) };
-    let refused = acme.key_create(&odd, &digest(1), ROOM).await;
+    let refused = acme.key_create(&odd, &digest(1), ROOM, &note()).await;
     assert!(matches!(refused, Err(StoreError::Unstorable { .. })), "{refused:?}");
 }

@@ -2,6 +2,7 @@
 //! database of its own.
 #![expect(clippy::unwrap_used, reason = "the stories are tests, told in functions of their own")]
 
+mod audit;
 mod house;
 mod journal;
 mod keys;
@@ -77,6 +78,9 @@ conformance! {
         shared_code_is_pinned_by_runs_of_any_tenant
         a_run_cannot_pin_code_that_is_not_there
         sweeps_and_runs_do_not_cross;
+    audit:
+        a_change_and_its_line_are_written_together
+        the_log_is_read_from_its_end_and_loses_what_is_old;
     lists:
         a_list_of_runs_holds_so_much_and_no_more
         what_runs_came_to_counts_too

@@ -7,7 +7,7 @@ use stepmill_core::run::RunPin;
 use stepmill_store::{PluginRow, SessionEntry, StoreError, TenantStore, Touch};
 use tokio::task::JoinSet;
 
-use crate::house::{House, at, digest, entry, plugin, plugin_pin, run, tenant, workflow};
+use crate::house::{House, at, digest, entry, note, plugin, plugin_pin, run, tenant, workflow};
 
 async fn open(acme: &TenantStore, pin: &RunPin) -> Result<(), StoreError> {
     acme.run_open(pin, &[RunEvent::RunStarted], SessionEntry::Owner, Touch::Use).await
@@ -27,7 +27,7 @@ pub(crate) async fn a_plugin_reads_back_with_its_code(house: House) {
     let rows = [plugin("b-2", digest(1)), second];
     let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     for row in rows.iter().rev() {
-        acme.plugin_put(row, &bytes).await.unwrap();
+        acme.plugin_put(row, &bytes, &note()).await.unwrap();
     }
 
     assert_eq!(acme.plugin_list().await.unwrap(), rows);
@@ -40,10 +40,10 @@ pub(crate) async fn a_plugin_reads_back_with_its_code(house: House) {
 pub(crate) async fn a_replaced_plugin_keeps_its_birthday(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
-    acme.plugin_put(&plugin("p", digest(1)), b"one").await.unwrap();
+    acme.plugin_put(&plugin("p", digest(1)), b"one", &note()).await.unwrap();
     let mut second = plugin("p", digest(2));
     (second.uploaded_at, second.created_at, second.uploaded_by) = (at(20), at(20), None);
-    acme.plugin_put(&second, b"two").await.unwrap();
+    acme.plugin_put(&second, b"two", &note()).await.unwrap();
 
     let expected = PluginRow { created_at: at(10), ..second };
     assert_eq!(acme.plugin_list().await.unwrap(), [expected]);
@@ -54,10 +54,10 @@ pub(crate) async fn a_replaced_plugin_keeps_its_birthday(house: House) {
 pub(crate) async fn a_deleted_plugin_is_gone_once(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
-    acme.plugin_put(&plugin("p", digest(1)), b"one").await.unwrap();
+    acme.plugin_put(&plugin("p", digest(1)), b"one", &note()).await.unwrap();
 
-    assert!(acme.plugin_delete(&workflow("p")).await.unwrap());
-    assert!(!acme.plugin_delete(&workflow("p")).await.unwrap());
+    assert!(acme.plugin_delete(&workflow("p"), &note()).await.unwrap());
+    assert!(!acme.plugin_delete(&workflow("p"), &note()).await.unwrap());
     assert_eq!(acme.plugin_list().await.unwrap(), []);
     assert_eq!(acme.plugin_fetch(&workflow("p")).await.unwrap(), None);
     assert!(acme.component_fetch(digest(1)).await.unwrap().is_some());
@@ -66,14 +66,14 @@ pub(crate) async fn a_deleted_plugin_is_gone_once(house: House) {
 pub(crate) async fn another_tenants_plugins_are_not_there(house: House) {
     let store = house.open().await;
     let (acme, other) = (tenant(&store, "acme"), tenant(&store, "other"));
-    acme.plugin_put(&plugin("p", digest(1)), b"one").await.unwrap();
+    acme.plugin_put(&plugin("p", digest(1)), b"one", &note()).await.unwrap();
 
     assert_eq!(other.plugin_list().await.unwrap(), []);
     assert_eq!(other.plugin_fetch(&workflow("p")).await.unwrap(), None);
     assert_eq!(other.component_fetch(digest(1)).await.unwrap(), None);
-    assert!(!other.plugin_delete(&workflow("p")).await.unwrap());
+    assert!(!other.plugin_delete(&workflow("p"), &note()).await.unwrap());
 
-    other.plugin_put(&plugin("p", digest(2)), b"two").await.unwrap();
+    other.plugin_put(&plugin("p", digest(2)), b"two", &note()).await.unwrap();
     assert_eq!(acme.plugin_list().await.unwrap(), [plugin("p", digest(1))]);
     assert_eq!(other.plugin_list().await.unwrap(), [plugin("p", digest(2))]);
 }
@@ -81,25 +81,25 @@ pub(crate) async fn another_tenants_plugins_are_not_there(house: House) {
 pub(crate) async fn shared_plugins_stand_apart(house: House) {
     let store = house.open().await;
     let (acme, shared) = (tenant(&store, "acme"), store.shared());
-    shared.plugin_put(&plugin("p", digest(1)), b"shared").await.unwrap();
-    acme.plugin_put(&plugin("p", digest(2)), b"own").await.unwrap();
+    shared.plugin_put(&plugin("p", digest(1)), b"shared", &note()).await.unwrap();
+    acme.plugin_put(&plugin("p", digest(2)), b"own", &note()).await.unwrap();
 
     assert_eq!(shared.plugin_list().await.unwrap(), [plugin("p", digest(1))]);
     assert_eq!(acme.plugin_list().await.unwrap(), [plugin("p", digest(2))]);
     assert_eq!(shared.component_fetch(digest(1)).await.unwrap().unwrap(), b"shared");
     assert_eq!(shared.component_fetch(digest(2)).await.unwrap(), None);
     assert_eq!(acme.component_fetch(digest(1)).await.unwrap(), None);
-    assert!(acme.plugin_delete(&workflow("p")).await.unwrap());
+    assert!(acme.plugin_delete(&workflow("p"), &note()).await.unwrap());
     assert!(shared.plugin_fetch(&workflow("p")).await.unwrap().is_some());
-    assert!(shared.plugin_delete(&workflow("p")).await.unwrap());
+    assert!(shared.plugin_delete(&workflow("p"), &note()).await.unwrap());
     assert_eq!(shared.plugin_fetch(&workflow("p")).await.unwrap(), None);
 }
 
 pub(crate) async fn the_host_lists_the_plugins_of_all_tenants(house: House) {
     let store = house.open().await;
-    store.shared().plugin_put(&plugin("p", digest(1)), b"shared").await.unwrap();
+    store.shared().plugin_put(&plugin("p", digest(1)), b"shared", &note()).await.unwrap();
     for name in ["b", "a"] {
-        tenant(&store, name).plugin_put(&plugin("p", digest(1)), b"own").await.unwrap();
+        tenant(&store, name).plugin_put(&plugin("p", digest(1)), b"own", &note()).await.unwrap();
     }
     let all = store.plugin_all().await.unwrap();
     let row = |name| (TenantId::new(name).unwrap(), plugin("p", digest(1)));
@@ -109,10 +109,10 @@ pub(crate) async fn the_host_lists_the_plugins_of_all_tenants(house: House) {
 pub(crate) async fn code_is_kept_while_somebody_needs_it(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
-    acme.plugin_put(&plugin("p", digest(1)), b"one").await.unwrap();
+    acme.plugin_put(&plugin("p", digest(1)), b"one", &note()).await.unwrap();
     open(&acme, &plugin_pin(1, digest(1))).await.unwrap();
-    acme.plugin_put(&plugin("p", digest(2)), b"two").await.unwrap();
-    acme.plugin_put(&plugin("p", digest(3)), b"three").await.unwrap();
+    acme.plugin_put(&plugin("p", digest(2)), b"two", &note()).await.unwrap();
+    acme.plugin_put(&plugin("p", digest(3)), b"three", &note()).await.unwrap();
 
     // One is pinned by the run, three by the plugin; two is nobody's.
     assert_eq!(store.component_sweep().await.unwrap(), 1);
@@ -121,7 +121,7 @@ pub(crate) async fn code_is_kept_while_somebody_needs_it(house: House) {
     assert!(acme.component_fetch(digest(3)).await.unwrap().is_some());
 
     finish(&acme, 1).await;
-    assert!(acme.plugin_delete(&workflow("p")).await.unwrap());
+    assert!(acme.plugin_delete(&workflow("p"), &note()).await.unwrap());
     assert_eq!(store.component_sweep().await.unwrap(), 2);
     assert_eq!(store.component_sweep().await.unwrap(), 0);
     assert_eq!(acme.component_fetch(digest(1)).await.unwrap(), None);
@@ -134,11 +134,11 @@ pub(crate) async fn code_of_one_tenant_is_not_pinned_by_another(house: House) {
     let store = house.open().await;
     let (acme, other) = (tenant(&store, "acme"), tenant(&store, "other"));
     for it in [&acme, &other] {
-        it.plugin_put(&plugin("p", digest(1)), b"one").await.unwrap();
+        it.plugin_put(&plugin("p", digest(1)), b"one", &note()).await.unwrap();
     }
     open(&acme, &plugin_pin(1, digest(1))).await.unwrap();
-    acme.plugin_delete(&workflow("p")).await.unwrap();
-    other.plugin_delete(&workflow("p")).await.unwrap();
+    acme.plugin_delete(&workflow("p"), &note()).await.unwrap();
+    other.plugin_delete(&workflow("p"), &note()).await.unwrap();
 
     assert_eq!(store.component_sweep().await.unwrap(), 1);
     assert!(acme.component_fetch(digest(1)).await.unwrap().is_some());
@@ -148,9 +148,9 @@ pub(crate) async fn code_of_one_tenant_is_not_pinned_by_another(house: House) {
 pub(crate) async fn shared_code_is_pinned_by_runs_of_any_tenant(house: House) {
     let store = house.open().await;
     let (acme, shared) = (tenant(&store, "acme"), store.shared());
-    shared.plugin_put(&plugin("p", digest(1)), b"one").await.unwrap();
+    shared.plugin_put(&plugin("p", digest(1)), b"one", &note()).await.unwrap();
     open(&acme, &plugin_pin(1, digest(1))).await.unwrap();
-    shared.plugin_delete(&workflow("p")).await.unwrap();
+    shared.plugin_delete(&workflow("p"), &note()).await.unwrap();
 
     assert_eq!(store.component_sweep().await.unwrap(), 0);
     finish(&acme, 1).await;
@@ -160,7 +160,7 @@ pub(crate) async fn shared_code_is_pinned_by_runs_of_any_tenant(house: House) {
 pub(crate) async fn a_run_cannot_pin_code_that_is_not_there(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
-    tenant(&store, "other").plugin_put(&plugin("p", digest(1)), b"one").await.unwrap();
+    tenant(&store, "other").plugin_put(&plugin("p", digest(1)), b"one", &note()).await.unwrap();
 
     let refused = open(&acme, &plugin_pin(1, digest(1))).await;
     assert!(matches!(refused, Err(StoreError::ComponentMissing)), "{refused:?}");
@@ -174,7 +174,7 @@ pub(crate) async fn sweeps_and_runs_do_not_cross(house: House) {
     for number in 1..=20_u8 {
         let (store, acme) = (store.clone(), acme.clone());
         tasks.spawn(async move {
-            acme.plugin_put(&plugin("p", digest(number)), b"code").await.unwrap();
+            acme.plugin_put(&plugin("p", digest(number)), b"code", &note()).await.unwrap();
             // Another task may have replaced the plugin and swept by now.
             match open(&acme, &plugin_pin(number.into(), digest(number))).await {
                 Ok(()) | Err(StoreError::ComponentMissing) => {}

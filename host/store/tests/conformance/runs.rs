@@ -7,7 +7,7 @@ use stepmill_core::run::{RunStatus, Telling};
 use stepmill_store::{RunList, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
 
 use crate::house::{
-    House, at, digest, of, pin, plugin, plugin_pin, run, session, tenant, user, workflow,
+    House, at, digest, note, of, pin, plugin, plugin_pin, run, session, tenant, user, workflow,
 };
 
 const STARTED: [RunEvent; 1] = [RunEvent::RunStarted];
@@ -21,7 +21,7 @@ async fn open(acme: &TenantStore, number: u128, in_session: &str, by: Option<&st
 pub(crate) async fn a_run_reads_back_as_it_was_accepted(house: House) {
     let store = house.open().await;
     let acme = tenant(&store, "acme");
-    acme.plugin_put(&plugin("w", digest(7)), b"abc").await.unwrap();
+    acme.plugin_put(&plugin("w", digest(7)), b"abc", &note()).await.unwrap();
     let mut declared = pin(1, "s", Some("ada"));
     declared.telling = Telling::Quiet;
     let drawn = plugin_pin(2, digest(7));

@@ -9,7 +9,9 @@ use stepmill_store::{
     SessionPage, StoreError, StoredSession, TenantStore, Touch,
 };
 
-use crate::house::{House, at, entry, of, pin, run, session, step_started, tenant, user, workflow};
+use crate::house::{
+    House, at, entry, note, of, pin, run, session, step_started, tenant, user, workflow,
+};
 use crate::states::{changes, entered, object};
 
 const FIRST: SessionPage =
@@ -87,9 +89,12 @@ pub(crate) async fn a_caller_sees_its_own_sessions(house: House) {
             assert_eq!(changed.unwrap(), expected.contains(&name));
         }
     }
-    assert!(!acme.session_delete(Sees::Only(&ada), &session("bob's")).await.unwrap());
+    assert!(!acme.session_delete(Sees::Only(&ada), &session("bob's"), &note()).await.unwrap());
     assert!(
-        !tenant(&store, "other").session_delete(Sees::Everyone, &session("open")).await.unwrap()
+        !tenant(&store, "other")
+            .session_delete(Sees::Everyone, &session("open"), &note())
+            .await
+            .unwrap()
     );
     assert!(acme.session_find(Sees::Everyone, &session("bob's")).await.unwrap().is_some());
 }
@@ -264,8 +269,8 @@ pub(crate) async fn a_deleted_session_takes_its_runs_along(house: House) {
     let last = [entry(1, RunEvent::RunCompleted)];
     acme.journal_close(&pin(1, "s", Some("ada")), &last, &closing).await.unwrap();
     let ada = user("ada");
-    assert!(acme.session_delete(Sees::Only(&ada), &session("s")).await.unwrap());
-    assert!(!acme.session_delete(Sees::Only(&ada), &session("s")).await.unwrap());
+    assert!(acme.session_delete(Sees::Only(&ada), &session("s"), &note()).await.unwrap());
+    assert!(!acme.session_delete(Sees::Only(&ada), &session("s"), &note()).await.unwrap());
     assert_eq!(acme.run_fetch(run(1)).await.unwrap(), None);
     assert_eq!(acme.journal_read(run(1), 0, 10).await.unwrap(), []);
     assert_eq!(acme.session_find(Sees::Everyone, &session("s")).await.unwrap(), None);
@@ -301,7 +306,7 @@ pub(crate) async fn a_session_is_deleted_while_its_runs_write(house: House) {
         };
         let delete = async {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            acme.session_delete(Sees::Everyone, &session("s")).await
+            acme.session_delete(Sees::Everyone, &session("s"), &note()).await
         };
 
         let [first, second, third] = &pins;

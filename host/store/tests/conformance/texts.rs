@@ -8,7 +8,7 @@ use stepmill_core::event::RunEvent;
 use stepmill_core::run::RunPin;
 use stepmill_store::{SessionEntry, StoreError, TenantStore, Touch};
 
-use crate::house::{House, digest, piece, pin, plugin, run, tenant};
+use crate::house::{House, digest, note, piece, pin, plugin, run, tenant};
 
 /// Every kind of character there is trouble with, U+0000 first.
 const TEXT: &str =
@@ -35,7 +35,7 @@ pub(crate) async fn every_character_comes_back(house: House) {
 
     let mut row = plugin("p", digest(1));
     row.description.name = Some(TEXT.into());
-    acme.plugin_put(&row, b"one").await.unwrap();
+    acme.plugin_put(&row, b"one", &note()).await.unwrap();
     assert_eq!(acme.plugin_list().await.unwrap(), [row]);
 }
 

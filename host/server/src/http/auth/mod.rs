@@ -15,9 +15,9 @@ mod verifier;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::Method;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use stepmill_core::ids::TenantId;
@@ -116,34 +116,33 @@ impl Auth {
         matches!(self.mode, Mode::Jwt(_)) && self.rules.user_isolation
     }
 
-    /// Who sent a request; `None` where nobody is asked.
+    /// Who sent a request, and the admin scope where scopes count; `None` where nobody is asked.
     async fn admit(
         &self,
         app: &App,
         request: &Parts,
         allows_origin: impl Fn(&str) -> bool,
-    ) -> Result<Option<Principal>, Refusal> {
+    ) -> Result<Option<(Principal, Option<&str>)>, Refusal> {
         let (method, headers) = (&request.method, &request.headers);
         // No route answers OPTIONS, so there is nothing to guard.
         let is_for_all = *method == Method::OPTIONS || is_public(request.uri.path());
         match &self.mode {
             Mode::Open => {
                 local::check_local(method, headers, allows_origin)?;
-                Ok(Some(operator()))
+                Ok(Some((operator(), None)))
             }
             Mode::Key(_) | Mode::Jwt(_) if is_for_all => Ok(None),
             Mode::Key(key) => match (key.check(headers), api_key::shown(headers)) {
-                (Ok(()), _) => Ok(Some(operator())),
-                (Err(_), Some(shown)) => self.admit_holder(app, request, shown).await.map(Some),
+                (Ok(()), _) => Ok(Some((operator(), None))),
+                (Err(_), Some(shown)) => self.admit_holder(app, shown).await,
                 (Err(refusal), None) => Err(refusal),
             },
             Mode::Jwt(issuers) => {
                 if let Some(shown) = api_key::shown(headers) {
-                    return self.admit_holder(app, request, shown).await.map(Some);
+                    return self.admit_holder(app, shown).await;
                 }
                 let (who, admin) = issuers.principal(method, headers, allows_origin).await?;
-                scopes::check(request, &who, admin)?;
-                Ok(Some(who))
+                Ok(Some((who, Some(admin))))
             }
         }
     }
@@ -152,12 +151,10 @@ impl Auth {
     async fn admit_holder(
         &self,
         app: &App,
-        request: &Parts,
         shown: &str,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<Option<(Principal, Option<&str>)>, Refusal> {
         let who = api_key::principal(app, shown, self.rules, &self.roles).await?;
-        scopes::check(request, &who, ADMIN)?;
-        Ok(who)
+        Ok(Some((who, Some(ADMIN))))
     }
 }
 
@@ -190,17 +187,54 @@ fn default_tenant() -> TenantId {
 pub(super) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let allows_origin = |it: &str| door.settings.allows_origin(it);
-    match door.auth.admit(&door.app, &parts, allows_origin).await {
-        Ok(None) => {}
-        Ok(Some(who)) => drop(parts.extensions.insert(Admitted(who))),
-        Err(refusal) => return refusal.response(),
+    let asked = Asked::of(&parts);
+    let (who, admin) = match door.auth.admit(&door.app, &parts, allows_origin).await {
+        Ok(Some((who, admin))) => (Arc::new(who), admin),
+        Ok(None) => return next.run(Request::from_parts(parts, body)).await,
+        Err(refusal) => {
+            let answer = refusal.response();
+            asked.note_denial(&door, None, &answer);
+            return answer;
+        }
+    };
+    let allowed = admin.map_or(Ok(()), |admin| scopes::check(&parts, &who, admin));
+    let answer = match allowed {
+        Ok(()) => {
+            parts.extensions.insert(Admitted(who.clone()));
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refusal) => refusal.response(),
+    };
+    asked.note_denial(&door, Some(&who), &answer);
+    answer
+}
+
+/// What a request is for, without what it is about.
+struct Asked {
+    method: Method,
+    route: Option<MatchedPath>,
+}
+
+impl Asked {
+    fn of(request: &Parts) -> Self {
+        let route = request.extensions.get::<MatchedPath>().cloned();
+        Self { method: request.method.clone(), route }
     }
-    next.run(Request::from_parts(parts, body)).await
+
+    /// What was not let be done is for the audit log. A host that knows nobody has nothing to tell
+    /// of anybody.
+    fn note_denial(&self, door: &Door, who: Option<&Principal>, answer: &Response) {
+        let is_denied = matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if is_denied && !door.auth.is_open() {
+            let route = self.route.as_ref().map_or("no route", MatchedPath::as_str);
+            door.app.denied(who, format!("{} {route}", self.method));
+        }
+    }
 }
 
 /// A principal that the guard let in.
 #[derive(Clone)]
-struct Admitted(Principal);
+struct Admitted(Arc<Principal>);
 
 /// The caller of a handler. A handler that takes one is only reached by admitted requests.
 pub(super) struct Caller(pub(super) Principal);
@@ -211,7 +245,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let admitted = parts.extensions.get::<Admitted>();
         let missing = || Refusal::Missing("Authorization header missing".into()).response();
-        admitted.map(|it| Self(it.0.clone())).ok_or_else(missing)
+        admitted.map(|it| Self((*it.0).clone())).ok_or_else(missing)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What clients read: the JSON of Agno's API, made from core types in one place each.
 
+mod audit;
 mod event;
 mod fault;
 mod key;
@@ -13,6 +14,7 @@ mod session;
 mod shapes;
 mod workflow;
 
+pub(super) use audit::AuditBody;
 pub(super) use event::{EventView, Renderer, failure};
 pub(super) use fault::{Fault, FieldFault, FieldFaults, RunFault};
 pub(super) use key::{KeyBody, NewKeyBody};
