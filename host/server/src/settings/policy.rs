@@ -28,6 +28,12 @@ fn fault(place: impl Into<String>, rule: impl ToString) -> PolicyFault {
     PolicyFault { place: place.into(), rule: rule.to_string() }
 }
 
+/// A capability: `clock`, `randomness`, `config`, `kv`, `model:PATTERN`, `http:HOST`.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = "capability")]
+#[expect(dead_code, reason = "the document's word for a text of a certain form")]
+struct CapabilityWord(String);
+
 /// What is said of one scope, as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -35,7 +41,7 @@ pub struct PolicyForm {
     /// What plugins may do if they ask: `clock`, `randomness`, `config`, `kv`, `model:PATTERN`,
     /// `http:HOST`. Absent: what the next wider scope says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_items = 256)]
+    #[schema(value_type = Option<Vec<CapabilityWord>>, max_items = 256)]
     pub allow: Option<Vec<String>>,
     /// What a plugin's `config.get` answers. Of a plugin only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
