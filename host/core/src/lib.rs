@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod blame;
+pub mod budget;
 pub mod call;
 pub mod capability;
 pub mod change;
