@@ -13,6 +13,7 @@ mod policy;
 mod run;
 mod session;
 mod settings;
+mod spending;
 mod store;
 mod stored;
 mod usage;
@@ -27,5 +28,6 @@ pub use session::{
     StoredSession,
 };
 pub use settings::{SqliteSync, StoreSettings};
+pub use spending::{DaySpending, Spending};
 pub use store::{Store, TenantStore};
 pub use usage::{Closing, ModelUsage, StateChange};

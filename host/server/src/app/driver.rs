@@ -215,7 +215,7 @@ impl Driver {
             .map(|after| ObjectChange::between(&self.pin.session_state, after))
             .filter(|it| self.leaves_state && !it.is_empty());
         let state = change.map(|it| self.app.state_change(it));
-        Closing { usage: usage(record), state }
+        Closing { usage: usage(record), state, spent: Vec::new() }
     }
 
     /// The session cannot take what steps changed in its state. A run that would have completed
