@@ -19,6 +19,18 @@ pub enum PolicyScope {
     Plugin(Option<TenantId>, WorkflowId),
 }
 
+impl PolicyScope {
+    /// Every scope that covers a workflow's runs for a tenant, from the widest to the narrowest.
+    /// `owner` is whose the workflow is; what the operator shares or declares is nobody's.
+    pub fn covering(
+        tenant: &TenantId,
+        owner: Option<&TenantId>,
+        workflow: &WorkflowId,
+    ) -> [Self; 3] {
+        [Self::Host, Self::Tenant(tenant.clone()), Self::Plugin(owner.cloned(), workflow.clone())]
+    }
+}
+
 /// What an operator says of one scope. What it does not say, the next wider scope says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -79,20 +91,16 @@ impl Policies {
         self.0.get(&own).map(|it| it.config.clone()).unwrap_or_default()
     }
 
-    /// How much models may be asked for by a workflow's runs for a tenant: every scope that covers
-    /// them, from the widest to the narrowest. `owner` is whose the workflow is; what the operator
-    /// shares or declares is nobody's, and its budget is for all tenants together.
+    /// How much models may be asked for by a workflow's runs for a tenant, by every scope that
+    /// covers them: see [`PolicyScope::covering`]. The budget of what the operator shares or
+    /// declares is for all tenants together.
     pub fn bounds(
         &self,
         tenant: &TenantId,
         owner: Option<&TenantId>,
         workflow: &WorkflowId,
     ) -> Bounds {
-        let scopes = [
-            PolicyScope::Host,
-            PolicyScope::Tenant(tenant.clone()),
-            PolicyScope::Plugin(owner.cloned(), workflow.clone()),
-        ];
+        let scopes = PolicyScope::covering(tenant, owner, workflow);
         let budget = |it: &PolicyScope| self.0.get(it).map(|it| it.models).unwrap_or_default();
         scopes.into_iter().map(|it| (it.clone(), budget(&it))).collect()
     }

@@ -45,11 +45,6 @@ impl Cost {
         Some(Self(u64::checked_mul(units, UNIT)?.checked_add(micros)?))
     }
 
-    /// Both together.
-    pub fn plus(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-
     /// What is left of it; nothing where the other is more.
     pub fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))

@@ -8,10 +8,6 @@ use crate::event::StepFailure;
 use crate::policy::PolicyScope;
 use crate::time::Day;
 
-/// How many days the book goes back. A clock that is set back by more does not make an earlier
-/// day, for whatever was spent on it is no longer in the book.
-const DAYS: i32 = 7;
-
 /// What a call would use at most, and who bounds it.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -38,6 +34,13 @@ pub enum Refusal {
     Exhausted,
     /// Calls under way hold what it needs of this scope.
     Held(PolicyScope),
+}
+
+impl Ask {
+    /// The most tokens that the call can use, if nothing lowers its answer.
+    pub fn most_tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(wanted(self).0)
+    }
 }
 
 impl Refusal {
@@ -138,6 +141,10 @@ impl DayBound<'_> {
 }
 
 impl Ledger {
+    /// How many days the book goes back. A clock that is set back by more makes no earlier day,
+    /// for what was spent on it is no longer in the book.
+    pub const DAYS: i32 = 7;
+
     /// Enters what was spent in an earlier life of the host.
     pub fn enter(&mut self, day: Day, scopes: &[PolicyScope], tokens: u64, cost: Cost) {
         for scope in scopes {
@@ -354,7 +361,7 @@ impl Ledger {
 
     /// The first day of the book.
     fn oldest(&self) -> Day {
-        let newest = self.days.last_key_value().map(|(day, _)| day.back(DAYS));
+        let newest = self.days.last_key_value().map(|(day, _)| day.back(Self::DAYS));
         newest.unwrap_or(Day::from_number(i32::MIN))
     }
 }
