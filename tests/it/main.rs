@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod auth;
+mod budgets;
 mod cli;
 mod cors;
 mod docs;

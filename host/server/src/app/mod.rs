@@ -1,6 +1,7 @@
 //! Use cases: what the host does when somebody asks. No HTTP, no SQL, no wasm in here; the
 //! rooms that know those are called.
 
+mod budgets;
 mod catalog;
 mod clock;
 mod declared;
@@ -20,6 +21,7 @@ mod schema;
 mod services;
 mod sessions;
 mod telling;
+mod usage;
 mod wiring;
 
 pub use catalog::{Entry, Slot, Source};
@@ -34,4 +36,5 @@ pub use recovery::Unfinished;
 pub use runs::{ReadRuns, StartRun};
 pub use schema::SchemaFault;
 pub use sessions::{ListSessions, NewSession, SessionDetail};
+pub use usage::{BudgetView, ReadUsage, UsageView};
 pub use wiring::{App, OpenError};

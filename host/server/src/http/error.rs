@@ -3,13 +3,15 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use stepmill_core::budget::Refusal;
 use stepmill_core::capability::Capability;
+use stepmill_core::time::Day;
 use stepmill_sandbox::{CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
 pub(super) use super::view::FieldFault;
 use super::view::{Fault, FieldFaults};
-use crate::app::AppError;
+use crate::app::{AppError, now};
 
 /// A failure as a client reads it.
 #[derive(Debug)]
@@ -73,10 +75,15 @@ fn coded(status: StatusCode, text: impl Into<String>, code: &'static str) -> Res
     (status, Json(body)).into_response()
 }
 
-/// As [`coded`], and when to come back.
+/// As [`coded`], and to come back soon.
 pub(super) fn later(status: StatusCode, text: &str, code: &'static str) -> Response {
+    later_by(1, status, text, code)
+}
+
+/// As [`coded`], and when to come back.
+fn later_by(seconds: u64, status: StatusCode, text: &str, code: &'static str) -> Response {
     let mut response = coded(status, text, code);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
@@ -127,9 +134,11 @@ fn app(fault: AppError) -> Response {
         AppError::WorkflowDenied(action) => {
             detail(StatusCode::FORBIDDEN, format!("Access denied to {action} this workflow"))
         }
-        AppError::BadId { .. } | AppError::StateTooLarge(_) | AppError::Input(_) => {
-            detail(StatusCode::BAD_REQUEST, fault.to_string())
-        }
+        AppError::BadId { .. }
+        | AppError::StateTooLarge(_)
+        | AppError::Input(_)
+        | AppError::BadDays { .. }
+        | AppError::TooMuchUsage { .. } => detail(StatusCode::BAD_REQUEST, fault.to_string()),
         AppError::FactoryRefused(text) => detail(StatusCode::FORBIDDEN, text),
         AppError::FactoryInvalid(text) => detail(StatusCode::BAD_REQUEST, text),
         AppError::FactoryFailed(_)
@@ -150,6 +159,7 @@ fn app(fault: AppError) -> Response {
         AppError::ModelNotGranted { .. } => {
             coded(StatusCode::FORBIDDEN, fault.to_string(), "model_not_granted")
         }
+        AppError::Budget(refusal) => budget(&refusal),
         AppError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy"),
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
@@ -171,6 +181,21 @@ fn app(fault: AppError) -> Response {
             );
             detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
         }
+    }
+}
+
+/// A run whose first model cannot be asked: never, not today, or not at the moment. How much
+/// others have used is not told.
+fn budget(refusal: &Refusal) -> Response {
+    let failure = refusal.step_failure();
+    let (text, code) = (failure.to_string(), failure.code());
+    match refusal {
+        Refusal::NoPrice | Refusal::TooSmall => coded(StatusCode::FORBIDDEN, text, code),
+        Refusal::Exhausted => {
+            let seconds = Day::of(now()).seconds_left(now());
+            later_by(seconds, StatusCode::TOO_MANY_REQUESTS, &text, code)
+        }
+        Refusal::Held(_) => later(StatusCode::TOO_MANY_REQUESTS, &text, code),
     }
 }
 

@@ -10,6 +10,7 @@ mod policy;
 mod run;
 mod session;
 mod shapes;
+mod usage;
 mod workflow;
 
 pub(super) use event::{EventView, Renderer, failure};
@@ -20,6 +21,7 @@ pub(super) use plugin::PluginBody;
 pub(super) use policy::PolicyBody;
 pub(super) use run::{Detail, RunView, run};
 pub(super) use session::{Nulls, SessionBody, SessionList, detail, page};
+pub(super) use usage::UsageBody;
 pub(super) use workflow::{
     Host, WorkflowDetail, WorkflowSummary, workflow_detail, workflow_summary,
 };
