@@ -30,7 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
     params(
         ("from" = Option<String>, Query, nullable = false, format = Date, description = "From this day on; absent: the day `to`"),
         ("to" = Option<String>, Query, nullable = false, format = Date, description = "To this day, included; absent: today"),
-        ("tenant" = Option<String>, Query, nullable = false, description = "Whose; absent: the caller's own"),
+        ("tenant" = Option<String>, Query, nullable = false, max_length = 128,
+            pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", description = "Whose; absent: the caller's own"),
     ),
     responses(
         (status = 200, description = "What was used", body = UsageBody),
@@ -45,7 +46,7 @@ async fn usage_read(
     let mut query = Query::of(&uri);
     let mut day = |name: &str| {
         let bad = || ApiError::bad_request(format!("{name} must be a day such as 2026-11-25"));
-        query.take(name).map(|it| Day::parse(&it).ok_or_else(bad)).transpose()
+        query.given(name).map(|it| Day::parse(&it).ok_or_else(bad)).transpose()
     };
     let (from, to) = (day("from")?, day("to")?);
     let bad = |fault| AppError::BadId { field: "tenant", fault };

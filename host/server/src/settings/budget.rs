@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use stepmill_core::budget::{Budget, Cost, Price, Prices};
 use stepmill_core::capability::ModelPattern;
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::file::{SettingsFault, value};
 use super::policy::{PolicyFault, fault};
@@ -13,13 +15,16 @@ use super::policy::{PolicyFault, fault};
 /// What money has to look like.
 const MONEY: &str = "is a number such as 12.5, with at most six digits behind the point";
 
-/// Money, as a text or as a number.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+/// The most money a number stands for, as of a text.
+const MOST: f64 = 1e9;
+
+/// Money, as a text (`"12.50"`) or as a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Money {
-    /// `"12.50"`
+    /// A decimal.
     Text(String),
-    /// `12.5`
+    /// Rounded to six digits behind the point.
     Number(f64),
 }
 
@@ -27,11 +32,26 @@ impl Money {
     fn cost(&self) -> Option<Cost> {
         match self {
             Self::Text(text) => Cost::parse(text),
-            // Written as shortly as possible, a number has the digits it was written with.
-            Self::Number(number) => Cost::parse(&number.to_string()),
+            Self::Number(number) if (0.0..=MOST).contains(number) => {
+                Some(Cost::from_micros((number * 1e6).round() as u64))
+            }
+            Self::Number(_) => None,
         }
     }
 }
+
+impl PartialSchema for Money {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^(1000000000|[0-9]{1,9})(\\.[0-9]{1,6})?$"));
+        let number = ObjectBuilder::new().schema_type(Type::Number);
+        let number = number.minimum(Some(0)).maximum(Some(MOST));
+        OneOfBuilder::new().item(text).item(number).into()
+    }
+}
+
+impl ToSchema for Money {}
 
 impl From<&str> for Money {
     fn from(text: &str) -> Self {
@@ -46,29 +66,26 @@ impl From<Cost> for Money {
 }
 
 /// How much models may be asked for. What is absent is no bound.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetForm {
     /// The most tokens of one answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, minimum = 1)]
+    #[schema(minimum = 1)]
     pub output_tokens: Option<u32>,
     /// The most tokens of one run, of prompts and answers together.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub tokens_per_run: Option<u64>,
     /// The most tokens of a day (UTC), of prompts and answers together.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub tokens_per_day: Option<u64>,
     /// The most that a day (UTC) may cost, in the currency of the price table. A model without a
     /// price is not asked then.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub cost_per_day: Option<Money>,
     /// The most model calls at once. More wait for a while.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, minimum = 1)]
+    #[schema(minimum = 1)]
     pub concurrent: Option<u32>,
 }
 
@@ -83,11 +100,17 @@ impl BudgetForm {
     /// # Errors
     /// The first thing that cannot be, with its key.
     pub(super) fn budget(&self) -> Result<Budget, PolicyFault> {
-        for (key, number) in
-            [("output_tokens", self.output_tokens), ("concurrent", self.concurrent)]
-        {
-            if number == Some(0) {
-                return Err(fault(format!("models.{key}"), "must be at least 1"));
+        // As many as every JSON reader takes.
+        let (few, many) = (i32::MAX.unsigned_abs().into(), i64::MAX.unsigned_abs());
+        for (key, number, least, most) in [
+            ("output_tokens", self.output_tokens.map(u64::from), 1, few),
+            ("tokens_per_run", self.tokens_per_run, 0, many),
+            ("tokens_per_day", self.tokens_per_day, 0, many),
+            ("concurrent", self.concurrent.map(u64::from), 1, few),
+        ] {
+            if number.is_some_and(|it| !(least..=most).contains(&it)) {
+                let rule = format!("must be between {least} and {most}");
+                return Err(fault(format!("models.{key}"), rule));
             }
         }
         let cost = |it: &Money| it.cost().ok_or_else(|| fault("models.cost_per_day", MONEY));
@@ -153,7 +176,7 @@ mod tests {
         for (text, money) in [("\"12.50\"", "12.5"), ("0.1", "0.1"), ("5", "5"), ("1e3", "1000")] {
             assert_eq!(read(&format!("cost_per_day = {text}")).unwrap(), money);
         }
-        for bad in ["-1", "nan", "inf", "1e300", "0.0000001", "\"\"", "\"1e3\""] {
+        for bad in ["-1", "nan", "inf", "1e300", "\"0.0000001\"", "\"\"", "\"1e3\""] {
             assert!(read(&format!("cost_per_day = {bad}")).is_err(), "{bad}");
         }
     }

@@ -37,7 +37,7 @@ pub struct PolicyForm {
     /// What plugins may do if they ask: `clock`, `randomness`, `config`, `kv`, `model:PATTERN`,
     /// `http:HOST`. Absent: what the next wider scope says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_items = 256, nullable = false)]
+    #[schema(max_items = 256)]
     pub allow: Option<Vec<String>>,
     /// What a plugin's `config.get` answers. Of a plugin only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
