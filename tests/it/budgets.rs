@@ -339,6 +339,7 @@ async fn budgets_that_cannot_be_are_refused() {
     let house = House::serve().guarded().demo_models().open().await;
     for (models, place) in [
         (json!({ "tokens": 1 }), "unknown field `tokens`"),
+        (json!([7]), "expected bounds by name"),
         (json!({ "concurrent": 0 }), "models.concurrent: must be between 1 and"),
         (json!({ "cost_per_day": "five" }), "models.cost_per_day: is a number such as"),
         (json!({ "cost_per_day": -1 }), "models.cost_per_day: is a number such as"),

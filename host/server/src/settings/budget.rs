@@ -2,8 +2,11 @@
 //! `[models.prices]`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use stepmill_core::budget::{Budget, Cost, Price, Prices};
 use stepmill_core::capability::ModelPattern;
 use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
@@ -133,6 +136,25 @@ impl BudgetForm {
             concurrent: budget.concurrent,
         }
     }
+}
+
+/// A budget is written with its keys; a list of values, which serde would take too, is none.
+pub(super) fn with_keys<'de, D: Deserializer<'de>>(from: D) -> Result<BudgetForm, D::Error> {
+    struct Keys;
+
+    impl<'de> Visitor<'de> for Keys {
+        type Value = BudgetForm;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bounds by name")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<BudgetForm, A::Error> {
+            BudgetForm::deserialize(MapAccessDeserializer::new(keys))
+        }
+    }
+
+    from.deserialize_map(Keys)
 }
 
 /// What a million tokens of some models cost.

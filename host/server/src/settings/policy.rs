@@ -8,7 +8,7 @@ use stepmill_core::capability::Capability;
 use stepmill_core::ids::{IdFault, TenantId, WorkflowId};
 use stepmill_core::policy::{Policies, Policy, PolicyScope};
 
-use super::budget::BudgetForm;
+use super::budget::{BudgetForm, with_keys};
 
 /// The most capabilities of one policy: more than anybody reads.
 const ALLOW: usize = 256;
@@ -44,7 +44,7 @@ pub struct PolicyForm {
     pub config: BTreeMap<String, String>,
     /// How much models may be asked for. Of a tenant: by all its runs; of a shared plugin or a
     /// declared workflow: by the runs of all tenants together. Wider scopes bound as well.
-    #[serde(skip_serializing_if = "BudgetForm::is_empty")]
+    #[serde(skip_serializing_if = "BudgetForm::is_empty", deserialize_with = "with_keys")]
     pub models: BudgetForm,
 }
 
