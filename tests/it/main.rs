@@ -9,6 +9,7 @@ mod auth;
 #[cfg(target_os = "linux")]
 #[path = "../../host/sandbox/tests/support/bomb.rs"]
 mod bomb;
+mod budgets;
 mod cli;
 #[cfg(target_os = "linux")]
 mod compiling;

@@ -56,7 +56,9 @@ async fn furnish(house: &House) -> Handles {
 }
 
 /// Parameters that name nothing of anybody's.
-const PLAIN: [&str; 16] = [
+const PLAIN: [&str; 18] = [
+    "from",
+    "to",
     "action",
     "before",
     "host",

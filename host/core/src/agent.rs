@@ -1,5 +1,7 @@
 //! Agents: one model with a standing order, described by a graph and run by the host.
 
+use std::fmt;
+
 /// A model as a graph names it; the host's configuration says what stands behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelName {
@@ -7,6 +9,16 @@ pub struct ModelName {
     pub id: String,
     /// A provider by the operator's name for it; `None` leaves the choice to the host.
     pub provider: Option<String>,
+}
+
+/// `gpt-5.4`, or `openai/gpt-5.4` where the graph names a provider.
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.provider {
+            None => f.write_str(&self.id),
+            Some(provider) => write!(f, "{provider}/{}", self.id),
+        }
+    }
 }
 
 /// Who does the work of an agent step.

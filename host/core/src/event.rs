@@ -40,6 +40,21 @@ pub enum StepFailure {
     /// The answer is larger than the host accepts.
     #[error("the model's answer is larger than the host accepts")]
     AnswerTooLarge,
+    /// The operator does not give the plugin this model, or took it back.
+    #[error("the model is not granted")]
+    ModelNotGranted,
+    /// What a day costs is bounded, and the price table does not know the model.
+    #[error("the model has no price, and what a day may cost is bounded")]
+    ModelNotPriced,
+    /// The day's tokens or money are spent.
+    #[error("the day's budget for models is used up")]
+    BudgetExhausted,
+    /// More than the run, or a whole day, may use.
+    #[error("the budget for models is too small for the call")]
+    BudgetTooSmall,
+    /// Other calls held what was needed for longer than the host waits.
+    #[error("too many model calls were under way")]
+    BudgetBusy,
     /// The plugin's function gave its error.
     #[error("the function reported an error")]
     FunctionFailed,
@@ -65,13 +80,18 @@ pub enum StepFailure {
 
 impl StepFailure {
     /// Every failure, for those who must have a word for each.
-    pub const ALL: [StepFailure; 13] = [
+    pub const ALL: [StepFailure; 18] = [
         Self::ModelUnknown,
         Self::ModelRefused,
         Self::ModelBusy,
         Self::ModelFailed,
         Self::ModelTimedOut,
         Self::AnswerTooLarge,
+        Self::ModelNotGranted,
+        Self::ModelNotPriced,
+        Self::BudgetExhausted,
+        Self::BudgetTooSmall,
+        Self::BudgetBusy,
         Self::FunctionFailed,
         Self::PluginTrapped,
         Self::PluginTimedOut,
@@ -90,6 +110,11 @@ impl StepFailure {
             Self::ModelFailed => "model_failed",
             Self::ModelTimedOut => "model_timed_out",
             Self::AnswerTooLarge => "answer_too_large",
+            Self::ModelNotGranted => "model_not_granted",
+            Self::ModelNotPriced => "model_not_priced",
+            Self::BudgetExhausted => "budget_exhausted",
+            Self::BudgetTooSmall => "budget_too_small",
+            Self::BudgetBusy => "budget_busy",
             Self::FunctionFailed => "function_failed",
             Self::PluginTrapped => "plugin_trapped",
             Self::PluginTimedOut => "plugin_timed_out",
@@ -109,6 +134,7 @@ impl StepFailure {
     pub fn blame(self) -> Blame {
         match self {
             Self::ModelUnknown
+            | Self::ModelNotGranted
             | Self::FunctionFailed
             | Self::PluginTrapped
             | Self::PluginTimedOut
@@ -119,6 +145,11 @@ impl StepFailure {
             | Self::ModelFailed
             | Self::ModelTimedOut
             | Self::AnswerTooLarge => Blame::Upstream,
+            // Nobody's mistake: what the operator gives is used up, and more is the operator's to give.
+            Self::ModelNotPriced
+            | Self::BudgetExhausted
+            | Self::BudgetTooSmall
+            | Self::BudgetBusy => Blame::Host,
             Self::PluginMissing | Self::HostFailed => Blame::Host,
         }
     }

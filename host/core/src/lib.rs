@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod audit;
 pub mod blame;
+pub mod budget;
 pub mod call;
 pub mod capability;
 pub mod change;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::budget::{Bounds, Budget};
 use crate::capability::Capability;
 use crate::ids::{TenantId, WorkflowId};
 
@@ -18,6 +19,18 @@ pub enum PolicyScope {
     Plugin(Option<TenantId>, WorkflowId),
 }
 
+impl PolicyScope {
+    /// Every scope that covers a workflow's runs for a tenant, from the widest to the narrowest.
+    /// `owner` is whose the workflow is; what the operator shares or declares is nobody's.
+    pub fn covering(
+        tenant: &TenantId,
+        owner: Option<&TenantId>,
+        workflow: &WorkflowId,
+    ) -> [Self; 3] {
+        [Self::Host, Self::Tenant(tenant.clone()), Self::Plugin(owner.cloned(), workflow.clone())]
+    }
+}
+
 /// What an operator says of one scope. What it does not say, the next wider scope says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -25,6 +38,8 @@ pub struct Policy {
     pub allow: Option<Vec<Capability>>,
     /// What `config.get` answers. Only said of plugins.
     pub config: Arc<BTreeMap<String, String>>,
+    /// How much models may be asked for. A wider scope's bounds count beside these.
+    pub models: Budget,
 }
 
 /// All policies of a host.
@@ -75,6 +90,20 @@ impl Policies {
         let own = PolicyScope::Plugin(tenant.cloned(), plugin.clone());
         self.0.get(&own).map(|it| it.config.clone()).unwrap_or_default()
     }
+
+    /// How much models may be asked for by a workflow's runs for a tenant, by every scope that
+    /// covers them: see [`PolicyScope::covering`]. The budget of what the operator shares or
+    /// declares is for all tenants together.
+    pub fn bounds(
+        &self,
+        tenant: &TenantId,
+        owner: Option<&TenantId>,
+        workflow: &WorkflowId,
+    ) -> Bounds {
+        let scopes = PolicyScope::covering(tenant, owner, workflow);
+        let budget = |it: &PolicyScope| self.0.get(it).map(|it| it.models).unwrap_or_default();
+        scopes.into_iter().map(|it| (it.clone(), budget(&it))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +144,23 @@ mod tests {
         assert_eq!(of(None, "own"), "randomness");
         assert_eq!(of(None, "other"), "config");
         assert!(Policies::default().allowed(None, &id("own")).is_empty());
+    }
+
+    #[test]
+    fn every_scope_that_covers_a_run_bounds_it() {
+        let mut policies = policies();
+        let at_once = |most| Policy {
+            models: Budget { concurrent: Some(most), ..Budget::default() },
+            ..Policy::default()
+        };
+        policies.put(PolicyScope::Host, at_once(9));
+        policies.put(PolicyScope::Plugin(None, id("own")), at_once(1));
+        let bounds = |owner: Option<&str>| -> Vec<_> {
+            let found = policies.bounds(&tenant("acme"), owner.map(tenant).as_ref(), &id("own"));
+            found.iter().map(|(_, it)| it.concurrent).collect()
+        };
+        assert_eq!(bounds(None), [Some(9), None, Some(1)]);
+        assert_eq!(bounds(Some("acme")), [Some(9), None, None]);
     }
 
     #[test]

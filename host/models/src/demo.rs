@@ -75,7 +75,8 @@ struct Telling {
 impl Telling {
     fn of(request: &ModelRequest, pause: Duration) -> Self {
         let input_tokens = words(&request.instructions) + words(&request.message);
-        let text = text(request);
+        let most = request.max_output_tokens.map_or(usize::MAX, |it| it as usize);
+        let text = text(request).split_inclusive(' ').take(most).collect();
         Self { text, told: 0, input_tokens, pause, began: None, first_token_micros: None }
     }
 

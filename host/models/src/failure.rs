@@ -106,6 +106,21 @@ impl ModelFailure {
         }
     }
 
+    /// Whether the provider may have worked, and want to be paid, although no answer came of it.
+    /// None does for a status that is no success, or where it was not reached.
+    pub fn may_have_cost(&self) -> bool {
+        match self {
+            Self::Unknown | Self::Busy { .. } => false,
+            Self::Refused { status, .. } => status.is_none(),
+            Self::Failed { cause, .. } => match cause {
+                FailureCause::Unreachable | FailureCause::Status | FailureCause::Request => false,
+                FailureCause::Reported | FailureCause::Malformed | FailureCause::Empty => true,
+            },
+            Self::TimedOut { limit } => *limit != TimeLimit::Connect,
+            Self::TooLarge { .. } | Self::BrokeOff => true,
+        }
+    }
+
     /// The HTTP status the provider gave, for the log.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -185,6 +200,30 @@ mod tests {
             assert_eq!(ProviderCode::new(other), None, "{other}");
         }
         assert_eq!(ProviderCode::new(&"x".repeat(65)), None);
+    }
+
+    #[test]
+    fn what_was_refused_at_the_door_cost_nothing() {
+        let failed = |cause| ModelFailure::Failed { cause, status: None, code: None };
+        for free in [
+            ModelFailure::Unknown,
+            ModelFailure::Busy { retry_after_ms: None, code: None },
+            ModelFailure::Refused { status: Some(400), code: None },
+            failed(FailureCause::Unreachable),
+            failed(FailureCause::Status),
+            ModelFailure::TimedOut { limit: TimeLimit::Connect },
+        ] {
+            assert!(!free.may_have_cost(), "{free}");
+        }
+        for paid in [
+            ModelFailure::Refused { status: None, code: ProviderCode::new("content_filter") },
+            failed(FailureCause::Malformed),
+            failed(FailureCause::Empty),
+            ModelFailure::TimedOut { limit: TimeLimit::Idle },
+            ModelFailure::BrokeOff,
+        ] {
+            assert!(paid.may_have_cost(), "{paid}");
+        }
     }
 
     #[test]

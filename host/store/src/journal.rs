@@ -49,17 +49,22 @@ impl TenantStore {
         closing: &Closing,
     ) -> Result<(), StoreError> {
         let at = entries.last().map_or(pin.created_at, |it| it.at);
-        let left = self.session_leave(&pin.session, at, closing);
+        let mut left = self.session_leave(&pin.session, at, closing);
+        // Last: other runs of the tenant wait for these rows.
+        left.extend(closing.spent.iter().map(|it| self.spending_insert(it)));
         self.append(pin.id, entries, left).await
     }
 
-    async fn append(
+    /// `beside` touches no row that the entries do.
+    pub(crate) async fn append(
         &self,
         run: RunId,
         entries: &[JournalEntry],
         beside: Vec<Statement<'_>>,
     ) -> Result<(), StoreError> {
         let mut statements = journal_insert(&self.tenant, run, entries)?;
+        // A run's end takes its rows in an order, and a text for each of so many rows is kept.
+        let is_one = entries.len() <= CHUNK && !entries.iter().any(|it| it.event.is_last());
         if let Some(last) = entries.iter().rfind(|it| it.event.is_last()) {
             let status = status_after(entries).unwrap_or(RunStatus::Running);
             let update =
@@ -76,7 +81,10 @@ impl TenantStore {
             return Ok(());
         }
         let doing = "append to a journal";
-        let written = self.database.write(doing, Promise::Progress, statements).await;
+        let written = match is_one {
+            true => self.database.write_together(doing, Promise::Progress, statements).await,
+            false => self.database.write(doing, Promise::Progress, statements).await,
+        };
         written.map_err(|error| match error.violation() {
             Some(ErrorKind::UniqueViolation) => StoreError::SequenceTaken,
             Some(ErrorKind::ForeignKeyViolation) => StoreError::RunMissing,

@@ -16,6 +16,7 @@ mod preview;
 mod run;
 mod session;
 mod settings;
+mod spending;
 mod store;
 mod stored;
 mod usage;
@@ -33,5 +34,6 @@ pub use session::{
     SessionPage, StoredSession,
 };
 pub use settings::{SqliteSync, StoreSettings};
+pub use spending::{DaySpending, Spending};
 pub use store::{Store, TenantStore};
 pub use usage::{Closing, ModelUsage, StateChange};

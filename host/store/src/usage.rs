@@ -10,6 +10,7 @@ use stepmill_core::time::Timestamp;
 use crate::database::{Statement, places};
 use crate::error::StoreError;
 use crate::run::LIST_BYTES;
+use crate::spending::Spending;
 use crate::store::TenantStore;
 use crate::stored;
 
@@ -28,13 +29,15 @@ pub struct ModelUsage {
     pub first_at: Timestamp,
 }
 
-/// What a run leaves in its session when it ends.
+/// What a run leaves when it ends: in its session, and in what the day has spent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Closing {
     /// What it used.
     pub usage: Vec<ModelUsage>,
     /// What it changed in the session's state, if it did.
     pub state: Option<StateChange>,
+    /// What its last calls used, unless it was noted before.
+    pub spent: Vec<Spending>,
 }
 
 /// What is changed in a session's state. It is made in what the session holds when it is written,

@@ -32,6 +32,7 @@ pub(crate) fn stepmill() -> PathBuf {
 pub(crate) struct Builder {
     command: &'static str,
     settings: String,
+    workflows: Vec<(String, String)>,
     vars: Vec<(String, String)>,
     database: Option<String>,
     token: Option<String>,
@@ -43,6 +44,12 @@ impl Builder {
     pub(crate) fn settings(mut self, toml: &str) -> Self {
         self.settings.push_str(toml);
         self.settings.push('\n');
+        self
+    }
+
+    /// Declares a workflow.
+    pub(crate) fn workflow(mut self, id: &str, toml: &str) -> Self {
+        self.workflows.push((id.to_owned(), toml.to_owned()));
         self
     }
 
@@ -133,6 +140,7 @@ impl House {
         Builder {
             command: "serve",
             settings: String::new(),
+            workflows: vec![],
             vars: vec![],
             database: None,
             token: None,
@@ -159,6 +167,11 @@ impl House {
             .stdout(Stdio::piped())
             .stderr(Stdio::from(self.log_file()))
             .kill_on_drop(true);
+        let workflows = self.data().join("workflows");
+        std::fs::create_dir_all(&workflows).unwrap();
+        for (id, toml) in &self.builder.workflows {
+            std::fs::write(workflows.join(format!("{id}.toml")), toml).unwrap();
+        }
         if self.builder.command == "serve" {
             let settings = self.folder.path().join("settings.toml");
             std::fs::write(&settings, &self.builder.settings).unwrap();

@@ -30,7 +30,7 @@ impl ModelPattern {
     pub fn covers(&self, model: &ModelName) -> bool {
         match &model.provider {
             None => glob::matches(&self.0, &model.id),
-            Some(provider) => glob::matches(&self.0, &format!("{provider}/{}", model.id)),
+            Some(_) => glob::matches(&self.0, &model.to_string()),
         }
     }
 

@@ -52,6 +52,14 @@ async fn its_answer_is_bounded_however_long_the_message() {
 }
 
 #[tokio::test]
+async fn it_says_no_more_words_than_were_asked_for() {
+    let request = ModelRequest { max_output_tokens: Some(4), ..asked("", "Hello") };
+    let answer = demo().answer(&request).await.unwrap();
+    assert_eq!(answer.content, "[demo model, not a ");
+    assert_eq!(answer.usage.output_tokens, 4);
+}
+
+#[tokio::test]
 async fn its_pieces_are_words_and_make_the_whole() {
     let request = asked("Be brief.", "Say hello to the reader");
     let pieces: Vec<_> = demo().stream(&request).collect().await;

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
+use stepmill_core::agent::{ModelAnswer, ModelName};
+use stepmill_core::budget::{Ask, Charge};
 use stepmill_core::call::{FunctionAnswer, FunctionInput, ModelRequest};
 use stepmill_core::change::ObjectChange;
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex};
 use stepmill_core::graph::Executor;
-use stepmill_core::run::{RunPin, Telling};
+use stepmill_core::ids::TenantId;
+use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_engine::{Action, Machine, Next, RunRecord};
 use stepmill_models::{ChatModel, ModelFailure, Piece};
 use stepmill_sandbox::{CallFailure, FunctionFailure};
-use stepmill_store::{Closing, ModelUsage, SessionEntry, StoreError, TenantStore, Touch};
+use stepmill_store::{Closing, ModelUsage, SessionEntry, Spending, StoreError, TenantStore, Touch};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -49,9 +52,15 @@ pub(crate) struct Driver {
     machine: Machine,
     models: Vec<Option<Arc<dyn ChatModel>>>,
     factory: Option<Arc<Factory>>,
+    /// Whose the workflow is; none if the operator shares or declares it.
+    owner: Option<TenantId>,
     speaker: Speaker,
     /// Applied and not yet written.
     pending: Vec<JournalEntry>,
+    /// Used by models and not yet written.
+    spent: Vec<Spending>,
+    /// What the run's models have used so far.
+    tokens: u64,
     next_sequence: u64,
     /// False once the session could not take what the run changed in its state.
     leaves_state: bool,
@@ -80,6 +89,12 @@ impl Driver {
         let identities =
             models.iter().map(|it| it.as_ref().map(|model| model.identity().clone())).collect();
         let machine = Machine::new(pin.clone(), identities);
+        let owner = match (&factory, pin.origin) {
+            (Some(factory), _) => factory.shelf.owner().cloned(),
+            (None, Origin::Declared) => None,
+            // Its code is gone: nobody but its tenant is known to be bound by what it does.
+            (None, Origin::Plugin(_)) => Some(pin.context.tenant.clone()),
+        };
         Self {
             app,
             store,
@@ -87,17 +102,36 @@ impl Driver {
             machine,
             models,
             factory,
+            owner,
             speaker: Speaker::new(),
             pending: Vec::new(),
+            spent: Vec::new(),
+            tokens: 0,
             next_sequence: 0,
             leaves_state: true,
             _seat: seat,
         }
     }
 
-    /// Takes up a run where its journal ends.
-    pub(crate) fn resume(mut self, journal: &[JournalEntry]) -> Self {
-        journal.iter().for_each(|it| self.machine.apply(it));
+    /// Takes up a run where its journal ends. `lost` is the call that was under way then.
+    pub(crate) fn resume(mut self, journal: &[JournalEntry], lost: Option<Spending>) -> Self {
+        for entry in journal {
+            // A call that was under way when the run was taken up before.
+            if entry.event == RunEvent::RunResumed
+                && let Next::Do(Action::AskModel(_, request)) = self.machine.next()
+            {
+                self.tokens = self.tokens.saturating_add(self.question(&request).most_tokens());
+            }
+            self.machine.apply(entry);
+        }
+        for (_, answer) in self.machine.record().answers() {
+            let used = answer.usage.input_tokens.saturating_add(answer.usage.output_tokens);
+            self.tokens = self.tokens.saturating_add(used);
+        }
+        if let Some(it) = lost {
+            self.tokens = self.tokens.saturating_add(it.input_tokens + it.output_tokens);
+            self.spent.push(it);
+        }
         self.next_sequence = journal.last().map_or(0, |it| it.sequence + 1);
         self.note(RunEvent::RunResumed);
         self
@@ -174,20 +208,25 @@ impl Driver {
             };
             match outcome {
                 Ok(event) => self.note(event),
-                Err(fault) => return self.abandon(&fault),
+                Err(fault) => return self.abandon(&fault).await,
             }
         }
         match self.write().await {
             Ok(()) => {
                 tracing::debug!(run.id = %run, "run {run} ended: {:?}", self.machine.record().status())
             }
-            Err(fault) => self.abandon(&fault),
+            Err(fault) => self.abandon(&fault).await,
         }
     }
 
-    fn abandon(&self, fault: &StoreError) {
+    async fn abandon(&self, fault: &StoreError) {
         let run = self.pin.id;
         if matches!(fault, StoreError::RunMissing) {
+            // Who deletes a run does not get back what it used.
+            if let Err(fault) = self.store.spending_add(&self.spent).await {
+                let fault = &fault as &dyn std::error::Error;
+                tracing::error!(run.id = %run, fault, "what run {run} used at last is not counted");
+            }
             return tracing::info!(run.id = %run, "run {run} was deleted with its session");
         }
         let fault = fault as &dyn std::error::Error;
@@ -241,6 +280,7 @@ impl Driver {
             pause(tries).await;
             tries += 1;
         }
+        self.spent.clear();
         self.speaker.tell(std::mem::take(&mut self.pending));
         Ok(())
     }
@@ -251,7 +291,7 @@ impl Driver {
             let closing = self.closing();
             return self.store.journal_close(&self.pin, &self.pending, &closing).await;
         }
-        self.store.journal_append(self.pin.id, &self.pending).await
+        self.store.journal_spend(self.pin.id, &self.pending, &self.spent).await
     }
 
     /// What a run that ends leaves in its session: what its models used, and what its steps
@@ -263,7 +303,7 @@ impl Driver {
             .map(|after| ObjectChange::between(&self.pin.session_state, after))
             .filter(|it| self.leaves_state && !it.is_empty());
         let state = change.map(|it| self.app.state_change(it));
-        Closing { usage: usage(record), state }
+        Closing { usage: usage(record), state, spent: self.spent.clone() }
     }
 
     /// The session cannot take what steps changed in its state. A run that would have completed
@@ -286,31 +326,84 @@ impl Driver {
 
     async fn act(&mut self, action: Action) -> Result<RunEvent, StoreError> {
         match action {
-            Action::AskModel(step, request) => self.ask(step, &request).await,
+            Action::AskModel(step, request) => self.ask(step, request).await,
             Action::CallFunction(step, input) => Ok(self.call(step, &input).await),
         }
     }
 
+    /// Asks a model, if it is granted and the budgets have enough for it: what the call can use at
+    /// most is held before it is made, and what it used is counted with its answer.
     async fn ask(
         &mut self,
         step: StepIndex,
-        request: &ModelRequest,
+        mut request: ModelRequest,
     ) -> Result<RunEvent, StoreError> {
+        let failed = |failure| Ok(RunEvent::StepFailed { step, failure });
         let Some(model) = self.models.get(step.at()).cloned().flatten() else {
-            return Ok(RunEvent::StepFailed { step, failure: StepFailure::ModelUnknown });
+            return failed(StepFailure::ModelUnknown);
         };
+        if !self.is_granted(&request.model) {
+            return failed(StepFailure::ModelNotGranted);
+        }
+        let run = self.pin.id;
+        let mut hold = match self.app.budgets.hold(self.question(&request)).await {
+            Ok(hold) => hold,
+            Err(refusal) => {
+                let failure = refusal.step_failure();
+                tracing::warn!(run.id = %run, step = step.0, "a model is not asked by run {run}: {failure}");
+                return failed(failure);
+            }
+        };
+        request.max_output_tokens = hold.asked().or(request.max_output_tokens);
+        let heard = self.next_sequence;
         let answer = match self.pin.telling {
-            Telling::Quiet => model.answer(request).await,
-            Telling::Streamed => self.listen(step, model.as_ref(), request).await?,
+            Telling::Quiet => Ok(model.answer(&request).await),
+            Telling::Streamed => self.listen(step, model.as_ref(), &request).await,
         };
-        Ok(match answer {
+        let charge = match &answer {
+            Ok(Ok(answer)) => hold.commit(&answer.usage),
+            Ok(Err(failure)) if !failure.may_have_cost() && heard == self.next_sequence => {
+                hold.release();
+                None
+            }
+            Ok(Err(_)) | Err(_) => hold.commit_whole(),
+        };
+        self.spend(&request.model, charge);
+        Ok(match answer? {
             Ok(answer) => RunEvent::ModelAnswered { step, answer },
             Err(failure) => {
-                let run = self.pin.id;
                 tracing::warn!(run.id = %run, step = step.0, %failure, "a model call of run {run} failed");
                 RunEvent::StepFailed { step, failure: failure.step_failure() }
             }
         })
+    }
+
+    /// Whether the plugin may ask this model now. What a file declares is the operator's own word.
+    fn is_granted(&self, model: &ModelName) -> bool {
+        let workflow = &self.pin.workflow;
+        match (&self.factory, self.pin.origin) {
+            (Some(factory), _) => self.app.grants(workflow, factory).model(model),
+            (None, Origin::Declared) => true,
+            // Its code is gone, and with it what it asked for.
+            (None, Origin::Plugin(_)) => self.app.allows(self.owner.as_ref(), workflow, model),
+        }
+    }
+
+    /// What a call would use at most.
+    fn question(&self, request: &ModelRequest) -> Ask {
+        let tenant = &self.pin.context.tenant;
+        self.app.model_ask(tenant, self.owner.as_ref(), &self.pin.workflow, request, self.tokens)
+    }
+
+    /// Counts what a call used; it is written with what is noted next.
+    fn spend(&mut self, model: &ModelName, charge: Option<Charge>) {
+        let Some(charge) = charge else { return };
+        if charge.is_over {
+            let run = self.pin.id;
+            tracing::warn!(run.id = %run, "a provider says that run {run} used more than it was asked for");
+        }
+        self.tokens = self.tokens.saturating_add(charge.tokens());
+        self.spent.push(spending(self.owner.clone(), &self.pin, model, charge));
     }
 
     /// Notes and tells pieces as they arrive. Pieces that arrive while others are being written
@@ -320,7 +413,7 @@ impl Driver {
         step: StepIndex,
         model: &dyn ChatModel,
         request: &ModelRequest,
-    ) -> Result<Result<stepmill_core::agent::ModelAnswer, ModelFailure>, StoreError> {
+    ) -> Result<Result<ModelAnswer, ModelFailure>, StoreError> {
         let mut pieces = model.stream(request);
         let mut piece = pieces.next().await;
         loop {
@@ -387,6 +480,26 @@ impl Driver {
 async fn pause(tries: u32) {
     let doublings = tries.min(AWAY_DOUBLINGS);
     tokio::time::sleep(Duration::from_millis(AWAY_PAUSE_MS << doublings)).await;
+}
+
+/// What one call used, as the day's table has it.
+pub(super) fn spending(
+    owner: Option<TenantId>,
+    pin: &RunPin,
+    model: &ModelName,
+    charge: Charge,
+) -> Spending {
+    Spending {
+        day: charge.day,
+        owner,
+        workflow: pin.workflow.clone(),
+        model: model.to_string(),
+        input_tokens: charge.input_tokens,
+        output_tokens: charge.output_tokens,
+        cost: charge.cost,
+        calls: 1,
+        estimated_calls: charge.is_estimate.into(),
+    }
 }
 
 /// What models used, by model.

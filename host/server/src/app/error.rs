@@ -1,5 +1,6 @@
 //! What can go wrong in a use case, in the words of the house.
 
+use stepmill_core::budget::Refusal;
 use stepmill_core::capability::Capability;
 use stepmill_core::graph::GraphFault;
 use stepmill_core::ids::{IdFault, RunId, SessionId, WorkflowId};
@@ -144,6 +145,21 @@ pub enum AppError {
     ModelNotGranted {
         /// Which step.
         step: String,
+    },
+    /// The first call of a model would not fit into what budgets have left.
+    #[error("the budget for models does not have enough")]
+    Budget(Refusal),
+    /// The days somebody asks for are in the wrong order, or too many.
+    #[error("`from` must not be after `to`, and there must not be more than {most} days")]
+    BadDays {
+        /// The most of one answer.
+        most: i64,
+    },
+    /// What was used on the days somebody asks for is more than one answer holds.
+    #[error("there are more than {rows} rows; ask for fewer days")]
+    TooMuchUsage {
+        /// The most of one answer.
+        rows: u32,
     },
     /// As many runs are under way as the host takes on.
     #[error("the host is busy")]

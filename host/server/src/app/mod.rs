@@ -2,6 +2,7 @@
 //! rooms that know those are called.
 
 mod audit;
+mod budgets;
 mod catalog;
 mod clock;
 mod declared;
@@ -23,6 +24,7 @@ mod services;
 mod sessions;
 mod telling;
 mod upload_turns;
+mod usage;
 mod wiring;
 
 pub use audit::ReadAudit;
@@ -40,4 +42,5 @@ pub use recovery::Unfinished;
 pub use runs::{ReadRuns, StartRun};
 pub use schema::SchemaFault;
 pub use sessions::{ListSessions, NewSession, SessionDetail};
+pub use usage::{BudgetView, ReadUsage, UsageView};
 pub use wiring::{App, OpenError};

@@ -3,31 +3,80 @@
 use std::sync::Arc;
 
 use stepmill_core::ids::{RunId, TenantId};
-use stepmill_core::run::Origin;
+use stepmill_core::run::{Origin, RunPin};
+use stepmill_core::time::Day;
+use stepmill_engine::{Action, Machine, Next, StepState};
+use stepmill_store::Spending;
 
-use super::driver::Driver;
+use super::catalog::Source;
+use super::driver::{Driver, spending};
 use super::error::AppError;
 use super::wiring::App;
 
 /// Runs that an earlier life of the host left.
-pub struct Unfinished(Vec<(TenantId, RunId)>);
+pub struct Unfinished(Vec<Left>);
+
+struct Left {
+    tenant: TenantId,
+    run: RunId,
+    /// The call that was under way: nobody knows what it used, so it counts as all it can have.
+    lost: Option<Spending>,
+}
 
 impl App {
     /// Every run that was accepted and has no end in its journal. Asked before the first request
-    /// is served: a run of this life is in nobody's list.
+    /// is served: a run of this life is in nobody's list, and what their lost calls can have used
+    /// is counted before anybody else is given it.
     ///
     /// # Errors
     /// The store cannot say which runs there are.
     pub async fn unfinished(&self) -> Result<Unfinished, AppError> {
-        Ok(Unfinished(self.store.run_unfinished().await?))
+        let mut unfinished = Vec::new();
+        for (tenant, run) in self.store.run_unfinished().await? {
+            let lost = self.lost_call(&tenant, run).await.unwrap_or_else(|fault| {
+                let fault = &fault as &dyn std::error::Error;
+                tracing::error!(run.id = %run, fault, "what run {run} asked last is not known");
+                None
+            });
+            unfinished.push(Left { tenant, run, lost });
+        }
+        Ok(Unfinished(unfinished))
+    }
+
+    /// Counts the call of a run that was asked and not answered, if there is one.
+    async fn lost_call(&self, tenant: &TenantId, run: RunId) -> Result<Option<Spending>, AppError> {
+        let store = self.store.tenant(tenant);
+        let Some(found) = store.run_fetch(run).await? else { return Ok(None) };
+        let journal = store.journal_whole(run).await?;
+        let pin = Arc::new(found.pin);
+        let mut machine = Machine::new(pin.clone(), Vec::new());
+        journal.iter().for_each(|it| machine.apply(it));
+        let asked_at = match machine.record().steps().last().map(|it| &it.state) {
+            Some(StepState::AskingModel(call)) => call.asked_at,
+            _ => return Ok(None),
+        };
+        let Next::Do(Action::AskModel(_, request)) = machine.next() else { return Ok(None) };
+        let owner = self.owner(tenant, &pin);
+        let ask = self.model_ask(tenant, owner.as_ref(), &pin.workflow, &request, 0);
+        let charge = self.budgets.count_lost(Day::of(asked_at), &ask);
+        Ok(Some(spending(owner, &pin, &request.model, charge)))
+    }
+
+    /// Whose the workflow of a run is, as far as it is still there.
+    fn owner(&self, tenant: &TenantId, pin: &RunPin) -> Option<TenantId> {
+        match (pin.origin, self.catalog.find(tenant, &pin.workflow).map(|it| it.source)) {
+            (Origin::Declared, _) => None,
+            (Origin::Plugin(_), Some(Source::Factory(slot))) => slot.shelf.owner().cloned(),
+            (Origin::Plugin(_), _) => Some(tenant.clone()),
+        }
     }
 
     /// Goes on with these runs. Answers how many. One that cannot be taken up is logged, and
     /// tried again at the next start.
     pub async fn recover(&self, Unfinished(unfinished): Unfinished) -> usize {
         let mut taken_up = 0;
-        for (tenant, run) in unfinished {
-            match self.take_up(&tenant, run).await {
+        for Left { tenant, run, lost } in unfinished {
+            match self.take_up(&tenant, run, lost).await {
                 Ok(()) => taken_up += 1,
                 Err(fault) => {
                     let fault = &fault as &dyn std::error::Error;
@@ -38,9 +87,18 @@ impl App {
         taken_up
     }
 
-    async fn take_up(&self, tenant: &TenantId, run: RunId) -> Result<(), AppError> {
+    async fn take_up(
+        &self,
+        tenant: &TenantId,
+        run: RunId,
+        lost: Option<Spending>,
+    ) -> Result<(), AppError> {
         let store = self.store.tenant(tenant);
-        let found = store.run_fetch(run).await?.ok_or(AppError::UnknownRun)?;
+        let Some(found) = store.run_fetch(run).await? else {
+            // Deleted since the host began; what it used is not.
+            store.spending_add(lost.as_slice()).await?;
+            return Err(AppError::UnknownRun);
+        };
         let journal = store.journal_whole(run).await?;
         let pin = Arc::new(found.pin);
         let factory = match pin.origin {
@@ -57,7 +115,7 @@ impl App {
         // A run that was accepted once is not turned away: it waits for a seat.
         let seat = self.seats.clone().acquire_owned().await.map_err(|_| AppError::Stopping)?;
         tracing::info!(run.id = %run, "run {run} is taken up again");
-        self.spawn(Driver::new(self.clone(), store, pin, factory, seat).resume(&journal));
+        self.spawn(Driver::new(self.clone(), store, pin, factory, seat).resume(&journal, lost));
         Ok(())
     }
 }

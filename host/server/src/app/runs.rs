@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use stepmill_core::call::ModelRequest;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::extras::Extras;
@@ -169,6 +170,7 @@ impl App {
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         drawn.check_message(&ask.message)?;
         self.check_models(&entry.id, &drawn)?;
+        self.check_budget(who, &entry.id, &drawn, ask)?;
         let store = self.store.tenant(&who.tenant);
         let found = self.enter(who, session.as_ref(), user.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
@@ -212,6 +214,26 @@ impl App {
                 }
                 Executor::Agent(_) | Executor::Function(_) => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Whether the budgets have enough for the first model that is asked. What is asked later, and
+    /// what a step before leaves it to read, is not known yet.
+    fn check_budget(
+        &self,
+        who: &Principal,
+        id: &WorkflowId,
+        drawn: &Drawn,
+        ask: &StartRun,
+    ) -> Result<(), AppError> {
+        for (place, step) in drawn.graph.steps().iter().enumerate() {
+            let Executor::Agent(agent) = &step.executor else { continue };
+            let message = if place == 0 { ask.message.as_str() } else { "" };
+            let request = ModelRequest::of(agent, message, ask.extras.media.clone());
+            let owner = drawn.factory.as_ref().and_then(|it| it.shelf.owner());
+            let question = self.model_ask(&who.tenant, owner, id, &request, 0);
+            return self.budgets.check(&question).map_err(AppError::Budget);
         }
         Ok(())
     }

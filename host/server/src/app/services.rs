@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stepmill_core::capability::Grants;
+use stepmill_core::agent::ModelName;
+use stepmill_core::capability::{Capability, Grants, ModelPattern};
 use stepmill_core::ids::{TenantId, WorkflowId};
 use stepmill_sandbox::{
     CallSite, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
@@ -60,6 +61,18 @@ impl App {
         let policies = self.policies.current();
         let asked = &factory.plugin.description().capabilities;
         Grants::of(asked, policies.allowed(factory.shelf.owner(), id))
+    }
+
+    /// Whether a plugin would be given a model if it asked for every one.
+    pub(crate) fn allows(
+        &self,
+        owner: Option<&TenantId>,
+        id: &WorkflowId,
+        model: &ModelName,
+    ) -> bool {
+        let policies = self.policies.current();
+        let any = [Capability::Model(ModelPattern::any())];
+        Grants::of(&any, policies.allowed(owner, id)).model(model)
     }
 
     /// Everything a call of a plugin may reach: of this tenant, and of this plugin.

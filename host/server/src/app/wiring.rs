@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::audit::Denials;
+use super::budgets::Budgets;
 use super::catalog::Catalog;
 use super::declared::{self, DeclaredFault};
 use super::driver::Driver;
@@ -43,6 +44,7 @@ pub struct Rooms {
     pub(crate) denials: Denials,
     pub(crate) audit_settings: AuditSettings,
     pub(crate) roles: Roles,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: Arc<Semaphore>,
@@ -121,6 +123,8 @@ impl App {
             Store::open(settings.database_url.expose_secret(), settings.store.clone()).await?;
         let policies = PolicyBook::open(settings.policies.clone(), &store).await;
         let policies = policies.map_err(OpenError::Policies)?;
+        let wait = settings.runs.budget_wait_ms;
+        let budgets = Budgets::open(&store, settings.prices.clone(), wait).await?;
         let catalog = Catalog::open(store.clone(), sandbox.clone(), settings.graph, declared).await;
         Ok(Self(Arc::new(Rooms {
             catalog: catalog.map_err(OpenError::Catalog)?,
@@ -132,6 +136,7 @@ impl App {
             denials: Denials::default(),
             audit_settings: settings.audit,
             roles: settings.auth.roles.clone(),
+            budgets,
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
             seats: Arc::new(Semaphore::new(settings.runs.concurrent)),

@@ -3,14 +3,16 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use stepmill_core::budget::Refusal;
 use stepmill_core::capability::Capability;
 use stepmill_core::ids::{RunId, SessionId};
+use stepmill_core::time::Day;
 use stepmill_sandbox::{CallFailure, LoadFailure};
 use stepmill_store::StoreError;
 
 pub(super) use super::view::FieldFault;
 use super::view::{Fault, FieldFaults, RunFault};
-use crate::app::{AppError, KEYS_PER_TENANT};
+use crate::app::{AppError, KEYS_PER_TENANT, now};
 
 /// A failure as a client reads it.
 #[derive(Debug)]
@@ -74,14 +76,23 @@ fn coded(status: StatusCode, text: impl Into<String>, code: &'static str) -> Res
     (status, Json(body)).into_response()
 }
 
-/// As [`coded`], and when to come back.
+/// As [`coded`], and to come back soon.
 pub(super) fn later(status: StatusCode, text: &str, code: &'static str) -> Response {
-    postponed(coded(status, text, code))
+    later_by(1, status, text, code)
 }
 
 /// Says that the same may be asked again soon.
-pub(super) fn postponed(mut response: Response) -> Response {
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+pub(super) fn postponed(response: Response) -> Response {
+    after(1, response)
+}
+
+/// As [`coded`], and when to come back.
+fn later_by(seconds: u64, status: StatusCode, text: &str, code: &'static str) -> Response {
+    after(seconds, coded(status, text, code))
+}
+
+fn after(seconds: u64, mut response: Response) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
@@ -144,9 +155,11 @@ fn app(fault: AppError) -> Response {
         AppError::WorkflowDenied(action) => {
             detail(StatusCode::FORBIDDEN, format!("Access denied to {action} this workflow"))
         }
-        AppError::BadId { .. } | AppError::StateTooLarge(_) | AppError::Input(_) => {
-            detail(StatusCode::BAD_REQUEST, fault.to_string())
-        }
+        AppError::BadId { .. }
+        | AppError::StateTooLarge(_)
+        | AppError::Input(_)
+        | AppError::BadDays { .. }
+        | AppError::TooMuchUsage { .. } => detail(StatusCode::BAD_REQUEST, fault.to_string()),
         AppError::RunsTooLarge | AppError::SessionsTooLarge => {
             coded(StatusCode::BAD_REQUEST, fault.to_string(), "list_too_large")
         }
@@ -170,6 +183,7 @@ fn app(fault: AppError) -> Response {
         AppError::ModelNotGranted { .. } => {
             coded(StatusCode::FORBIDDEN, fault.to_string(), "model_not_granted")
         }
+        AppError::Budget(refusal) => budget(&refusal),
         AppError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy"),
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
@@ -250,6 +264,21 @@ fn in_doubt(run: RunId, session: &SessionId, fault: &StoreError) -> Response {
         status: None,
     };
     postponed((StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response())
+}
+
+/// A run whose first model cannot be asked: never, not today, or not at the moment. How much
+/// others have used is not told.
+fn budget(refusal: &Refusal) -> Response {
+    let failure = refusal.step_failure();
+    let (text, code) = (failure.to_string(), failure.code());
+    match refusal {
+        Refusal::NoPrice | Refusal::TooSmall => coded(StatusCode::FORBIDDEN, text, code),
+        Refusal::Exhausted => {
+            let seconds = Day::of(now()).seconds_left(now());
+            later_by(seconds, StatusCode::TOO_MANY_REQUESTS, &text, code)
+        }
+        Refusal::Held(_) => later(StatusCode::TOO_MANY_REQUESTS, &text, code),
+    }
 }
 
 /// A factory's failure: what it said goes to the log, what kind it is to the caller.

@@ -20,6 +20,7 @@ mod runs;
 mod serve;
 mod sessions;
 mod stream;
+mod usage;
 mod view;
 mod workflows;
 

@@ -62,7 +62,7 @@ async fn policy_list(
 #[utoipa::path(
     get, path = "/policy", operation_id = "get_policy", tag = "Policies",
     params(
-        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", pattern = r"^[^\x00-\x1f\x7f-\x9f]{0,128}$"),
+        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
         ("plugin" = Option<String>, Query, description = "Of which plugin", pattern = "^[a-z0-9_-]{0,64}$"),
     ),
     responses(
@@ -87,7 +87,7 @@ async fn policy_fetch(
 #[utoipa::path(
     put, path = "/policy", operation_id = "put_policy", tag = "Policies",
     params(
-        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", pattern = r"^[^\x00-\x1f\x7f-\x9f]{0,128}$"),
+        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
         ("plugin" = Option<String>, Query, description = "Of which plugin", pattern = "^[a-z0-9_-]{0,64}$"),
     ),
     request_body = PolicyForm,
@@ -118,7 +118,7 @@ async fn policy_put(
 #[utoipa::path(
     delete, path = "/policy", operation_id = "delete_policy", tag = "Policies",
     params(
-        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", pattern = r"^[^\x00-\x1f\x7f-\x9f]{0,128}$"),
+        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
         ("plugin" = Option<String>, Query, description = "Of which plugin", pattern = "^[a-z0-9_-]{0,64}$"),
     ),
     responses(

@@ -129,6 +129,8 @@ struct EventFrame {
         (status = 408, description = "The form did not arrive in time", body = Fault),
         (status = 413, description = "The form is too large", body = Fault),
         (status = 422, description = "Fields are missing or malformed", body = FormFaults),
+        (status = 429, description = "The budget for models is used up, or in use; `Retry-After` says when to come back",
+            body = Fault, headers(("Retry-After" = u64, description = "Seconds"))),
         (status = 500, description = "The run failed, or could not begin", body = RunFault),
         (status = 503, description = "The host is busy or stops, or its database is not available", body = RunFault),
     ),

@@ -12,6 +12,7 @@ use stepmill_sandbox::SandboxSettings;
 use stepmill_store::{SqliteSync, StoreSettings};
 
 use super::auth::AuthFile;
+use super::budget::{PriceFile, prices};
 use super::environment::Environment;
 use super::models::models_of_environment;
 use super::policy::PolicyFile;
@@ -196,6 +197,7 @@ overlay! {
         concurrent: usize => concurrent,
         list: u32 => list,
         state_bytes: usize => state_bytes,
+        budget_wait_ms: u64 => budget_wait_ms,
     }
 }
 
@@ -238,6 +240,16 @@ struct ModelsFile {
     routes: Vec<RouteFile>,
     #[serde(default)]
     providers: BTreeMap<String, ProviderFile>,
+    #[serde(default)]
+    prices: BTreeMap<String, PriceFile>,
+}
+
+impl ModelsFile {
+    /// Whether nothing is said but what models cost: the environment says who answers then.
+    fn is_priced_only(&self) -> bool {
+        let is_silent = self.default_provider.is_none() && self.routes.is_empty();
+        is_silent && self.providers.is_empty() && !self.prices.is_empty()
+    }
 }
 
 #[derive(Deserialize)]
@@ -301,12 +313,14 @@ fn malformed(path: &Path, text: &str, fault: &toml::de::Error) -> SettingsFault 
 }
 
 fn settings(
-    file: File,
+    mut file: File,
     over: Overrides,
     environment: &Environment,
 ) -> Result<Settings, SettingsFault> {
     let data_dir = over.data_dir.or(file.data_dir).unwrap_or_else(|| "stepmill-data".into());
     let default_url = || format!("sqlite://{}", data_dir.join("stepmill.sqlite").display()).into();
+    let is_priced_only = file.models.as_ref().is_some_and(ModelsFile::is_priced_only);
+    let table = file.models.as_mut().map(|it| std::mem::take(&mut it.prices)).unwrap_or_default();
     let mut settings = Settings {
         listen: over.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7777))),
         identity: Identity::default(),
@@ -314,9 +328,10 @@ fn settings(
         store: StoreSettings::default(),
         auth: file.auth.settings(environment)?,
         models: match file.models {
-            Some(models) => self::models(models, environment)?,
-            None => models_of_environment(environment),
+            Some(models) if !is_priced_only => self::models(models, environment)?,
+            _ => models_of_environment(environment),
         },
+        prices: prices(table)?,
         sandbox: SandboxSettings {
             cache_dir: Some(data_dir.join("compiled")),
             ..Default::default()
@@ -461,6 +476,15 @@ mod tests {
         let settings = read(Some(&path), over, &Environment::default()).unwrap();
         assert_eq!(settings.listen.port(), 2);
         assert_eq!(settings.sandbox.call.cpu_ms, 7);
+    }
+
+    #[test]
+    fn prices_alone_leave_the_providers_to_the_environment() {
+        let vars = [("OPENAI_API_KEY", "k")];
+        let prices = "[models.prices]\n\"*\" = { input = 1, output = 2 }";
+        let providers = |text: &str| read_toml(text, &vars).unwrap().models.providers.len();
+        assert_eq!(providers(prices), providers(""));
+        assert_eq!(providers("[models]"), 0);
     }
 
     #[test]

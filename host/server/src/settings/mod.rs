@@ -3,6 +3,7 @@
 //! This is the only place that reads the environment.
 
 mod auth;
+mod budget;
 mod environment;
 mod file;
 mod identity;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use stepmill_core::budget::Prices;
 use stepmill_core::graph::GraphLimits;
 use stepmill_core::policy::Policies;
 use stepmill_models::ModelSettings;
@@ -26,6 +28,7 @@ pub(crate) use auth::is_pem;
 pub use auth::{
     AuthMode, AuthSettings, IssuerSettings, JwksSettings, JwtAlgorithm, TokenSettings, TokenSource,
 };
+pub use budget::{BudgetForm, Money};
 pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;
@@ -48,6 +51,8 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// Which providers there are, and what they answer for.
     pub models: ModelSettings,
+    /// What models' tokens cost.
+    pub prices: Prices,
     /// Bounds of plugins.
     pub sandbox: SandboxSettings,
     /// Bounds of graphs.
@@ -169,10 +174,18 @@ pub struct RunSettings {
     pub list: u32,
     /// The largest state of a session, as JSON.
     pub state_bytes: usize,
+    /// How long a step waits while other model calls hold what its budgets would give it.
+    pub budget_wait_ms: u64,
 }
 
 impl Default for RunSettings {
     fn default() -> Self {
-        Self { concurrent: 1_000, list: 1_000, state_bytes: 1024 * 1024 }
+        Self {
+            concurrent: 1_000,
+            list: 1_000,
+            state_bytes: 1024 * 1024,
+            // A run holds a seat while it waits.
+            budget_wait_ms: 60_000,
+        }
     }
 }

@@ -8,6 +8,8 @@ use stepmill_core::capability::Capability;
 use stepmill_core::ids::{IdFault, TenantId, WorkflowId};
 use stepmill_core::policy::{Policies, Policy, PolicyScope};
 
+use super::budget::{BudgetForm, with_keys};
+
 /// The most capabilities of one policy: more than anybody reads.
 const ALLOW: usize = 256;
 
@@ -24,7 +26,7 @@ pub struct PolicyFault {
     pub rule: String,
 }
 
-fn fault(place: impl Into<String>, rule: impl ToString) -> PolicyFault {
+pub(super) fn fault(place: impl Into<String>, rule: impl ToString) -> PolicyFault {
     PolicyFault { place: place.into(), rule: rule.to_string() }
 }
 
@@ -35,7 +37,7 @@ fn fault(place: impl Into<String>, rule: impl ToString) -> PolicyFault {
 struct CapabilityWord(String);
 
 /// What is said of one scope, as it is written.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyForm {
     /// What plugins may do if they ask: `clock`, `randomness`, `config`, `kv`, `model:PATTERN`,
@@ -46,6 +48,10 @@ pub struct PolicyForm {
     /// What a plugin's `config.get` answers. Of a plugin only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
+    /// How much models may be asked for. Of a tenant: by all its runs; of a shared plugin or a
+    /// declared workflow: by the runs of all tenants together. Wider scopes bound as well.
+    #[serde(skip_serializing_if = "BudgetForm::is_empty", deserialize_with = "with_keys")]
+    pub models: BudgetForm,
 }
 
 impl PolicyForm {
@@ -65,13 +71,18 @@ impl PolicyForm {
                 format_args!("must not have more than {CONFIG_BYTES} bytes"),
             ));
         }
-        Ok(Policy { allow, config: Arc::new(self.config.clone()) })
+        let models = self.models.budget()?;
+        Ok(Policy { allow, config: Arc::new(self.config.clone()), models })
     }
 
     /// What would be written to say the same.
     pub fn of(policy: &Policy) -> Self {
         let word = |it: &Vec<Capability>| it.iter().map(ToString::to_string).collect();
-        Self { allow: policy.allow.as_ref().map(word), config: (*policy.config).clone() }
+        Self {
+            allow: policy.allow.as_ref().map(word),
+            config: (*policy.config).clone(),
+            models: BudgetForm::of(&policy.models),
+        }
     }
 }
 
@@ -88,6 +99,7 @@ fn capabilities(words: &[String]) -> Result<Vec<Capability>, PolicyFault> {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PolicyFile {
     allow: Option<Vec<String>>,
+    models: BudgetForm,
     tenants: BTreeMap<String, PolicyForm>,
     plugins: BTreeMap<String, PolicyForm>,
 }
@@ -97,8 +109,8 @@ impl PolicyFile {
         // A plugin's own configuration and data harm nobody, and a factory without models makes
         // little. Time, chance and the network are given.
         let harmless = || ["config", "kv", "model:*"].map(String::from).into();
-        let host =
-            PolicyForm { allow: Some(self.allow.unwrap_or_else(harmless)), ..Default::default() };
+        let allow = Some(self.allow.unwrap_or_else(harmless));
+        let host = PolicyForm { allow, models: self.models, ..Default::default() };
         let mut policies = Policies::default();
         let mut put = |place: String, scope: Result<PolicyScope, IdFault>, form: PolicyForm| {
             let scope = scope.map_err(|rule| fault(&place, rule))?;
@@ -160,6 +172,12 @@ mod tests {
             ("[plugins.\"a b\"]\nallow = []", "policy.plugins.a b: must not contain ' '"),
             ("[plugins.p]\nallow = [\"http:a:1\"]", "policy.plugins.p.allow: `a:1` is no place"),
             ("[plugins.p]\nmay = []", "unknown field `may`"),
+            ("models = { tokens = 1 }", "unknown field `tokens`"),
+            (
+                "[tenants.acme.models]\nconcurrent = 0",
+                "policy.tenants.acme.models.concurrent: must",
+            ),
+            ("[models]\ncost_per_day = \"1 €\"", "policy.models.cost_per_day: is a number such as"),
         ] {
             let said = read(text).expect_err("the policy is bad");
             assert!(said.starts_with(expected), "{said}");
@@ -171,6 +189,11 @@ mod tests {
         let form = PolicyForm {
             allow: Some(vec!["kv".into(), "http:GET a.test/v1/*".into()]),
             config: [("k".to_owned(), "v".to_owned())].into(),
+            models: BudgetForm {
+                tokens_per_day: Some(9),
+                cost_per_day: Some("1.5".into()),
+                ..BudgetForm::default()
+            },
         };
         let scope = PolicyScope::Plugin(None, id("p"));
         assert_eq!(PolicyForm::of(&form.policy(&scope).unwrap()), form);

@@ -123,6 +123,21 @@ impl Database {
         self.within(self.deadline, doing, answer).await
     }
 
+    /// Like [`Self::write`], of statements none of which touches or sees a row that another one
+    /// changes: PostgreSQL gets them as one, in one round trip.
+    pub(crate) async fn write_together(
+        &self,
+        doing: &'static str,
+        promise: Promise,
+        statements: Vec<Statement<'_>>,
+    ) -> Result<u64, StoreError> {
+        let statements = match self.engine {
+            Engine::Sqlite(_) => statements,
+            Engine::Postgres(_) => Statement::together(statements),
+        };
+        self.write(doing, promise, statements).await
+    }
+
     /// Like [`Self::write`], while nobody else writes to these tables (PostgreSQL) or to any
     /// (SQLite, where that is always so).
     pub(crate) async fn write_alone(

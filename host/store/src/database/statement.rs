@@ -95,6 +95,29 @@ impl<'a> Statement<'a> {
         self.args.iter().any(|it| matches!(it, Arg::Revised(_)))
     }
 
+    /// Statements that touch no row of each other as one, which PostgreSQL runs all or not at all.
+    /// Where one of them makes its text of what it finds they stay as they are.
+    pub(super) fn together(mut statements: Vec<Self>) -> Vec<Self> {
+        if statements.iter().any(Self::revises) {
+            return statements;
+        }
+        let Some(mut last) = statements.pop() else { return statements };
+        let mut sql = String::new();
+        let mut args = Vec::new();
+        for (at, statement) in statements.into_iter().enumerate() {
+            let word = if at == 0 { "with" } else { "," };
+            write!(sql, "{word} part_{at} as ({}) ", statement.sql)
+                .expect("writing to a String cannot fail");
+            args.extend(statement.args);
+        }
+        if !sql.is_empty() {
+            sql.push_str(&last.sql);
+            args.append(&mut last.args);
+            last = Self { sql: sql.into(), args };
+        }
+        vec![last]
+    }
+
     /// Adds a condition that is not always there, before its argument.
     pub(crate) fn and(mut self, sql: &'static str) -> Self {
         self.sql.to_mut().push_str(sql);
@@ -135,6 +158,18 @@ pub(crate) fn places(rows: usize, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_together_are_one_with_their_arguments_in_order() {
+        let of = |sql: &'static str, number| Statement::new(sql).number(number);
+        let one = Statement::together(vec![of("a ?", 1), of("b ?", 2), of("c ?", 3)]);
+        let [one] = one.as_slice() else { panic!("one statement") };
+        assert_eq!(one.numbered(), "with part_0 as (a $1) , part_1 as (b $2) c $3");
+        let numbers = one.args.iter().map(|it| if let Arg::Number(it) = it { *it } else { None });
+        assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3].map(Some));
+        assert_eq!(Statement::together(vec![of("a ?", 1)])[0].numbered(), "a $1");
+        assert!(Statement::together(vec![]).is_empty());
+    }
 
     #[test]
     fn places_are_numbered_from_left_to_right() {

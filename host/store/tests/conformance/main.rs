@@ -13,6 +13,7 @@ mod plugins;
 mod policies;
 mod runs;
 mod sessions;
+mod spending;
 mod states;
 mod texts;
 
@@ -100,6 +101,12 @@ conformance! {
         a_key_that_one_database_could_not_keep_is_refused_by_both;
     policies:
         each_scope_keeps_what_was_said_last;
+    spending:
+        what_calls_use_is_noted_with_what_they_answer
+        a_day_is_listed_by_workflow_and_model
+        another_tenants_spending_is_not_there_and_the_host_sees_all
+        calls_at_the_same_moment_are_all_counted
+        numbers_beyond_all_measure_are_bounded;
     texts:
         every_character_comes_back
         large_texts_come_back

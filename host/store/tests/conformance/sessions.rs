@@ -176,6 +176,7 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
     let closing = Closing {
         usage: vec![used("b", 5, 30), used("a\0", 1, 20)],
         state: changes(json!({ "n": 10 }), json!({ "n": 11 })),
+        ..Closing::default()
     };
     acme.journal_close(&first, &last, &closing).await.unwrap();
     let before = entered(&acme, "s").await.unwrap().unwrap();
@@ -186,7 +187,7 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
     // What is not changed stays, and what is used is added up, once.
     let second = RunPin { session_state: Map::new(), ..pin(2, "s", Some("ada")) };
     open(&acme, &second, Touch::Use).await;
-    let closing = Closing { usage: vec![used("b", 7, 40)], state: None };
+    let closing = Closing { usage: vec![used("b", 7, 40)], ..Closing::default() };
     acme.journal_close(&second, &last, &closing).await.unwrap();
     let twice = acme.journal_close(&second, &last, &closing).await;
     assert!(matches!(twice, Err(StoreError::SequenceTaken)));
@@ -265,7 +266,7 @@ pub(crate) async fn a_deleted_session_takes_its_runs_along(house: House) {
     let acme = tenant(&store, "acme");
     open(&acme, &pin(1, "s", Some("ada")), Touch::Use).await;
     open(&acme, &pin(2, "other", Some("ada")), Touch::Use).await;
-    let closing = Closing { usage: vec![used("m", 1, 1)], state: None };
+    let closing = Closing { usage: vec![used("m", 1, 1)], ..Closing::default() };
     let last = [entry(1, RunEvent::RunCompleted)];
     acme.journal_close(&pin(1, "s", Some("ada")), &last, &closing).await.unwrap();
     let ada = user("ada");

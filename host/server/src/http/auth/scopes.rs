@@ -48,7 +48,7 @@ fn need(method: &str, path: &[&str]) -> Need {
         ("POST", ["metrics", "refresh"]) => Need::Scope("metrics:write"),
         ("GET", ["traces", ..]) | ("POST", ["traces", "search"]) => Need::Scope("traces:read"),
         // These ask by themselves, also where nothing here is looked at: `app`.
-        (_, ["plugins" | "keys" | "policies" | "policy" | "audit", ..]) => Need::Nothing,
+        (_, ["plugins" | "keys" | "policies" | "policy" | "audit" | "usage", ..]) => Need::Nothing,
         _ => Need::Admin,
     }
 }
@@ -58,7 +58,10 @@ fn is_personal(path: &[&str]) -> bool {
     !matches!(
         path,
         ["config" | "models"]
-            | ["agents" | "teams" | "plugins" | "keys" | "policies" | "policy" | "audit", ..]
+            | [
+                "agents" | "teams" | "plugins" | "keys" | "policies" | "policy" | "audit" | "usage",
+                ..
+            ]
             | ["workflows"]
     ) && !matches!(path, ["workflows", it] if *it != "ws")
 }

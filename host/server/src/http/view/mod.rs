@@ -12,6 +12,7 @@ mod policy;
 mod run;
 mod session;
 mod shapes;
+mod usage;
 mod workflow;
 
 pub(super) use audit::AuditBody;
@@ -26,6 +27,7 @@ pub(super) use plugin::PluginBody;
 pub(super) use policy::PolicyBody;
 pub(super) use run::{Detail, RunView, run, status_of};
 pub(super) use session::{Nulls, SessionBody, SessionPageBody, detail, line, page};
+pub(super) use usage::UsageBody;
 pub(super) use workflow::{
     Host, WorkflowDetail, WorkflowSummary, workflow_detail, workflow_summary,
 };

@@ -167,6 +167,7 @@ fn sample_events() -> Vec<RunEvent> {
         RunEvent::StepFailed { step, failure: StepFailure::ModelBusy },
         RunEvent::RunCompleted,
         RunEvent::RunFailed { failure: StepFailure::HostFailed },
+        RunEvent::RunFailed { failure: StepFailure::BudgetExhausted },
     ]
 }
 
