@@ -44,6 +44,9 @@ pub enum Capability {
     /// Requests, through [`http`](crate::http), to this host: `api.example.com`, or
     /// `*.example.com` for all below it; also `GET,HEAD api.example.com/v1/*`.
     Http(String),
+    /// Statements to a database by the
+    /// name the operator gave it: `orders` to read, `orders:write` to write too.
+    Database(String),
 }
 
 impl Capability {
@@ -55,6 +58,11 @@ impl Capability {
     /// Requests to this host.
     pub fn http(host: impl Into<String>) -> Self {
         Self::Http(host.into())
+    }
+
+    /// Statements to this database: `orders` to read, `orders:write` to write too.
+    pub fn database(name: impl Into<String>) -> Self {
+        Self::Database(name.into())
     }
 }
 
@@ -204,6 +212,7 @@ impl From<&Capability> for wire::Capability {
             Capability::Kv => Self::Kv,
             Capability::Model(name) => Self::Model(name.clone()),
             Capability::Http(rule) => Self::Http(rule.clone()),
+            Capability::Database(rule) => Self::Database(rule.clone()),
         }
     }
 }

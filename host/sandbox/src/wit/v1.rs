@@ -209,6 +209,7 @@ fn claimed(description: wit::Description) -> Claimed {
                 wit::Capability::Kv => Asked::KeyValue,
                 wit::Capability::Model(name) => Asked::Model(name),
                 wit::Capability::Http(rule) => Asked::Http(rule),
+                wit::Capability::Database(rule) => Asked::Database(rule),
             })
             .collect(),
     }
