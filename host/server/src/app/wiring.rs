@@ -10,6 +10,7 @@ use stepmill_core::agent::ModelName;
 use stepmill_core::event::JournalEntry;
 use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::GraphLimits;
+use stepmill_databases::Databases;
 use stepmill_models::Models;
 use stepmill_sandbox::Sandbox;
 use stepmill_store::{SessionEntry, Store, StoreError, Touch};
@@ -36,6 +37,7 @@ pub struct Rooms {
     pub(crate) models: Models,
     pub(crate) catalog: Catalog,
     pub(crate) outbound: Outbound,
+    pub(crate) databases: Databases,
     pub(crate) policies: PolicyBook,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
@@ -77,6 +79,9 @@ pub enum OpenError {
     /// The client for plugins' requests.
     #[error("the client for outbound requests cannot be set up")]
     Outbound(#[from] reqwest::Error),
+    /// A database of the operator's applications.
+    #[error(transparent)]
+    Databases(#[from] stepmill_databases::OpenError),
     /// A file that declares no workflow.
     #[error("a declared workflow cannot be used")]
     Declared(#[from] DeclaredFault),
@@ -106,6 +111,7 @@ impl App {
         let sandbox = Sandbox::open(settings.sandbox.clone())?;
         let models = Models::open(settings.models.clone())?;
         let outbound = Outbound::open(settings.outbound.clone())?;
+        let databases = Databases::open(settings.databases.clone()).await?;
         let store =
             Store::open(settings.database_url.expose_secret(), settings.store.clone()).await?;
         let policies = PolicyBook::open(settings.policies.clone(), &store).await;
@@ -117,6 +123,7 @@ impl App {
             sandbox,
             models,
             outbound,
+            databases,
             policies,
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
@@ -208,8 +215,9 @@ impl App {
         drained
     }
 
-    /// Closes the store. Nothing works after this.
+    /// Closes the store and the databases. Nothing works after this.
     pub async fn close(&self) {
+        self.databases.close().await;
         self.store.close().await;
     }
 }

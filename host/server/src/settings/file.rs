@@ -12,6 +12,7 @@ use stepmill_sandbox::SandboxSettings;
 use stepmill_store::{SqliteSync, StoreSettings};
 
 use super::auth::AuthFile;
+use super::databases::DatabasesFile;
 use super::environment::Environment;
 use super::models::models_of_environment;
 use super::policy::PolicyFile;
@@ -207,6 +208,7 @@ struct File {
     database: DatabaseFile,
     auth: AuthFile,
     models: Option<ModelsFile>,
+    databases: DatabasesFile,
     policy: PolicyFile,
     limits: LimitsFile,
     graph: GraphFile,
@@ -302,6 +304,7 @@ fn settings(
             Some(models) => self::models(models, environment)?,
             None => models_of_environment(environment),
         },
+        databases: file.databases.settings(environment)?,
         sandbox: SandboxSettings {
             cache_dir: Some(data_dir.join("compiled")),
             ..Default::default()
@@ -429,8 +432,13 @@ mod tests {
     fn the_example_in_the_guide_is_understood() {
         let example = include_str!("../../stepmill.example.toml");
         let key = "k".repeat(32);
-        let settings =
-            read_toml(example, &[("JWT_VERIFICATION_KEY", &key), ("OPENAI_API_KEY", "k")]);
+        let vars = [
+            ("JWT_VERIFICATION_KEY", key.as_str()),
+            ("OPENAI_API_KEY", "k"),
+            ("ORDERS_DATABASE_URL", "postgres://orders_guest@localhost/shop"),
+            ("ORDERS_TENANT_KEY", &key),
+        ];
+        let settings = read_toml(example, &vars);
         assert!(settings.is_ok(), "{:?}", settings.err());
     }
 
@@ -464,6 +472,21 @@ mod tests {
         let short =
             read_toml("[auth.jwt]\nalgorithm = \"HS256\"", &[("JWT_VERIFICATION_KEY", "hunter2")]);
         assert_eq!(short.err().unwrap(), "auth.jwt: an HS256 key has at least 32 bytes");
+        assert_eq!(
+            fault("[databases.orders]\nurl_env = \"ORDERS\""),
+            "databases.orders.url_env: the variable `ORDERS` is not set"
+        );
+        assert_eq!(
+            fault("[databases.orders]\nshared = true"),
+            "databases.orders: one of `url`, `url_env`, `url_file` is required"
+        );
+        assert_eq!(
+            fault("[databases.Orders]\nurl = \"sqlite:a\""),
+            "databases.Orders: the name must not contain 'O'"
+        );
+        assert!(
+            fault("[databases.orders]\nurl = \"hunter2\"\nrow = 1").contains("unknown field `row`")
+        );
         for bad in ["*", "https://a.example/", "https://A.example", "null"] {
             let text = fault(&format!("[http]\ncors_origins = [\"{bad}\"]"));
             assert!(text.starts_with("http.cors_origins: each is"), "{text}");

@@ -3,19 +3,23 @@
 //! This is the only place that reads the environment.
 
 mod auth;
+mod databases;
 mod environment;
 mod file;
 mod identity;
 mod models;
 mod policy;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 use stepmill_core::graph::GraphLimits;
+use stepmill_core::ids::DatabaseName;
 use stepmill_core::policy::Policies;
+use stepmill_databases::DatabaseSettings;
 use stepmill_models::ModelSettings;
 use stepmill_sandbox::SandboxSettings;
 use stepmill_store::StoreSettings;
@@ -46,6 +50,8 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// Which providers there are, and what they answer for.
     pub models: ModelSettings,
+    /// Databases of the operator's applications, which plugins may ask.
+    pub databases: BTreeMap<DatabaseName, DatabaseSettings>,
     /// Bounds of plugins.
     pub sandbox: SandboxSettings,
     /// Bounds of graphs.
