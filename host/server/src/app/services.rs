@@ -1,10 +1,13 @@
-//! What the host does for a plugin while it is being called: its key-value data, and requests.
+//! What the host does for a plugin while it is being called: its key-value data, requests, and
+//! statements to databases.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use stepmill_core::capability::Grants;
+use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 use stepmill_core::ids::{TenantId, WorkflowId};
+use stepmill_databases::Databases;
 use stepmill_sandbox::{
     CallSite, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
 };
@@ -16,9 +19,11 @@ use super::wiring::App;
 
 /// One plugin's services, for one tenant.
 struct PluginServices {
+    tenant: TenantId,
     store: TenantStore,
     plugin: WorkflowId,
     outbound: Outbound,
+    databases: Databases,
 }
 
 impl PluginServices {
@@ -54,6 +59,13 @@ impl Network for PluginServices {
     }
 }
 
+#[async_trait]
+impl stepmill_sandbox::Databases for PluginServices {
+    async fn database_ask(&self, statement: Statement) -> Result<Answer, DatabaseFailure> {
+        self.databases.ask(&self.tenant, statement).await
+    }
+}
+
 impl App {
     /// What a plugin may do now: asked ∩ allowed.
     pub(crate) fn grants(&self, id: &WorkflowId, factory: &Factory) -> Grants {
@@ -70,9 +82,11 @@ impl App {
         factory: &Factory,
     ) -> CallSite {
         let services = PluginServices {
+            tenant: tenant.clone(),
             store: self.store.tenant(tenant),
             plugin: id.clone(),
             outbound: self.outbound.clone(),
+            databases: self.databases.clone(),
         };
         let config = self.policies.current().config(factory.shelf.owner(), id);
         let label = format!("{tenant}/{id}");

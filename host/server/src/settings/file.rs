@@ -88,6 +88,7 @@ overlay! {
         kv_value_bytes: usize => call.kv_value_bytes,
         http_requests: u64 => call.http_requests,
         http_body_bytes: usize => call.http_body_bytes,
+        database_statements: u64 => call.database_statements,
         concurrent_calls: u32 => pool.concurrent_calls,
         kept_memory_bytes: usize => pool.kept_memory_bytes,
     }
