@@ -7,6 +7,7 @@
 mod auth;
 mod cli;
 mod cors;
+mod databases;
 mod docs;
 mod door;
 mod extras;

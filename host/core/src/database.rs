@@ -1,7 +1,11 @@
 //! Statements to the operator's databases: what is asked, what comes back, and why nothing does.
 
 use crate::capability::Access;
+use crate::event::StepFailure;
 use crate::ids::DatabaseName;
+
+/// The most parameters of a statement: an insert of a hundred rows of ten columns.
+pub const MAX_PARAMETERS: usize = 1_000;
 
 /// One value, of those that every database has. What is none of them travels as text.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,4 +68,17 @@ pub enum DatabaseFailure {
     /// not known.
     #[error("the database is not available")]
     Unavailable,
+}
+
+impl DatabaseFailure {
+    /// What a query step fails of.
+    pub fn step_failure(&self) -> StepFailure {
+        match self {
+            Self::Unknown => StepFailure::DatabaseUnknown,
+            Self::Invalid(_) => StepFailure::DatabaseRefused,
+            Self::TooLarge => StepFailure::DatabaseOverLimit,
+            Self::TimedOut => StepFailure::DatabaseTimedOut,
+            Self::Unavailable => StepFailure::DatabaseFailed,
+        }
+    }
 }

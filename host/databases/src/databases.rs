@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stepmill_core::database::{Answer, DatabaseFailure, Statement};
+use stepmill_core::database::{Answer, DatabaseFailure, MAX_PARAMETERS, Statement};
 use stepmill_core::ids::{DatabaseName, TenantId};
 use tokio_util::task::TaskTracker;
 
 use crate::gathering::size;
 use crate::opening::{OpenError, OpenFault};
 use crate::postgres::PostgresDatabase;
-use crate::settings::{DatabaseSettings, PARAMETERS, STATEMENT_BYTES};
+use crate::settings::{DatabaseSettings, STATEMENT_BYTES};
 use crate::sqlite::SqliteDatabase;
 
 /// The operator's databases. A handle: clones share everything.
@@ -97,7 +97,7 @@ impl Door {
     ) -> Result<Answer, DatabaseFailure> {
         let parameters: usize = statement.parameters.iter().map(size).sum();
         if STATEMENT_BYTES < statement.text.len()
-            || PARAMETERS < statement.parameters.len()
+            || MAX_PARAMETERS < statement.parameters.len()
             || self.bytes < parameters
         {
             return Err(DatabaseFailure::TooLarge);

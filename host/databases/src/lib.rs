@@ -14,4 +14,4 @@ mod wording;
 
 pub use databases::Databases;
 pub use opening::{OpenError, OpenFault};
-pub use settings::{DatabaseSettings, PARAMETERS, STATEMENT_BYTES};
+pub use settings::{DatabaseSettings, STATEMENT_BYTES};

@@ -8,9 +8,6 @@ use secrecy::SecretString;
 /// The most bytes of a statement: a query longer than this is made by a machine in a loop.
 pub const STATEMENT_BYTES: usize = 64 * 1024;
 
-/// The most parameters of a statement: an insert of a hundred rows of ten columns.
-pub const PARAMETERS: usize = 1_000;
-
 /// One of the operator's databases.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {

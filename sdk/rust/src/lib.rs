@@ -18,14 +18,14 @@ pub use host::{config, database, http, kv, log};
 pub use input::{AnyInput, Input};
 pub use run::{Media, MediaKind, RunContext};
 pub use step::{StepContent, StepInput, StepOutput};
-pub use workflow::{Agent, Executor, Function, Model, Step, Workflow};
+pub use workflow::{Agent, Executor, Function, Model, Parameter, Query, Step, Workflow};
 
 /// What nearly every factory needs.
 pub mod prelude {
     pub use crate::{
         Agent, AnyInput, Capability, FactoryError, Function, JsonObject, Media, MediaKind, Model,
-        RequestContext, RunContext, Step, StepError, StepInput, StepOutput, Workflow,
-        WorkflowFactory, config, database, http, kv, log,
+        Parameter, Query, RequestContext, RunContext, Step, StepError, StepInput, StepOutput,
+        Workflow, WorkflowFactory, config, database, http, kv, log,
     };
 }
 

@@ -2,11 +2,12 @@
 
 use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::call::{FunctionAnswer, FunctionInput};
+use stepmill_core::capability::Access;
 use stepmill_core::context::RequestContext;
 use stepmill_core::database::Value;
 use stepmill_core::event::StepOutput;
 use stepmill_core::extras::{Media, MediaKind};
-use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Step};
+use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Parameter, Query, Step};
 use stepmill_core::json;
 use stepmill_core::plugin::WorkflowKind;
 use wasmtime::Store;
@@ -248,8 +249,26 @@ fn node(node: wit::Node) -> NodeDraft {
                     name: function.name,
                     argument: function.argument,
                 }),
+                wit::Executor::Query(query) => Executor::Query(self::query(query)),
             },
         }),
+    }
+}
+
+fn query(query: wit::Query) -> Query {
+    let parameter = |it| match it {
+        wit::Parameter::Value(value) => Parameter::Value(value.into()),
+        wit::Parameter::Message => Parameter::Message,
+        wit::Parameter::Previous => Parameter::Previous,
+    };
+    Query {
+        database: query.database,
+        statement: query.statement,
+        parameters: query.parameters.into_iter().map(parameter).collect(),
+        access: match query.access {
+            wit::Access::Read => Access::Read,
+            wit::Access::Write => Access::Write,
+        },
     }
 }
 

@@ -113,6 +113,12 @@ pub enum AppError {
         /// Which step.
         step: String,
     },
+    /// A step asks a database that the plugin was not granted, or not for writing.
+    #[error("the step `{step}` asks a database that is not granted")]
+    DatabaseNotGranted {
+        /// Which step.
+        step: String,
+    },
     /// As many runs are under way as the host takes on.
     #[error("the host is busy")]
     Busy,

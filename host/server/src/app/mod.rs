@@ -15,6 +15,7 @@ mod outbound;
 mod plugins;
 mod policies;
 mod recovery;
+mod rows;
 mod runs;
 mod schema;
 mod services;

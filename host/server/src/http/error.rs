@@ -150,6 +150,9 @@ fn app(fault: AppError) -> Response {
         AppError::ModelNotGranted { .. } => {
             coded(StatusCode::FORBIDDEN, fault.to_string(), "model_not_granted")
         }
+        AppError::DatabaseNotGranted { .. } => {
+            coded(StatusCode::FORBIDDEN, fault.to_string(), "database_not_granted")
+        }
         AppError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy"),
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")

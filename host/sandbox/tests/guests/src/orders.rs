@@ -57,8 +57,27 @@ pub(crate) fn follow(word: &str, argument: &str) -> Option<String> {
         "fetch" => Some(format!("{:?}", http::fetch(&get(argument)))),
         "query" => Some(format!("{:?}", database::query(argument, "select $1", &values()))),
         "execute" => Some(format!("{:?}", database::execute(argument, "insert", &values()))),
+        "sql" => Some(titles(database::query("orders", argument, &[]))),
+        "sql-write" => {
+            let outcome = database::execute("orders", argument, &[]);
+            Some(titles(outcome.map(|it| it.returned)))
+        }
         "world" => Some(world()),
         _ => None,
+    }
+}
+
+/// The first column, which is text.
+fn titles(rows: Result<database::Rows, database::DatabaseError>) -> String {
+    match rows {
+        Ok(rows) => {
+            let first = |row: &Vec<Value>| match row.first() {
+                Some(Value::Text(text)) => text.clone(),
+                other => format!("{other:?}"),
+            };
+            rows.rows.iter().map(first).collect::<Vec<_>>().join(", ")
+        }
+        Err(error) => format!("{error:?}"),
     }
 }
 
