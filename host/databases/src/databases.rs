@@ -14,7 +14,7 @@ use crate::settings::{DatabaseSettings, STATEMENT_BYTES};
 use crate::sqlite::SqliteDatabase;
 
 /// The operator's databases. A handle: clones share everything.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Databases {
     doors: Arc<BTreeMap<DatabaseName, Arc<Door>>>,
     tasks: TaskTracker,
