@@ -4,7 +4,7 @@ use stepmill_core::ids::DatabaseName;
 
 /// A database that the host does not open, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("the database `{name}` is not opened: {fault}")]
+#[error("the database `{name}` is not opened")]
 pub struct OpenError {
     pub(crate) name: DatabaseName,
     /// Why.
