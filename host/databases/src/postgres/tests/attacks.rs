@@ -29,7 +29,7 @@ async fn all_is_well(orders: &PostgresDatabase, role: &str, attack: &str) {
     let state = orders.read("bob", state).await.unwrap().rows.remove(0);
     let state: Vec<_> = state.iter().map(text).collect();
     let zero = "Integer(0)";
-    let expected = [role, role, "on", "\"$user\", public", "5s", zero, zero, zero];
+    let expected = [role, role, "on", "\"$user\", public", "1min", zero, zero, zero];
     assert_eq!(state, expected, "after {attack}");
 }
 

@@ -99,7 +99,9 @@ impl House {
         let mut settings = DatabaseSettings::new("".into());
         settings.tenant_key = Some(KEY.into());
         settings.connections = 1;
-        settings.acquire_timeout_ms = 10_000;
+        // A busy machine may be slow; a healthy one never waits this long.
+        settings.acquire_timeout_ms = 60_000;
+        settings.statement_timeout_ms = 60_000;
         settings
     }
 

@@ -128,7 +128,7 @@ fn an_answer_ends_at_its_caps_and_the_session_goes_on() {
             "select n from generate_series(1, 11) n",
             "select generate_series(1, 100000000000)",
             "select repeat('x', 1001)",
-            "select repeat('x', 400000000)",
+            "select repeat('x', 100000000)",
             "insert into orders (id, title) select n, 'x' from generate_series(10, 100) n returning id",
         ] {
             let answer = orders.write("acme", flood).await;
