@@ -14,6 +14,7 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod compiling;
 mod cors;
+mod databases;
 mod docs;
 mod door;
 mod extras;

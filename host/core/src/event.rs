@@ -70,6 +70,24 @@ pub enum StepFailure {
     /// The plugin's answer is larger than the host accepts, or it called the host too often.
     #[error("the plugin went over a limit of the host")]
     PluginOverLimit,
+    /// The database is not granted (any more).
+    #[error("the database was not granted to the plugin")]
+    DatabaseNotGranted,
+    /// The operator has no database of this name.
+    #[error("the database is not available on this host")]
+    DatabaseUnknown,
+    /// The database refused the statement.
+    #[error("the database refused the statement")]
+    DatabaseRefused,
+    /// The statement, or its answer, is larger than the host accepts.
+    #[error("the statement or its answer is larger than the host accepts")]
+    DatabaseOverLimit,
+    /// The database did not answer in time.
+    #[error("the database did not answer in time")]
+    DatabaseTimedOut,
+    /// The database could not be reached, or broke off.
+    #[error("the database could not be reached or broke off")]
+    DatabaseFailed,
     /// The plugin's code is no longer there, or does not load.
     #[error("the plugin's code is not available")]
     PluginMissing,
@@ -80,7 +98,7 @@ pub enum StepFailure {
 
 impl StepFailure {
     /// Every failure, for those who must have a word for each.
-    pub const ALL: [StepFailure; 18] = [
+    pub const ALL: [StepFailure; 24] = [
         Self::ModelUnknown,
         Self::ModelRefused,
         Self::ModelBusy,
@@ -97,6 +115,12 @@ impl StepFailure {
         Self::PluginTimedOut,
         Self::PluginOutOfMemory,
         Self::PluginOverLimit,
+        Self::DatabaseNotGranted,
+        Self::DatabaseUnknown,
+        Self::DatabaseRefused,
+        Self::DatabaseOverLimit,
+        Self::DatabaseTimedOut,
+        Self::DatabaseFailed,
         Self::PluginMissing,
         Self::HostFailed,
     ];
@@ -120,6 +144,12 @@ impl StepFailure {
             Self::PluginTimedOut => "plugin_timed_out",
             Self::PluginOutOfMemory => "plugin_out_of_memory",
             Self::PluginOverLimit => "plugin_over_limit",
+            Self::DatabaseNotGranted => "database_not_granted",
+            Self::DatabaseUnknown => "database_unknown",
+            Self::DatabaseRefused => "database_refused",
+            Self::DatabaseOverLimit => "database_over_limit",
+            Self::DatabaseTimedOut => "database_timed_out",
+            Self::DatabaseFailed => "database_failed",
             Self::PluginMissing => "plugin_missing",
             Self::HostFailed => "host_failed",
         }
@@ -139,12 +169,18 @@ impl StepFailure {
             | Self::PluginTrapped
             | Self::PluginTimedOut
             | Self::PluginOutOfMemory
-            | Self::PluginOverLimit => Blame::Plugin,
+            | Self::PluginOverLimit
+            | Self::DatabaseNotGranted
+            | Self::DatabaseUnknown
+            | Self::DatabaseRefused
+            | Self::DatabaseOverLimit => Blame::Plugin,
             Self::ModelRefused
             | Self::ModelBusy
             | Self::ModelFailed
             | Self::ModelTimedOut
-            | Self::AnswerTooLarge => Blame::Upstream,
+            | Self::AnswerTooLarge
+            | Self::DatabaseTimedOut
+            | Self::DatabaseFailed => Blame::Upstream,
             // Nobody's mistake: what the operator gives is used up, and more is the operator's to give.
             Self::ModelNotPriced
             | Self::BudgetExhausted
@@ -192,9 +228,9 @@ pub enum RunEvent {
     ModelDelta { step: StepIndex, text: String },
     /// The model's whole answer. Never asked for again.
     ModelAnswered { step: StepIndex, answer: ModelAnswer },
-    /// The plugin's function is being called.
+    /// The plugin's function is being called, or the step's query put to its database.
     FunctionCalled { step: StepIndex },
-    /// What the function gave. With `session_state` the session's state from here on.
+    /// What the function, or the query, gave. With `session_state` the session's state from here on.
     FunctionAnswered {
         step: StepIndex,
         output: StepOutput,

@@ -93,6 +93,8 @@ text_ids! {
     SessionId, 256, is_visible;
     /// A person or program inside a tenant: the subject of a token.
     UserId, 256, is_visible;
+    /// A database of the operator's applications, by the name the operator gave it.
+    DatabaseName, 64, is_slug;
 }
 
 /// One journey of one input through one graph.

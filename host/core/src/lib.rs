@@ -10,6 +10,7 @@ pub mod call;
 pub mod capability;
 pub mod change;
 pub mod context;
+pub mod database;
 pub mod event;
 pub mod extras;
 pub mod glob;

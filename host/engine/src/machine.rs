@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use stepmill_core::call::{FunctionInput, ModelRequest, StepContent};
+use stepmill_core::database::{self, Statement};
 use stepmill_core::event::{
     JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
 };
-use stepmill_core::graph::{Executor, Step};
+use stepmill_core::graph::{Executor, Parameter, Query, Step};
+use stepmill_core::ids::DatabaseName;
 use stepmill_core::run::RunPin;
 
 use crate::record::{RunRecord, StepRecord, StepState};
@@ -19,6 +21,9 @@ pub enum Action {
     AskModel(StepIndex, ModelRequest),
     /// Call the plugin's function; its answer, or the failure, is an event of this step.
     CallFunction(StepIndex, FunctionInput),
+    /// Put the statement to its database; its answer, or the failure, is an event of this step.
+    /// If the host dies before the answer is noted, it is put again.
+    AskDatabase(StepIndex, Statement),
 }
 
 /// What comes next.
@@ -45,7 +50,7 @@ pub struct Machine {
 
 impl Machine {
     /// A machine at the very beginning. `models` says for each step who answers its agent;
-    /// `None` fails an agent step, and means nothing to a function step.
+    /// `None` fails an agent step, and means nothing to others.
     pub fn new(pin: Arc<RunPin>, models: Vec<Option<ModelIdentity>>) -> Self {
         Self { pin, models, record: RunRecord::default() }
     }
@@ -115,7 +120,7 @@ impl Machine {
                 }
                 None => RunEvent::StepFailed { step, failure: StepFailure::ModelUnknown },
             },
-            Some(Executor::Function(_)) => RunEvent::FunctionCalled { step },
+            Some(Executor::Function(_) | Executor::Query(_)) => RunEvent::FunctionCalled { step },
             None => failed(step),
         }
     }
@@ -143,6 +148,24 @@ impl Machine {
                     extras: self.pin.extras.clone(),
                 },
             ),
+            Executor::Query(query) => Action::AskDatabase(step, self.statement(query)?),
+        })
+    }
+
+    fn statement(&self, query: &Query) -> Option<Statement> {
+        let value = |it: &Parameter| match it {
+            Parameter::Value(value) => value.clone(),
+            Parameter::Message => database::Value::Text(self.pin.input.clone()),
+            Parameter::Previous => match self.record.content() {
+                Some(content) => database::Value::Text(content.to_owned()),
+                None => database::Value::Null,
+            },
+        };
+        Some(Statement {
+            database: DatabaseName::new(query.database.as_str()).ok()?,
+            access: query.access,
+            text: query.statement.clone(),
+            parameters: query.parameters.iter().map(value).collect(),
         })
     }
 

@@ -7,11 +7,15 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
+use stepmill_core::capability::Access;
 use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::database;
 use stepmill_core::event::{
     JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
 };
-use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step};
+use stepmill_core::graph::{
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Parameter, Query, Step,
+};
 use stepmill_core::ids::{RunId, SessionId, TenantId, WorkflowId};
 use stepmill_core::principal::TrustedClaims;
 use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
@@ -23,6 +27,7 @@ use uuid::Uuid;
 enum Kind {
     Agent,
     Function,
+    Query,
     UnknownModel,
 }
 
@@ -30,6 +35,16 @@ fn pin(kinds: &[Kind]) -> Arc<RunPin> {
     let step = |(at, kind): (usize, &Kind)| {
         let executor = match kind {
             Kind::Function => Executor::Function(FunctionCall { name: "f".into(), argument: None }),
+            Kind::Query => Executor::Query(Query {
+                database: "orders".into(),
+                statement: "select $1, $2, $3".into(),
+                parameters: vec![
+                    Parameter::Message,
+                    Parameter::Previous,
+                    Parameter::Value(database::Value::Integer(7)),
+                ],
+                access: Access::Read,
+            }),
             Kind::Agent | Kind::UnknownModel => Executor::Agent(Agent {
                 name: format!("Agent {at}"),
                 model: ModelName { id: "m".into(), provider: None },
@@ -144,6 +159,10 @@ fn good(action: &Action) -> RunEvent {
             let content = format!("f<{}>", input.previous.as_ref().unwrap_or(&input.message));
             function_answered(*step, StepOutput { content, stop: false })
         }
+        Action::AskDatabase(step, statement) => {
+            let content = format!("{:?}", statement.parameters);
+            function_answered(*step, StepOutput { content, stop: false })
+        }
     }
 }
 
@@ -190,6 +209,26 @@ fn a_function_sees_every_earlier_step() {
     assert_eq!(input.outputs.len(), 1);
     assert_eq!(input.outputs[0].step, "s0");
     assert_eq!(input.outputs[0].content, "order 0<message>");
+}
+
+#[test]
+fn a_query_is_given_what_its_places_name() {
+    let mut drive = Drive::new(&[Kind::Query, Kind::Query]);
+    drive.run(&mut |action| {
+        let Action::AskDatabase(step, _) = action else { panic!("all are queries") };
+        function_answered(*step, StepOutput { content: "rows".into(), stop: false })
+    });
+    let asked = drive.actions.iter().map(|it| match it {
+        Action::AskDatabase(_, statement) => statement.clone(),
+        other => panic!("{other:?}"),
+    });
+    let asked: Vec<_> = asked.collect();
+    let text = |it: &str| database::Value::Text(it.into());
+    let seven = database::Value::Integer(7);
+    assert_eq!(asked[0].parameters, [text("message"), database::Value::Null, seven.clone()]);
+    assert_eq!(asked[1].parameters, [text("message"), text("rows"), seven]);
+    assert_eq!((asked[0].database.as_str(), asked[0].access), ("orders", Access::Read));
+    assert_eq!(drive.machine.record().content(), Some("rows"));
 }
 
 #[test]
@@ -252,14 +291,21 @@ fn a_step_finds_the_state_that_the_step_before_left() {
 }
 
 fn kinds() -> impl Strategy<Value = Vec<Kind>> {
-    let kind = prop_oneof![Just(Kind::Agent), Just(Kind::Function), Just(Kind::UnknownModel)];
+    let kind = prop_oneof![
+        Just(Kind::Agent),
+        Just(Kind::Function),
+        Just(Kind::Query),
+        Just(Kind::UnknownModel)
+    ];
     proptest::collection::vec(kind, 0..6)
 }
 
 /// Succeed, stop or fail, as the list says.
 fn scripted(script: &mut VecDeque<u8>) -> impl FnMut(&Action) -> RunEvent + '_ {
     move |action| {
-        let (Action::AskModel(step, _) | Action::CallFunction(step, _)) = action;
+        let (Action::AskModel(step, _)
+        | Action::CallFunction(step, _)
+        | Action::AskDatabase(step, _)) = action;
         match (script.pop_front(), action) {
             (Some(1), _) => {
                 RunEvent::StepFailed { step: *step, failure: StepFailure::FunctionFailed }

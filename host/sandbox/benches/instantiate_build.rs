@@ -99,7 +99,7 @@ mod bare {
     };
     use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-    use self::stepmill::plugin::{config, http, kv, log, types};
+    use self::stepmill::plugin::{config, database, http, kv, log, types};
 
     wasmtime::component::bindgen!({
         path: "../../wit/v1",
@@ -107,6 +107,7 @@ mod bare {
         imports: {
             "stepmill:plugin/kv": async,
             "stepmill:plugin/http": async,
+            "stepmill:plugin/database": async,
         },
         exports: { default: async },
     });
@@ -153,6 +154,26 @@ mod bare {
             _request: http::HttpRequest,
         ) -> Result<http::HttpResponse, http::HttpError> {
             Err(http::HttpError::NotGranted)
+        }
+    }
+
+    impl database::Host for State {
+        async fn query(
+            &mut self,
+            _database: String,
+            _statement: String,
+            _parameters: Vec<database::Value>,
+        ) -> Result<database::Rows, database::DatabaseError> {
+            Err(database::DatabaseError::NotGranted)
+        }
+
+        async fn execute(
+            &mut self,
+            _database: String,
+            _statement: String,
+            _parameters: Vec<database::Value>,
+        ) -> Result<database::Outcome, database::DatabaseError> {
+            Err(database::DatabaseError::NotGranted)
         }
     }
 

@@ -14,7 +14,7 @@ use crate::capability::wasi::WasiState;
 use crate::failure::CallFailure;
 use crate::meter::Meter;
 use crate::sandbox::Shared;
-use crate::services::{KeyValues, Network};
+use crate::services::{Databases, KeyValues, Network};
 use crate::ticker::Running;
 
 /// For whom a plugin is called, and what it may do there.
@@ -29,6 +29,7 @@ pub struct CallSite {
     pub(crate) config: Option<Arc<BTreeMap<String, String>>>,
     pub(crate) key_values: Option<Arc<dyn KeyValues>>,
     pub(crate) network: Option<Arc<dyn Network>>,
+    pub(crate) databases: Option<Arc<dyn Databases>>,
 }
 
 impl CallSite {
@@ -41,12 +42,13 @@ impl CallSite {
             config: None,
             key_values: None,
             network: None,
+            databases: None,
         }
     }
 
     /// A call that reaches what was granted of `config`, which the operator wrote for this
     /// plugin, and of `services`, which are those of this plugin in this tenant.
-    pub fn granted<S: KeyValues + Network + 'static>(
+    pub fn granted<S: KeyValues + Network + Databases + 'static>(
         label: impl Into<Arc<str>>,
         grants: Grants,
         config: Arc<BTreeMap<String, String>>,
@@ -55,7 +57,8 @@ impl CallSite {
         Self {
             config: grants.has(&Capability::Config).then_some(config),
             key_values: grants.has(&Capability::KeyValue).then(|| services.clone() as _),
-            network: grants.any_http().then_some(services as _),
+            network: grants.any_http().then(|| services.clone() as _),
+            databases: grants.any_database().then_some(services as _),
             label: label.into(),
             grants,
         }

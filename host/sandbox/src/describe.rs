@@ -1,7 +1,7 @@
 //! What a plugin says about itself, checked.
 
 use serde_json::{Map, Value};
-use stepmill_core::capability::{Capability, HttpRule, ModelPattern};
+use stepmill_core::capability::{Capability, DatabaseRule, HttpRule, ModelPattern};
 use stepmill_core::ids::WorkflowId;
 use stepmill_core::plugin::{Description, WorkflowKind};
 
@@ -26,6 +26,7 @@ pub(crate) enum Asked {
     KeyValue,
     Model(String),
     Http(String),
+    Database(String),
 }
 
 /// Checks lengths and forms. Whether the schema is a good schema is not known here.
@@ -72,6 +73,11 @@ fn capability(asked: Asked) -> Result<Capability, LoadFailure> {
         Asked::Http(rule) => {
             Capability::Http(HttpRule::new(&rule).map_err(|it| bad("capability http:", it))?)
         }
+        Asked::Database(rule) => {
+            Capability::Database(DatabaseRule::new(&rule).ok_or_else(|| {
+                bad("capability database", "must be a name, or a name and `:write`")
+            })?)
+        }
     })
 }
 
@@ -102,14 +108,19 @@ mod tests {
     fn a_good_description_is_taken_over() {
         let claimed = Claimed {
             input_schema: Some(r#"{"type":"object"}"#.to_owned()),
-            capabilities: vec![Asked::Clock, Asked::Http("API.example.com".to_owned())],
+            capabilities: vec![
+                Asked::Clock,
+                Asked::Http("API.example.com".to_owned()),
+                Asked::Database("orders:write".to_owned()),
+            ],
             ..claimed()
         };
         let description = check(claimed, &LoadLimits::default()).unwrap();
         assert_eq!(description.id.as_str(), "seed");
         assert_eq!(description.input_schema.unwrap()["type"], "object");
         let http = Capability::parse("http:api.example.com").unwrap();
-        assert_eq!(description.capabilities, [Capability::Clock, http]);
+        let database = Capability::parse("database:orders:write").unwrap();
+        assert_eq!(description.capabilities, [Capability::Clock, http, database]);
     }
 
     #[test]
@@ -145,6 +156,10 @@ mod tests {
                 "the plugin's description: capability http: `https://a` is no place for requests: \
                  a DNS name or address is one, optionally with `*.` before it, methods such as \
                  `GET,HEAD` and a blank in front, and a path such as `/v1/*` behind",
+            ),
+            (
+                Claimed { capabilities: vec![Asked::Database("a b".to_owned())], ..claimed() },
+                "the plugin's description: capability database must be a name, or a name and `:write`",
             ),
         ];
         for (claimed, expected) in cases {

@@ -30,7 +30,7 @@ pub use load::{LoadFailure, OpenError};
 pub use plugin::Plugin;
 pub use sandbox::Sandbox;
 pub use services::{
-    KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
+    Databases, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
 };
 pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};
 pub use worker::{WorkerFault, WorkerProgram, compile_worker};

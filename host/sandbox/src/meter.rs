@@ -32,6 +32,7 @@ pub(crate) struct Meter {
     host_calls_left: u64,
     log_lines_left: u64,
     http_requests_left: u64,
+    database_statements_left: u64,
 }
 
 impl Meter {
@@ -46,6 +47,7 @@ impl Meter {
             host_calls_left: limits.host_calls,
             log_lines_left: limits.log_lines,
             http_requests_left: limits.http_requests,
+            database_statements_left: limits.database_statements,
         }
     }
 
@@ -73,6 +75,12 @@ impl Meter {
     pub(crate) fn http_request(&mut self) -> Result<(), Overrun> {
         self.http_requests_left =
             self.http_requests_left.checked_sub(1).ok_or(Overrun::HostCalls)?;
+        Ok(())
+    }
+
+    pub(crate) fn database_statement(&mut self) -> Result<(), Overrun> {
+        self.database_statements_left =
+            self.database_statements_left.checked_sub(1).ok_or(Overrun::HostCalls)?;
         Ok(())
     }
 

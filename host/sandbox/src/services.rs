@@ -1,6 +1,7 @@
-//! What the host does for a guest: the other side of `kv` and `http`.
+//! What the host does for a guest: the other side of `kv`, `http` and `database`.
 
 use async_trait::async_trait;
+use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 
 /// One plugin's key-value data in one tenant.
 ///
@@ -43,6 +44,19 @@ pub trait Network: Send + Sync {
         &self,
         request: OutboundRequest,
     ) -> Result<OutboundResponse, OutboundFailure>;
+}
+
+/// The operator's databases, for one tenant.
+///
+/// The sandbox checked grant and counts before it calls. What is true of [`KeyValues`] is true here.
+#[async_trait]
+pub trait Databases: Send + Sync {
+    /// Puts one statement. It reaches the rows of this tenant only, changes nothing unless its
+    /// access is to write, and its answer is within the caps of its database.
+    ///
+    /// # Errors
+    /// There is no whole answer.
+    async fn database_ask(&self, statement: Statement) -> Result<Answer, DatabaseFailure>;
 }
 
 /// The storage did not answer.

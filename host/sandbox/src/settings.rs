@@ -132,7 +132,7 @@ pub struct CallLimits {
     pub nodes: usize,
     /// An error's text, in bytes; what is longer is cut.
     pub refusal_bytes: usize,
-    /// Calls of `log`, `config`, `kv` and `http` together.
+    /// Calls of `log`, `config`, `kv`, `http` and `database` together.
     pub host_calls: u64,
     /// Handles and streams that the guest holds at once; a language's start-up needs a dozen.
     pub handles: usize,
@@ -150,6 +150,8 @@ pub struct CallLimits {
     pub http_requests: u64,
     /// The body of such a request, and of its answer.
     pub http_body_bytes: usize,
+    /// Statements through `database`: more are a loop that belongs into one statement.
+    pub database_statements: u64,
 }
 
 impl Default for CallLimits {
@@ -174,6 +176,7 @@ impl Default for CallLimits {
             kv_value_bytes: 64 * 1024,
             http_requests: 16,
             http_body_bytes: 1024 * 1024,
+            database_statements: 32,
         }
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     fn model(step: Step) -> String {
         match step.executor {
             Executor::Agent(agent) => agent.model.id,
-            Executor::Function(_) => panic!("all steps are agents"),
+            Executor::Function(_) | Executor::Query(_) => panic!("all steps are agents"),
         }
     }
 

@@ -38,7 +38,7 @@ mod tests {
         let workflow = call.build(&factory()).unwrap();
         let instructions = workflow.steps.into_iter().map(|it| match it.executor {
             Executor::Agent(agent) => agent.instructions,
-            Executor::Function(_) => panic!("both steps are agents"),
+            Executor::Function(_) | Executor::Query(_) => panic!("both steps are agents"),
         });
         instructions.collect()
     }

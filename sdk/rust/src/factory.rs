@@ -44,6 +44,9 @@ pub enum Capability {
     /// Requests, through [`http`](crate::http), to this host: `api.example.com`, or
     /// `*.example.com` for all below it; also `GET,HEAD api.example.com/v1/*`.
     Http(String),
+    /// Statements, through [`database`](crate::database), to a database by the name the operator
+    /// gave it: `orders` to read, `orders:write` to write too.
+    Database(String),
 }
 
 impl Capability {
@@ -55,6 +58,11 @@ impl Capability {
     /// Requests to this host.
     pub fn http(host: impl Into<String>) -> Self {
         Self::Http(host.into())
+    }
+
+    /// Statements to this database: `orders` to read, `orders:write` to write too.
+    pub fn database(name: impl Into<String>) -> Self {
+        Self::Database(name.into())
     }
 }
 
@@ -204,6 +212,7 @@ impl From<&Capability> for wire::Capability {
             Capability::Kv => Self::Kv,
             Capability::Model(name) => Self::Model(name.clone()),
             Capability::Http(rule) => Self::Http(rule.clone()),
+            Capability::Database(rule) => Self::Database(rule.clone()),
         }
     }
 }
@@ -211,7 +220,7 @@ impl From<&Capability> for wire::Capability {
 #[cfg(test)]
 mod tests {
     use crate::testing::Call;
-    use crate::{Step, config, http, kv};
+    use crate::{Step, config, database, http, kv};
 
     use super::*;
 
@@ -266,6 +275,34 @@ mod tests {
         });
         let error = FactoryError::other("the factory has no function `shout`");
         assert_eq!(Call::new().build(&factory), Err(error));
+    }
+
+    #[test]
+    fn a_database_is_read_and_written_as_far_as_it_was_asked_for() {
+        const READ: &str = "select title from orders where id = $1";
+        const WRITE: &str = "insert into orders (title) values ($1)";
+        fn build(_: &RequestContext) -> Result<Workflow, FactoryError> {
+            let rows = database::query("orders", READ, [7.into()])?;
+            database::execute("orders", WRITE, ["pens".into()])?;
+            Ok(Workflow::new(rows.get(0, "title").and_then(|it| it.text()).unwrap_or("none")))
+        }
+        let call = Call::new().rows("orders", READ, &["title"], [vec!["ink".into()]]).rows(
+            "orders",
+            WRITE,
+            &[],
+            [],
+        );
+        let factory =
+            |rule: &str| WorkflowFactory::new("w", build).capability(Capability::database(rule));
+        let refusal = FactoryError::other("no granted capability covers this use of the database");
+        for rule in ["other", "orders", "other:write"] {
+            assert_eq!(call.build(&factory(rule)), Err(refusal.clone()), "{rule}");
+        }
+        assert_eq!(call.build(&factory("orders:write")), Ok(Workflow::new("ink")));
+        let strict = Call::new().build(&factory("orders"));
+        let refusal =
+            "the database refuses the statement: the test has no answer to this statement";
+        assert_eq!(strict, Err(FactoryError::other(refusal)));
     }
 
     #[test]

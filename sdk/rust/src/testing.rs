@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::database::{Changed, Rows};
 use crate::http::Response;
 use crate::wit::stepmill::plugin::types as wire;
 use crate::{FactoryError, Input, StepError, StepInput, StepOutput, Workflow, WorkflowFactory};
@@ -124,6 +125,23 @@ impl Call {
         self
     }
 
+    /// What a database answers to exactly this statement, whatever its parameters. What has no
+    /// answer is refused.
+    pub fn rows(
+        mut self,
+        database: &str,
+        statement: &str,
+        columns: &[&str],
+        rows: impl IntoIterator<Item = Vec<wire::Value>>,
+    ) -> Self {
+        let columns = columns.iter().map(|it| (*it).to_owned()).collect();
+        let rows: Vec<_> = rows.into_iter().collect();
+        let count = rows.len() as u64;
+        let answer = Changed { count, returned: Rows { columns, rows } };
+        self.host.databases.insert((database.to_owned(), statement.to_owned()), answer);
+        self
+    }
+
     /// Builds a workflow as the host would.
     ///
     /// # Errors
@@ -167,6 +185,7 @@ struct Host {
     config: BTreeMap<String, String>,
     kv: BTreeMap<String, Vec<u8>>,
     answers: BTreeMap<String, Response>,
+    databases: BTreeMap<(String, String), Changed>,
 }
 
 thread_local! {
@@ -228,6 +247,51 @@ pub(crate) mod border {
 
         pub(crate) fn delete(key: &str) -> Result<(), KvError> {
             granted(|host| drop(host.kv.remove(key)))
+        }
+    }
+
+    pub(crate) mod database {
+        use super::{Host, ask, wire};
+        use crate::database::Changed;
+        use crate::wit::stepmill::plugin::database::{DatabaseError, Outcome, Rows};
+
+        pub(crate) fn query(
+            database: &str,
+            statement: &str,
+            _parameters: &[wire::Value],
+        ) -> Result<Rows, DatabaseError> {
+            let writes = format!("{database}:write");
+            let answer = asked(database, statement, &[database, &writes])?;
+            Ok(answer.returned.into())
+        }
+
+        pub(crate) fn execute(
+            database: &str,
+            statement: &str,
+            _parameters: &[wire::Value],
+        ) -> Result<Outcome, DatabaseError> {
+            let answer = asked(database, statement, &[&format!("{database}:write")])?;
+            Ok(Outcome { changed: answer.count, returned: answer.returned.into() })
+        }
+
+        fn asked(
+            database: &str,
+            statement: &str,
+            rules: &[&str],
+        ) -> Result<Changed, DatabaseError> {
+            ask(|host: &mut Host| {
+                let covers = |it: &wire::Capability| match it {
+                    wire::Capability::Database(rule) => rules.contains(&rule.as_str()),
+                    _ => false,
+                };
+                if !host.granted.iter().any(covers) {
+                    return Err(DatabaseError::NotGranted);
+                }
+                let asked = (database.to_owned(), statement.to_owned());
+                let answer = host.databases.get(&asked).cloned();
+                let text = "the test has no answer to this statement";
+                answer.ok_or_else(|| DatabaseError::Invalid(text.to_owned()))
+            })
         }
     }
 

@@ -1,6 +1,7 @@
 //! Workflows, steps and agents: what a factory draws for one request.
 
 use crate::JsonObject;
+use crate::database::Value;
 use crate::wit::stepmill::plugin::types as wire;
 
 /// One journey for one request: steps that run one after the other.
@@ -65,6 +66,8 @@ pub enum Executor {
     Agent(Agent),
     /// A function of this plugin.
     Function(Function),
+    /// A database, asked by the host.
+    Query(Query),
 }
 
 impl Step {
@@ -78,6 +81,11 @@ impl Step {
     pub fn function(name: impl Into<String>, function: impl Into<Function>) -> Self {
         let executor = Executor::Function(function.into());
         Self { name: name.into(), description: None, executor }
+    }
+
+    /// A step that a database does. Its content is JSON, `{"columns": […], "rows": [[…], …]}`.
+    pub fn query(name: impl Into<String>, query: Query) -> Self {
+        Self { name: name.into(), description: None, executor: Executor::Query(query) }
     }
 
     /// What the step is for.
@@ -191,6 +199,60 @@ impl<T: Into<String>> From<T> for Function {
     }
 }
 
+/// A statement that the host puts to a database when the step's turn comes. The plugin asks for
+/// [`Capability::Database`](crate::Capability::Database) with the name.
+///
+/// If the host dies before it has noted the answer, it puts the statement again: let one that
+/// writes be one that may be repeated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// By the name the operator gave it.
+    pub database: String,
+    /// In the words of the database, with places `$1`, `$2`, …
+    pub statement: String,
+    /// What stands in those places.
+    pub parameters: Vec<Parameter>,
+    /// Whether it changes rows.
+    pub writes: bool,
+}
+
+/// What stands in a place of a [`Query`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameter {
+    /// Always this.
+    Value(Value),
+    /// The message the run was started with.
+    Message,
+    /// What the step before produced; null in the first step.
+    Previous,
+}
+
+impl Query {
+    /// A statement that reads.
+    pub fn new(database: impl Into<String>, statement: impl Into<String>) -> Self {
+        let (database, statement) = (database.into(), statement.into());
+        Self { database, statement, parameters: Vec::new(), writes: false }
+    }
+
+    /// The statement changes rows.
+    pub fn writes(mut self) -> Self {
+        self.writes = true;
+        self
+    }
+
+    /// What stands in the next place: a value, [`Parameter::Message`] or [`Parameter::Previous`].
+    pub fn parameter(mut self, parameter: impl Into<Parameter>) -> Self {
+        self.parameters.push(parameter.into());
+        self
+    }
+}
+
+impl<T: Into<Value>> From<T> for Parameter {
+    fn from(value: T) -> Self {
+        Self::Value(value.into())
+    }
+}
+
 impl From<Workflow> for wire::Workflow {
     /// The root comes first, the steps behind it: step `n` is node `n + 1`.
     fn from(workflow: Workflow) -> Self {
@@ -213,6 +275,7 @@ impl From<Step> for wire::Step {
         let executor = match step.executor {
             Executor::Agent(agent) => wire::Executor::Agent(agent.into()),
             Executor::Function(function) => wire::Executor::Function(function.into()),
+            Executor::Query(query) => wire::Executor::Query(query.into()),
         };
         Self { name: step.name, description: step.description, executor }
     }
@@ -226,6 +289,22 @@ impl From<Agent> for wire::Agent {
             instructions: agent.instructions,
             temperature: agent.temperature,
             max_output_tokens: agent.max_output_tokens,
+        }
+    }
+}
+
+impl From<Query> for wire::Query {
+    fn from(query: Query) -> Self {
+        let parameter = |it| match it {
+            Parameter::Value(value) => wire::Parameter::Value(value),
+            Parameter::Message => wire::Parameter::Message,
+            Parameter::Previous => wire::Parameter::Previous,
+        };
+        Self {
+            database: query.database,
+            statement: query.statement,
+            parameters: query.parameters.into_iter().map(parameter).collect(),
+            access: if query.writes { wire::Access::Write } else { wire::Access::Read },
         }
     }
 }
@@ -268,5 +347,16 @@ mod tests {
         assert!(matches!(&f.executor, wire::Executor::Function(it)
             if it.name == "g" && it.argument.as_deref() == Some("1")));
         assert_eq!(f.description.as_deref(), Some("d"));
+    }
+
+    #[test]
+    fn a_query_keeps_its_places_in_order() {
+        let query = Query::new("orders", "update orders set title = $1 where id = $2 and n = $3");
+        let query = query.writes().parameter(Parameter::Previous).parameter(7).parameter("x");
+        let query = wire::Query::from(query);
+        assert_eq!(query.access, wire::Access::Write);
+        let seven = wire::Parameter::Value(Value::Integer(7));
+        let x = wire::Parameter::Value(Value::Text("x".into()));
+        assert_eq!(query.parameters, [wire::Parameter::Previous, seven, x]);
     }
 }

@@ -67,6 +67,53 @@ pub(crate) fn hostile_describing(mode: u8) -> Vec<u8> {
     component
 }
 
+/// The same guest, which asks to read and write the database `orders`, and for nothing else.
+pub(crate) fn hostile_of_databases() -> Vec<u8> {
+    hostile_describing(b'D')
+}
+
+/// A database of an operator's application on the PostgreSQL server that `tests/run` starts, set
+/// up as the guide says: its URL for guests, its tenant key, and a way in for the operator.
+pub(crate) struct Application {
+    pub(crate) url: String,
+    pub(crate) key: String,
+    pub(crate) operator: PgConnection,
+}
+
+impl Application {
+    /// With an order of each of two tenants.
+    pub(crate) async fn open() -> Self {
+        let url = postgres_database().await;
+        let mut operator = PgConnection::connect(&url).await.unwrap();
+        let role = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+        let key = "0123456789abcdef".repeat(4);
+        let set_up = repository().join("host/databases/row-level-security.sql");
+        let set_up = std::fs::read_to_string(set_up).unwrap();
+        let set_up = set_up.replace(":'key'", &format!("'{key}'")).replace(":\"role\"", &role);
+        for words in [
+            format!("drop role if exists {role}; create role {role} login password 'guest'"),
+            set_up,
+            format!(
+                "create table orders (
+                    id bigint generated always as identity primary key,
+                    title text not null, tenant text not null default stepmill.tenant()
+                );
+                alter table orders enable row level security;
+                alter table orders force row level security;
+                create policy tenant on orders using (tenant = (select stepmill.tenant()))
+                    with check (tenant = (select stepmill.tenant()));
+                insert into orders (title, tenant) values ('ink for acme', 'acme'), ('soap for bob', 'bob');
+                grant select, insert, update, delete on orders to {role}"
+            ),
+        ] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(words)).execute(&mut operator).await.unwrap();
+        }
+        let (_, place) = url.split_once("://").unwrap();
+        let place = place.split_once('@').map_or(place, |(_, place)| place);
+        Self { url: format!("postgres://{role}:guest@{place}"), key, operator }
+    }
+}
+
 /// A plugin around the fields of a core module, which must define `$build`.
 pub(crate) fn hostile_core(fields: &str) -> Vec<u8> {
     let path = repository().join("host/sandbox/tests/guests/wat/factory.wat");

@@ -1,15 +1,18 @@
 //! Capabilities: what a plugin asks to be allowed, and what it was granted.
 
+mod database;
 mod http;
 mod model;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use database::{Access, DatabaseRule};
 pub use http::{HttpFault, HttpRule};
 pub use model::ModelPattern;
 
 use crate::agent::ModelName;
+use crate::ids::DatabaseName;
 
 /// One thing a plugin asks to be allowed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,13 +29,18 @@ pub enum Capability {
     Model(ModelPattern),
     /// Requests.
     Http(HttpRule),
+    /// Statements to a database of the operator's.
+    Database(DatabaseRule),
 }
 
 /// The text is no capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CapabilityFault {
     /// None of the words.
-    #[error("each is one of clock, randomness, config, kv, model:PATTERN, http:HOST")]
+    #[error(
+        "each is one of clock, randomness, config, kv, model:PATTERN, http:HOST, database:NAME, \
+         database:NAME:write"
+    )]
     Unknown,
     /// After `model:`.
     #[error("`model:` takes a name, in which `*` stands for any text")]
@@ -40,6 +48,12 @@ pub enum CapabilityFault {
     /// After `http:`.
     #[error(transparent)]
     Http(#[from] HttpFault),
+    /// After `database:`.
+    #[error(
+        "`database:` takes the name of a database (lower case letters, digits, `-` and `_`), and \
+         may end in `:write`"
+    )]
+    Database,
 }
 
 impl Capability {
@@ -60,6 +74,9 @@ impl Capability {
                 ModelPattern::new(name).map(Self::Model).ok_or(CapabilityFault::Model)
             }
             Some(("http", rule)) => Ok(Self::Http(HttpRule::new(rule)?)),
+            Some(("database", rule)) => {
+                DatabaseRule::new(rule).map(Self::Database).ok_or(CapabilityFault::Database)
+            }
             Some(_) => Err(CapabilityFault::Unknown),
         }
     }
@@ -71,6 +88,7 @@ impl Capability {
         match (self, asked) {
             (Self::Model(by), Self::Model(asked)) => asked.meet(by).map(Self::Model),
             (Self::Http(by), Self::Http(rule)) => by.includes(rule).then(|| asked.clone()),
+            (Self::Database(by), Self::Database(rule)) => by.includes(rule).then(|| asked.clone()),
             (by, asked) => (by == asked).then(|| asked.clone()),
         }
     }
@@ -85,6 +103,7 @@ impl fmt::Display for Capability {
             Self::KeyValue => f.write_str("kv"),
             Self::Model(pattern) => write!(f, "model:{}", pattern.as_str()),
             Self::Http(rule) => write!(f, "http:{rule}"),
+            Self::Database(rule) => write!(f, "database:{rule}"),
         }
     }
 }
@@ -132,6 +151,17 @@ impl Grants {
         self.0.iter().any(|it| matches!(it, Capability::Http(_)))
     }
 
+    /// Whether this use of a database was granted.
+    pub fn database(&self, name: &DatabaseName, access: Access) -> bool {
+        let covers = |it: &DatabaseRule| it.covers(name, access);
+        self.0.iter().any(|it| matches!(it, Capability::Database(rule) if covers(rule)))
+    }
+
+    /// Whether any use of any database was granted.
+    pub fn any_database(&self) -> bool {
+        self.0.iter().any(|it| matches!(it, Capability::Database(_)))
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Capability> {
         self.0.iter()
@@ -173,11 +203,31 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_to_write_a_database_is_more_than_one_to_read_it() {
+        let orders = DatabaseName::new("orders").unwrap();
+        let asked = ["database:orders", "database:stock:write"];
+        assert_eq!(granted(&asked, &["database:orders:write", "database:stock"]), [asked[0]]);
+        let grants = Grants::of(&all(&asked), &all(&["database:orders:write"]));
+        assert!(grants.any_database() && grants.database(&orders, Access::Read));
+        assert!(!grants.database(&orders, Access::Write));
+    }
+
+    #[test]
     fn a_capability_is_read_as_it_is_shown() {
-        for word in ["clock", "randomness", "config", "kv", "model:gpt-*", "http:GET a.test/v1/*"] {
+        for word in [
+            "clock",
+            "randomness",
+            "config",
+            "kv",
+            "model:gpt-*",
+            "http:GET a.test/v1/*",
+            "database:orders",
+            "database:orders:write",
+        ] {
             assert_eq!(Capability::parse(word).unwrap().to_string(), word);
         }
-        for bad in ["", "Clock", "all", "model:", "http:", "clock:", "http:https://a"] {
+        for bad in ["", "Clock", "all", "model:", "http:", "clock:", "http:https://a", "database:"]
+        {
             assert!(Capability::parse(bad).is_err(), "{bad}");
         }
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::draft::{Executor, GraphDraft, NodeDraft, Step};
+use super::draft::{Executor, GraphDraft, NodeDraft, Parameter, Query, Step};
+use crate::database::{self, MAX_PARAMETERS};
+use crate::ids::DatabaseName;
 use crate::json;
 
 /// How large a graph may be. Lengths are in bytes.
@@ -18,7 +20,8 @@ pub struct GraphLimits {
     pub name_bytes: usize,
     /// A description.
     pub description_bytes: usize,
-    /// One agent's instructions, one function's argument, or the first session state.
+    /// One agent's instructions, one function's argument, one query's statement or parameter, or
+    /// the first session state.
     pub text_bytes: usize,
 }
 
@@ -217,6 +220,36 @@ impl<'a> Walk<'a> {
                 let argument = function.argument.as_deref().unwrap_or_default();
                 self.text(&format!("{place} argument"), argument, self.limits.text_bytes);
             }
+            Executor::Query(query) => self.query(place, query),
+        }
+    }
+
+    fn query(&mut self, place: &str, query: &Query) {
+        if DatabaseName::new(query.database.as_str()).is_err() {
+            let place = format!("{place} database");
+            let rule = "a name of lower case letters, digits, `-` and `_`";
+            self.faults.push(GraphFault::OutOfRange { place, rule });
+        }
+        let statement = format!("{place} statement");
+        self.text(&statement, &query.statement, self.limits.text_bytes);
+        if query.statement.trim().is_empty() {
+            self.faults.push(GraphFault::Empty { place: statement });
+        }
+        if MAX_PARAMETERS < query.parameters.len() {
+            let place = format!("{place} parameters");
+            return self.faults.push(GraphFault::OutOfRange { place, rule: "at most 1000" });
+        }
+        for (number, parameter) in (1..).zip(&query.parameters) {
+            let found = match parameter {
+                Parameter::Value(database::Value::Text(text)) => text.len(),
+                Parameter::Value(database::Value::Bytes(bytes)) => bytes.len(),
+                Parameter::Value(_) | Parameter::Message | Parameter::Previous => 0,
+            };
+            let limit = self.limits.text_bytes;
+            if limit < found {
+                let place = format!("{place} parameter {number}");
+                self.faults.push(GraphFault::TooLong { place, found, limit });
+            }
         }
     }
 
@@ -274,6 +307,7 @@ mod tests {
 
     use super::super::draft::FunctionCall;
     use super::*;
+    use crate::capability::Access;
 
     fn step(name: &str) -> NodeDraft {
         let executor = Executor::Function(FunctionCall { name: "f".into(), argument: None });
@@ -370,6 +404,34 @@ mod tests {
         );
         let nodes = vec![step("a"); 1_001];
         assert_eq!(faults(graph(nodes, 0)), ["the graph has 1001 nodes; at most 1000 are allowed"]);
+    }
+
+    #[test]
+    fn a_query_is_checked() {
+        let query = |database: &str, statement: &str, parameters: Vec<Parameter>| {
+            let (database, statement) = (database.into(), statement.into());
+            let query = Query { database, statement, parameters, access: Access::Read };
+            let executor = Executor::Query(query);
+            graph(vec![NodeDraft::Step(Step { name: "q".into(), description: None, executor })], 0)
+        };
+        let good = query("orders", "select $1", vec![Parameter::Message]);
+        assert!(good.check(&GraphLimits::default()).is_ok());
+        assert_eq!(
+            faults(query("Orders", " ", vec![])),
+            [
+                "node 0 database: must be a name of lower case letters, digits, `-` and `_`",
+                "node 0 statement: must not be empty"
+            ]
+        );
+        assert_eq!(
+            faults(query("orders", "select 1", vec![Parameter::Previous; 1_001])),
+            ["node 0 parameters: must be at most 1000"]
+        );
+        let long = Parameter::Value(database::Value::Text("x".repeat(262_145)));
+        assert_eq!(
+            faults(query("orders", "select 1", vec![Parameter::Message, long])),
+            ["node 0 parameter 2: is 262145 bytes long; at most 262144 are allowed"]
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A graph as somebody drew it. Nothing is known about it yet.
 
 use crate::agent::Agent;
+use crate::capability::Access;
+use crate::database::Value;
 
 /// What a guest is asked to run itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,30 @@ pub struct FunctionCall {
     pub argument: Option<String>,
 }
 
+/// What stands in a place of a query's statement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameter {
+    /// Always this.
+    Value(Value),
+    /// The message the run was started with.
+    Message,
+    /// What the step before produced; null in the first step.
+    Previous,
+}
+
+/// A statement that the host puts to one of the operator's databases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// By the name the operator gave it.
+    pub database: String,
+    /// In the words of that database, with places `$1`, `$2`, …
+    pub statement: String,
+    /// What stands in those places.
+    pub parameters: Vec<Parameter>,
+    /// Whether it may change anything.
+    pub access: Access,
+}
+
 /// Who does the work of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Executor {
@@ -18,6 +44,8 @@ pub enum Executor {
     Agent(Agent),
     /// A function of the plugin.
     Function(FunctionCall),
+    /// A database of the operator's.
+    Query(Query),
 }
 
 /// One piece of work.

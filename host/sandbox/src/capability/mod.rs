@@ -1,6 +1,7 @@
 //! What a guest may call: one file for each capability.
 
 mod config;
+mod database;
 mod http;
 mod kv;
 mod log;
@@ -21,6 +22,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     wit::config::add_to_linker::<_, config::Config>(&mut linker, config::ConfigView::of)?;
     wit::kv::add_to_linker::<_, kv::KeyValue>(&mut linker, kv::KeyValueView::of)?;
     wit::http::add_to_linker::<_, http::Http>(&mut linker, http::HttpView::of)?;
+    wit::database::add_to_linker::<_, database::Database>(&mut linker, database::DatabaseView::of)?;
     Ok(linker)
 }
 
@@ -40,11 +42,13 @@ mod testing {
 
     use async_trait::async_trait;
     use stepmill_core::capability::{Capability, Grants};
+    use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 
     use crate::call::{CallSite, CallState};
     use crate::meter::Meter;
     use crate::services::{
-        KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
+        Databases, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest,
+        OutboundResponse,
     };
     use crate::settings::CallLimits;
 
@@ -91,6 +95,21 @@ mod testing {
                     Ok(OutboundResponse { status: 200, headers: vec![], body })
                 }
                 _ => Ok(OutboundResponse { status: 200, headers: vec![], body: b"ok".to_vec() }),
+            }
+        }
+    }
+
+    #[async_trait]
+    impl Databases for Noting {
+        async fn database_ask(&self, statement: Statement) -> Result<Answer, DatabaseFailure> {
+            let Statement { database, access, text, parameters } = statement;
+            self.note(format!("{access:?} {database}: {text}"));
+            match text.as_str() {
+                "nonsense" => Err(DatabaseFailure::Invalid("syntax".to_owned())),
+                "late" => Err(DatabaseFailure::TimedOut),
+                _ => {
+                    Ok(Answer { columns: vec!["n".to_owned()], rows: vec![parameters], changed: 1 })
+                }
             }
         }
     }

@@ -2,10 +2,12 @@
 
 use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::call::{FunctionAnswer, FunctionInput};
+use stepmill_core::capability::Access;
 use stepmill_core::context::RequestContext;
+use stepmill_core::database::Value;
 use stepmill_core::event::StepOutput;
 use stepmill_core::extras::{Media, MediaKind};
-use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Step};
+use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Parameter, Query, Step};
 use stepmill_core::json;
 use stepmill_core::plugin::WorkflowKind;
 use wasmtime::Store;
@@ -27,6 +29,7 @@ pub(crate) mod bindings {
         imports: {
             "stepmill:plugin/kv": async | trappable,
             "stepmill:plugin/http": async | trappable,
+            "stepmill:plugin/database": async | trappable,
             default: trappable,
         },
         exports: { default: async },
@@ -38,8 +41,9 @@ pub(super) const EXPORTS: [&str; 2] =
     ["stepmill:plugin/workflow-factory@1.0.0", "stepmill:plugin/functions@1.0.0"];
 
 /// What it may import, besides WASI.
-pub(super) const IMPORTS: [&str; 5] = [
+pub(super) const IMPORTS: [&str; 6] = [
     "stepmill:plugin/config",
+    "stepmill:plugin/database",
     "stepmill:plugin/http",
     "stepmill:plugin/kv",
     "stepmill:plugin/log",
@@ -209,6 +213,7 @@ fn claimed(description: wit::Description) -> Claimed {
                 wit::Capability::Kv => Asked::KeyValue,
                 wit::Capability::Model(name) => Asked::Model(name),
                 wit::Capability::Http(rule) => Asked::Http(rule),
+                wit::Capability::Database(rule) => Asked::Database(rule),
             })
             .collect(),
     }
@@ -244,8 +249,26 @@ fn node(node: wit::Node) -> NodeDraft {
                     name: function.name,
                     argument: function.argument,
                 }),
+                wit::Executor::Query(query) => Executor::Query(self::query(query)),
             },
         }),
+    }
+}
+
+fn query(query: wit::Query) -> Query {
+    let parameter = |it| match it {
+        wit::Parameter::Value(value) => Parameter::Value(value.into()),
+        wit::Parameter::Message => Parameter::Message,
+        wit::Parameter::Previous => Parameter::Previous,
+    };
+    Query {
+        database: query.database,
+        statement: query.statement,
+        parameters: query.parameters.into_iter().map(parameter).collect(),
+        access: match query.access {
+            wit::Access::Read => Access::Read,
+            wit::Access::Write => Access::Write,
+        },
     }
 }
 
@@ -256,5 +279,31 @@ fn agent(agent: wit::Agent) -> Agent {
         instructions: agent.instructions,
         temperature: agent.temperature,
         max_output_tokens: agent.max_output_tokens,
+    }
+}
+
+impl From<wit::Value> for Value {
+    fn from(value: wit::Value) -> Self {
+        match value {
+            wit::Value::Null => Self::Null,
+            wit::Value::Boolean(it) => Self::Boolean(it),
+            wit::Value::Integer(it) => Self::Integer(it),
+            wit::Value::Real(it) => Self::Real(it),
+            wit::Value::Text(it) => Self::Text(it),
+            wit::Value::Bytes(it) => Self::Bytes(it),
+        }
+    }
+}
+
+impl From<Value> for wit::Value {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Boolean(it) => Self::Boolean(it),
+            Value::Integer(it) => Self::Integer(it),
+            Value::Real(it) => Self::Real(it),
+            Value::Text(it) => Self::Text(it),
+            Value::Bytes(it) => Self::Bytes(it),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! What well-behaved guests get and give.
 
-use stepmill_core::graph::{Executor, GraphLimits, NodeDraft};
+use stepmill_core::capability::Access;
+use stepmill_core::database::Value;
+use stepmill_core::graph::{Executor, GraphLimits, NodeDraft, Parameter};
 use stepmill_sandbox::{BuildFailure, CallFailure, CallLimits, FunctionFailure};
 
 use crate::room::{build, context, input, plugin, run, short, site};
@@ -15,6 +17,17 @@ async fn a_graph_arrives_as_it_was_drawn() {
     let graph = draft.check(&GraphLimits::default()).unwrap();
     let names: Vec<_> = graph.steps().iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["write", "finish"]);
+}
+
+#[tokio::test]
+async fn a_query_arrives_with_its_places() {
+    let plugin = plugin(short()).await;
+    let draft = build(&plugin, "draw-query").await.unwrap();
+    let NodeDraft::Step(step) = &draft.nodes[0] else { panic!("the node is a step") };
+    let Executor::Query(query) = &step.executor else { panic!("it is a query") };
+    assert_eq!((query.database.as_str(), query.access), ("orders", Access::Write));
+    let half = Parameter::Value(Value::Real(0.5));
+    assert_eq!(query.parameters, [Parameter::Message, half, Parameter::Previous]);
 }
 
 #[tokio::test]

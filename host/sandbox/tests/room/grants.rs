@@ -62,6 +62,25 @@ async fn only_granted_hosts_are_reached() {
 }
 
 #[tokio::test]
+async fn only_granted_databases_are_asked() {
+    let plugin = plugin(short()).await;
+    let granted = [Capability::parse("database:orders").unwrap()];
+    let answer = found_out(&plugin, &granted, "query orders").await;
+    let row = "[Value::Null, Value::Boolean(true), Value::Integer(-1), Value::Real(0.5), \
+               Value::Text(\"é\"), Value::Bytes([0, 255])]";
+    assert_eq!(answer, format!("Ok(Rows {{ columns: [\"select $1\"], rows: [{row}] }})"));
+    for (order, grants) in
+        [("query other", &granted[..]), ("execute orders", &granted), ("query orders", &[])]
+    {
+        let answer = found_out(&plugin, grants, order).await;
+        assert_eq!(answer, "Err(DatabaseError::NotGranted)", "{order}");
+    }
+    let granted = [Capability::parse("database:orders:write").unwrap()];
+    let answer = found_out(&plugin, &granted, "execute orders").await;
+    assert!(answer.starts_with("Ok(Outcome { changed: 1, returned: Rows"), "{answer}");
+}
+
+#[tokio::test]
 async fn there_is_nothing_else_outside() {
     let plugin = plugin(short()).await;
     let seen = build(&plugin, "world").await.unwrap().description.unwrap();

@@ -8,12 +8,14 @@ use async_trait::async_trait;
 use stepmill_core::call::{FunctionAnswer, FunctionInput};
 use stepmill_core::capability::{Capability, Grants};
 use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 use stepmill_core::graph::{FunctionCall, GraphDraft};
 use stepmill_core::ids::{RunId, SessionId, TenantId, UserId};
 use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{
-    BuildFailure, CallFailure, CallLimits, CallSite, FunctionFailure, KeyValueDown, KeyValues,
-    Network, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox, SandboxSettings,
+    BuildFailure, CallFailure, CallLimits, CallSite, Databases, FunctionFailure, KeyValueDown,
+    KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox,
+    SandboxSettings,
 };
 
 use crate::guests;
@@ -138,6 +140,14 @@ impl KeyValues for Desk {
     async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
         self.values.lock().unwrap().remove(key);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Databases for Desk {
+    async fn database_ask(&self, statement: Statement) -> Result<Answer, DatabaseFailure> {
+        let columns = vec![statement.text];
+        Ok(Answer { columns, rows: vec![statement.parameters], changed: 1 })
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use stepmill_core::agent::{Agent, ModelName};
+use stepmill_core::capability::Access;
+use stepmill_core::database::Value;
 use stepmill_core::graph::{
-    Executor, GraphDraft, GraphFault, GraphLimits, NodeDraft, Step, StepGraph,
+    Executor, GraphDraft, GraphFault, GraphLimits, NodeDraft, Parameter, Query, Step, StepGraph,
 };
 use stepmill_core::ids::{IdFault, WorkflowId};
 
@@ -55,6 +57,8 @@ enum FileFault {
     Id(#[from] IdFault),
     #[error("an earlier file declares the id `{0}` too")]
     SameId(WorkflowId),
+    #[error("the step `{0}` needs `agent` or `query`, and not both")]
+    Executor(String),
     #[error("{}", texts(.0))]
     Graph(Vec<GraphFault>),
 }
@@ -77,7 +81,8 @@ struct WorkflowFile {
 struct StepFile {
     name: String,
     description: Option<String>,
-    agent: AgentFile,
+    agent: Option<AgentFile>,
+    query: Option<QueryFile>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +94,35 @@ struct AgentFile {
     instructions: String,
     temperature: Option<f32>,
     max_output_tokens: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryFile {
+    database: String,
+    statement: String,
+    #[serde(default)]
+    parameters: Vec<ParameterFile>,
+    #[serde(default)]
+    write: bool,
+}
+
+/// `7`, `"text"`, or `{ from = "message" }`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ParameterFile {
+    Boolean(bool),
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    From { from: Origin },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Origin {
+    Message,
+    Previous,
 }
 
 /// Reads every `*.toml` and `*.json` of a folder. A folder that is not there declares nothing.
@@ -149,7 +183,8 @@ fn declare(
     limits: &GraphLimits,
 ) -> Result<Declared, FileFault> {
     let id = WorkflowId::new(file.id.as_deref().unwrap_or(stem))?;
-    let mut nodes: Vec<_> = file.steps.into_iter().map(|it| NodeDraft::Step(it.into())).collect();
+    let steps = file.steps.into_iter().map(|it| step(it).map(NodeDraft::Step));
+    let mut nodes: Vec<_> = steps.collect::<Result<_, _>>()?;
     let root = nodes.len() as u32;
     nodes.push(NodeDraft::Sequence((0..root).collect()));
     let mut draft = GraphDraft::new(file.name, nodes, root);
@@ -158,16 +193,36 @@ fn declare(
     Ok(Declared { id, file: name.to_owned(), graph: Arc::new(graph) })
 }
 
-impl From<StepFile> for Step {
-    fn from(file: StepFile) -> Self {
-        let agent = Agent {
-            name: file.agent.name,
-            model: ModelName { id: file.agent.model, provider: file.agent.provider },
-            instructions: file.agent.instructions,
-            temperature: file.agent.temperature,
-            max_output_tokens: file.agent.max_output_tokens,
-        };
-        Step { name: file.name, description: file.description, executor: Executor::Agent(agent) }
+fn step(file: StepFile) -> Result<Step, FileFault> {
+    let executor = match (file.agent, file.query) {
+        (Some(agent), None) => Executor::Agent(Agent {
+            name: agent.name,
+            model: ModelName { id: agent.model, provider: agent.provider },
+            instructions: agent.instructions,
+            temperature: agent.temperature,
+            max_output_tokens: agent.max_output_tokens,
+        }),
+        (None, Some(query)) => Executor::Query(Query {
+            database: query.database,
+            statement: query.statement,
+            parameters: query.parameters.into_iter().map(Parameter::from).collect(),
+            access: if query.write { Access::Write } else { Access::Read },
+        }),
+        _ => return Err(FileFault::Executor(file.name)),
+    };
+    Ok(Step { name: file.name, description: file.description, executor })
+}
+
+impl From<ParameterFile> for Parameter {
+    fn from(file: ParameterFile) -> Self {
+        Self::Value(match file {
+            ParameterFile::From { from: Origin::Message } => return Self::Message,
+            ParameterFile::From { from: Origin::Previous } => return Self::Previous,
+            ParameterFile::Boolean(it) => Value::Boolean(it),
+            ParameterFile::Integer(it) => Value::Integer(it),
+            ParameterFile::Real(it) => Value::Real(it),
+            ParameterFile::Text(it) => Value::Text(it),
+        })
     }
 }
 
@@ -215,6 +270,26 @@ mod tests {
     }
 
     #[test]
+    fn a_step_may_be_a_query() {
+        let text = r#"
+            name = "Orders"
+            [[steps]]
+            name = "find"
+            [steps.query]
+            database = "orders"
+            statement = "select title from orders where customer = $1 and n = $2"
+            parameters = [{ from = "message" }, 7]
+        "#;
+        let folder = folder(&[("orders.toml", text)]);
+        let found = read_folder(folder.path(), &GraphLimits::default()).unwrap();
+        let steps = found[&WorkflowId::new("orders").unwrap()].graph.steps();
+        let Executor::Query(query) = &steps[0].executor else { panic!("it is a query") };
+        let seven = Parameter::Value(Value::Integer(7));
+        assert_eq!(query.parameters, [Parameter::Message, seven]);
+        assert_eq!(query.access, Access::Read);
+    }
+
+    #[test]
     fn a_folder_that_is_not_there_declares_nothing() {
         let found = read_folder(Path::new("no/such/folder"), &GraphLimits::default());
         assert!(found.unwrap().is_empty());
@@ -231,6 +306,11 @@ mod tests {
         );
         let empty = GOOD.replace("\"first\"", "\"\"");
         assert_eq!(fault(&[("a.toml", &empty)]), "a.toml: node 0 step name: must not be empty");
+        let neither = "name = \"P\"\n[[steps]]\nname = \"first\"";
+        assert_eq!(
+            fault(&[("a.toml", neither)]),
+            "a.toml: the step `first` needs `agent` or `query`, and not both"
+        );
         assert!(
             fault(&[("a.toml", &format!("{GOOD}\nfunction = 1"))])
                 .contains("unknown field `function`")

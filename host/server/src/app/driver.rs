@@ -8,7 +8,8 @@ use stepmill_core::agent::{ModelAnswer, ModelName};
 use stepmill_core::budget::{Ask, Charge};
 use stepmill_core::call::{FunctionAnswer, FunctionInput, ModelRequest};
 use stepmill_core::change::ObjectChange;
-use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex};
+use stepmill_core::database::{DatabaseFailure, Statement};
+use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::graph::Executor;
 use stepmill_core::ids::TenantId;
 use stepmill_core::run::{Origin, RunPin, Telling};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalog::Factory;
 use super::clock::now;
+use super::rows::content;
 use super::telling::{Batch, Speaker};
 use super::wiring::App;
 
@@ -83,7 +85,7 @@ impl Driver {
             .iter()
             .map(|it| match &it.executor {
                 Executor::Agent(agent) => app.models.resolve(&agent.model),
-                Executor::Function(_) => None,
+                Executor::Function(_) | Executor::Query(_) => None,
             })
             .collect();
         let identities =
@@ -328,6 +330,7 @@ impl Driver {
         match action {
             Action::AskModel(step, request) => self.ask(step, request).await,
             Action::CallFunction(step, input) => Ok(self.call(step, &input).await),
+            Action::AskDatabase(step, statement) => Ok(self.query(step, statement).await),
         }
     }
 
@@ -473,6 +476,31 @@ impl Driver {
             }
         };
         RunEvent::StepFailed { step, failure }
+    }
+
+    /// Puts a query step's statement, if that is (still) granted. What a file declares is the
+    /// operator's own word.
+    async fn query(&self, step: StepIndex, statement: Statement) -> RunEvent {
+        let workflow = &self.pin.workflow;
+        let grants = self.factory.as_ref().map(|it| self.app.grants(workflow, it));
+        if grants.is_some_and(|it| !it.database(&statement.database, statement.access)) {
+            return RunEvent::StepFailed { step, failure: StepFailure::DatabaseNotGranted };
+        }
+        let access = statement.access;
+        match self.app.databases.ask(&self.pin.context.tenant, statement).await {
+            Ok(answer) => {
+                let output = StepOutput { content: content(&answer, access), stop: false };
+                RunEvent::FunctionAnswered { step, output, session_state: None }
+            }
+            Err(failure) => {
+                let run = self.pin.id;
+                tracing::warn!(run.id = %run, step = step.0, %failure, "a query of run {run} failed");
+                if let DatabaseFailure::Invalid(text) = &failure {
+                    tracing::debug!(run.id = %run, step = step.0, text, "why the database refused it");
+                }
+                RunEvent::StepFailed { step, failure: failure.step_failure() }
+            }
+        }
     }
 }
 

@@ -161,6 +161,12 @@ pub enum AppError {
         /// The most of one answer.
         rows: u32,
     },
+    /// A step asks a database that the plugin was not granted, or not for writing.
+    #[error("the step `{step}` asks a database that is not granted")]
+    DatabaseNotGranted {
+        /// Which step.
+        step: String,
+    },
     /// As many runs are under way as the host takes on.
     #[error("the host is busy")]
     Busy,

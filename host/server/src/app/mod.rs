@@ -18,6 +18,7 @@ mod outbound;
 mod plugins;
 mod policies;
 mod recovery;
+mod rows;
 mod runs;
 mod schema;
 mod services;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use stepmill_core::call::ModelRequest;
+use stepmill_core::capability::Grants;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::extras::Extras;
-use stepmill_core::graph::{Executor, StepGraph};
-use stepmill_core::ids::{IdFault, RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::graph::{Executor, Query, StepGraph};
+use stepmill_core::ids::{DatabaseName, IdFault, RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
 use stepmill_core::scope::Right;
@@ -169,7 +170,7 @@ impl App {
         let (context, drawn) =
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         drawn.check_message(&ask.message)?;
-        self.check_models(&entry.id, &drawn)?;
+        self.check_graph_grants(&entry.id, &drawn)?;
         self.check_budget(who, &entry.id, &drawn, ask)?;
         let store = self.store.tenant(&who.tenant);
         let found = self.enter(who, session.as_ref(), user.as_ref(), &drawn.graph, ask).await?;
@@ -202,9 +203,9 @@ impl App {
         Ok(Started { pin, follow })
     }
 
-    /// Whether the plugin was granted every model its graph asks. What a file declares is the
-    /// operator's own word.
-    fn check_models(&self, id: &WorkflowId, drawn: &Drawn) -> Result<(), AppError> {
+    /// Whether the plugin was granted every model and database its graph asks. What a file declares
+    /// is the operator's own word.
+    fn check_graph_grants(&self, id: &WorkflowId, drawn: &Drawn) -> Result<(), AppError> {
         let Some(factory) = &drawn.factory else { return Ok(()) };
         let grants = self.grants(id, factory);
         for step in drawn.graph.steps() {
@@ -212,7 +213,10 @@ impl App {
                 Executor::Agent(agent) if !grants.model(&agent.model) => {
                     return Err(AppError::ModelNotGranted { step: step.name.clone() });
                 }
-                Executor::Agent(_) | Executor::Function(_) => {}
+                Executor::Query(query) if !covers(&grants, query) => {
+                    return Err(AppError::DatabaseNotGranted { step: step.name.clone() });
+                }
+                Executor::Agent(_) | Executor::Function(_) | Executor::Query(_) => {}
             }
         }
         Ok(())
@@ -340,6 +344,11 @@ impl App {
         let graph = draft.check(&self.graph_limits).map_err(AppError::BadGraph)?;
         Ok((Arc::new(context), Drawn { graph: Arc::new(graph), origin, factory: Some(factory) }))
     }
+}
+
+fn covers(grants: &Grants, query: &Query) -> bool {
+    let name = DatabaseName::new(query.database.as_str());
+    name.is_ok_and(|it| grants.database(&it, query.access))
 }
 
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.

@@ -1,11 +1,14 @@
-//! What the host does for a plugin while it is being called: its key-value data, and requests.
+//! What the host does for a plugin while it is being called: its key-value data, requests, and
+//! statements to databases.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use stepmill_core::agent::ModelName;
 use stepmill_core::capability::{Capability, Grants, ModelPattern};
+use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 use stepmill_core::ids::{TenantId, WorkflowId};
+use stepmill_databases::Databases;
 use stepmill_sandbox::{
     CallSite, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
 };
@@ -17,9 +20,11 @@ use super::wiring::App;
 
 /// One plugin's services, for one tenant.
 struct PluginServices {
+    tenant: TenantId,
     store: TenantStore,
     plugin: WorkflowId,
     outbound: Outbound,
+    databases: Databases,
 }
 
 impl PluginServices {
@@ -55,6 +60,13 @@ impl Network for PluginServices {
     }
 }
 
+#[async_trait]
+impl stepmill_sandbox::Databases for PluginServices {
+    async fn database_ask(&self, statement: Statement) -> Result<Answer, DatabaseFailure> {
+        self.databases.ask(&self.tenant, statement).await
+    }
+}
+
 impl App {
     /// What a plugin may do now: asked ∩ allowed.
     pub(crate) fn grants(&self, id: &WorkflowId, factory: &Factory) -> Grants {
@@ -83,9 +95,11 @@ impl App {
         factory: &Factory,
     ) -> CallSite {
         let services = PluginServices {
+            tenant: tenant.clone(),
             store: self.store.tenant(tenant),
             plugin: id.clone(),
             outbound: self.outbound.clone(),
+            databases: self.databases.clone(),
         };
         let config = self.policies.current().config(factory.shelf.owner(), id);
         let label = format!("{tenant}/{id}");

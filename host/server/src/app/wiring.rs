@@ -11,6 +11,7 @@ use stepmill_core::event::JournalEntry;
 use stepmill_core::event::ModelIdentity;
 use stepmill_core::graph::GraphLimits;
 use stepmill_core::role::Roles;
+use stepmill_databases::Databases;
 use stepmill_models::Models;
 use stepmill_sandbox::{Sandbox, WorkerProgram};
 use stepmill_store::{SessionEntry, Store, StoreError, Touch};
@@ -40,6 +41,7 @@ pub struct Rooms {
     pub(crate) models: Models,
     pub(crate) catalog: Catalog,
     pub(crate) outbound: Outbound,
+    pub(crate) databases: Databases,
     pub(crate) policies: PolicyBook,
     pub(crate) denials: Denials,
     pub(crate) audit_settings: AuditSettings,
@@ -89,6 +91,9 @@ pub enum OpenError {
     /// The client for plugins' requests.
     #[error("the client for outbound requests cannot be set up")]
     Outbound(#[from] reqwest::Error),
+    /// A database of the operator's applications.
+    #[error(transparent)]
+    Databases(#[from] stepmill_databases::OpenError),
     /// A file that declares no workflow.
     #[error("a declared workflow cannot be used")]
     Declared(#[from] DeclaredFault),
@@ -119,6 +124,7 @@ impl App {
         let upload_wait = Duration::from_millis(settings.sandbox.load.compile_queue_ms);
         let models = Models::open(settings.models.clone())?;
         let outbound = Outbound::open(settings.outbound.clone())?;
+        let databases = Databases::open(settings.databases.clone()).await?;
         let store =
             Store::open(settings.database_url.expose_secret(), settings.store.clone()).await?;
         let policies = PolicyBook::open(settings.policies.clone(), &store).await;
@@ -132,6 +138,7 @@ impl App {
             sandbox,
             models,
             outbound,
+            databases,
             policies,
             denials: Denials::default(),
             audit_settings: settings.audit,
@@ -242,8 +249,9 @@ impl App {
         drained
     }
 
-    /// Closes the store. Nothing works after this.
+    /// Closes the store and the databases. Nothing works after this.
     pub async fn close(&self) {
+        self.databases.close().await;
         self.store.close().await;
     }
 }

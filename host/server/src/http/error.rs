@@ -184,6 +184,9 @@ fn app(fault: AppError) -> Response {
             coded(StatusCode::FORBIDDEN, fault.to_string(), "model_not_granted")
         }
         AppError::Budget(refusal) => budget(&refusal),
+        AppError::DatabaseNotGranted { .. } => {
+            coded(StatusCode::FORBIDDEN, fault.to_string(), "database_not_granted")
+        }
         AppError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy"),
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")

@@ -13,6 +13,7 @@ use stepmill_store::{SqliteSync, StoreSettings};
 
 use super::auth::AuthFile;
 use super::budget::{PriceFile, prices};
+use super::databases::DatabasesFile;
 use super::environment::Environment;
 use super::models::models_of_environment;
 use super::policy::PolicyFile;
@@ -94,6 +95,7 @@ overlay! {
         kv_value_bytes: usize => call.kv_value_bytes,
         http_requests: u64 => call.http_requests,
         http_body_bytes: usize => call.http_body_bytes,
+        database_statements: u64 => call.database_statements,
         concurrent_calls: u32 => pool.concurrent_calls,
         kept_memory_bytes: usize => pool.kept_memory_bytes,
     }
@@ -223,6 +225,7 @@ struct File {
     database: DatabaseFile,
     auth: AuthFile,
     models: Option<ModelsFile>,
+    databases: DatabasesFile,
     policy: PolicyFile,
     limits: LimitsFile,
     graph: GraphFile,
@@ -332,6 +335,7 @@ fn settings(
             _ => models_of_environment(environment),
         },
         prices: prices(table)?,
+        databases: file.databases.settings(environment)?,
         sandbox: SandboxSettings {
             cache_dir: Some(data_dir.join("compiled")),
             ..Default::default()
@@ -461,8 +465,13 @@ mod tests {
     fn the_example_in_the_guide_is_understood() {
         let example = include_str!("../../stepmill.example.toml");
         let key = "k".repeat(32);
-        let settings =
-            read_toml(example, &[("JWT_VERIFICATION_KEY", &key), ("OPENAI_API_KEY", "k")]);
+        let vars = [
+            ("JWT_VERIFICATION_KEY", key.as_str()),
+            ("OPENAI_API_KEY", "k"),
+            ("ORDERS_DATABASE_URL", "postgres://orders_guest@localhost/shop"),
+            ("ORDERS_TENANT_KEY", &key),
+        ];
+        let settings = read_toml(example, &vars);
         assert!(settings.is_ok(), "{:?}", settings.err());
     }
 
@@ -505,6 +514,21 @@ mod tests {
         let short =
             read_toml("[auth.jwt]\nalgorithm = \"HS256\"", &[("JWT_VERIFICATION_KEY", "hunter2")]);
         assert_eq!(short.err().unwrap(), "auth.jwt: an HS256 key has at least 32 bytes");
+        assert_eq!(
+            fault("[databases.orders]\nurl_env = \"ORDERS\""),
+            "databases.orders.url_env: the variable `ORDERS` is not set"
+        );
+        assert_eq!(
+            fault("[databases.orders]\nshared = true"),
+            "databases.orders: one of `url`, `url_env`, `url_file` is required"
+        );
+        assert_eq!(
+            fault("[databases.Orders]\nurl = \"sqlite:a\""),
+            "databases.Orders: the name must not contain 'O'"
+        );
+        assert!(
+            fault("[databases.orders]\nurl = \"hunter2\"\nrow = 1").contains("unknown field `row`")
+        );
         for bad in ["*", "https://a.example/", "https://A.example", "null"] {
             let text = fault(&format!("[http]\ncors_origins = [\"{bad}\"]"));
             assert!(text.starts_with("http.cors_origins: each is"), "{text}");

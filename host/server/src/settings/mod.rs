@@ -4,12 +4,14 @@
 
 mod auth;
 mod budget;
+mod databases;
 mod environment;
 mod file;
 mod identity;
 mod models;
 mod policy;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +19,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use stepmill_core::budget::Prices;
 use stepmill_core::graph::GraphLimits;
+use stepmill_core::ids::DatabaseName;
 use stepmill_core::policy::Policies;
+use stepmill_databases::DatabaseSettings;
 use stepmill_models::ModelSettings;
 use stepmill_sandbox::SandboxSettings;
 use stepmill_store::StoreSettings;
@@ -53,6 +57,8 @@ pub struct Settings {
     pub models: ModelSettings,
     /// What models' tokens cost.
     pub prices: Prices,
+    /// Databases of the operator's applications, which plugins may ask.
+    pub databases: BTreeMap<DatabaseName, DatabaseSettings>,
     /// Bounds of plugins.
     pub sandbox: SandboxSettings,
     /// Bounds of graphs.

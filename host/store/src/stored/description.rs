@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stepmill_core::capability::{Capability, HttpRule, ModelPattern};
+use stepmill_core::capability::{Capability, DatabaseRule, HttpRule, ModelPattern};
 use stepmill_core::ids::WorkflowId;
 use stepmill_core::plugin::{Description, WorkflowKind};
 
@@ -49,6 +49,7 @@ enum CapabilityForm<'a> {
     KeyValue,
     Model(Cow<'a, str>),
     Http(Cow<'a, str>),
+    Database(Cow<'a, str>),
 }
 
 pub(crate) fn write(description: &Description) -> Result<String, StoreError> {
@@ -64,6 +65,7 @@ pub(super) fn form(description: &Description) -> DescriptionForm<'_> {
         Capability::KeyValue => CapabilityForm::KeyValue,
         Capability::Model(pattern) => CapabilityForm::Model(pattern.as_str().into()),
         Capability::Http(rule) => CapabilityForm::Http(rule.to_string().into()),
+        Capability::Database(rule) => CapabilityForm::Database(rule.to_string().into()),
     };
     DescriptionForm {
         v: V1,
@@ -107,6 +109,9 @@ fn capability(form: CapabilityForm<'_>) -> Result<Capability, StoreError> {
         }
         CapabilityForm::Http(rule) => {
             Capability::Http(HttpRule::new(&rule).map_err(|_| unreadable())?)
+        }
+        CapabilityForm::Database(rule) => {
+            Capability::Database(DatabaseRule::new(&rule).ok_or_else(unreadable)?)
         }
     })
 }

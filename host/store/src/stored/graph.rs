@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
 use stepmill_core::agent::{Agent, ModelName};
+use stepmill_core::capability::Access;
+use stepmill_core::database::Value;
 use stepmill_core::graph::{
-    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepGraph,
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Parameter, Query, Step, StepGraph,
 };
 
 use super::{V1, parse, text};
@@ -32,7 +36,7 @@ pub(super) struct GraphForm<'a> {
     steps: Vec<StepForm<'a>>,
     /// Absent in rows from before there was one, and where it is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    session_state: Option<Cow<'a, Map<String, Value>>>,
+    session_state: Option<Cow<'a, Map<String, Json>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +61,26 @@ enum ExecutorForm<'a> {
         name: Cow<'a, str>,
         argument: Option<Cow<'a, str>>,
     },
+    Query {
+        database: Cow<'a, str>,
+        statement: Cow<'a, str>,
+        parameters: Vec<ParameterForm<'a>>,
+        write: bool,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ParameterForm<'a> {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    /// As text: JSON has no infinity, and no number that is none.
+    Real(String),
+    Text(Cow<'a, str>),
+    Bytes(String),
+    Message,
+    Previous,
 }
 
 pub(crate) fn write(graph: &StepGraph) -> String {
@@ -91,7 +115,26 @@ fn step_form(step: &Step) -> StepForm<'_> {
                 name: function.name.as_str().into(),
                 argument: function.argument.as_deref().map(Cow::from),
             },
+            Executor::Query(query) => ExecutorForm::Query {
+                database: query.database.as_str().into(),
+                statement: query.statement.as_str().into(),
+                parameters: query.parameters.iter().map(parameter_form).collect(),
+                write: query.access == Access::Write,
+            },
         },
+    }
+}
+
+fn parameter_form(parameter: &Parameter) -> ParameterForm<'_> {
+    match parameter {
+        Parameter::Value(Value::Null) => ParameterForm::Null,
+        Parameter::Value(Value::Boolean(it)) => ParameterForm::Boolean(*it),
+        Parameter::Value(Value::Integer(it)) => ParameterForm::Integer(*it),
+        Parameter::Value(Value::Real(it)) => ParameterForm::Real(it.to_string()),
+        Parameter::Value(Value::Text(it)) => ParameterForm::Text(it.as_str().into()),
+        Parameter::Value(Value::Bytes(it)) => ParameterForm::Bytes(STANDARD.encode(it)),
+        Parameter::Message => ParameterForm::Message,
+        Parameter::Previous => ParameterForm::Previous,
     }
 }
 
@@ -100,7 +143,8 @@ pub(crate) fn read(text: &str) -> Result<StepGraph, StoreError> {
     let form: GraphForm<'static> = parse(WHAT, text)?;
     let root = u32::try_from(form.steps.len())
         .map_err(|_| StoreError::unreadable(format!("{WHAT} of too many steps")))?;
-    let mut nodes: Vec<_> = form.steps.into_iter().map(|it| NodeDraft::Step(step(it))).collect();
+    let steps = form.steps.into_iter().map(|it| step(it).map(NodeDraft::Step));
+    let mut nodes: Vec<_> = steps.collect::<Result<_, _>>()?;
     nodes.push(NodeDraft::Sequence((0..root).collect()));
     let draft = GraphDraft {
         name: form.name.into_owned(),
@@ -112,8 +156,8 @@ pub(crate) fn read(text: &str) -> Result<StepGraph, StoreError> {
     draft.check(&LIMITS).map_err(|_| StoreError::unreadable(format!("{WHAT} that cannot run")))
 }
 
-fn step(form: StepForm<'_>) -> Step {
-    Step {
+fn step(form: StepForm<'_>) -> Result<Step, StoreError> {
+    Ok(Step {
         name: form.name.into_owned(),
         description: form.description.map(Cow::into_owned),
         executor: match form.executor {
@@ -138,6 +182,31 @@ fn step(form: StepForm<'_>) -> Step {
                 name: name.into_owned(),
                 argument: argument.map(Cow::into_owned),
             }),
+            ExecutorForm::Query { database, statement, parameters, write } => {
+                Executor::Query(Query {
+                    database: database.into_owned(),
+                    statement: statement.into_owned(),
+                    parameters: parameters
+                        .into_iter()
+                        .map(parameter)
+                        .collect::<Option<_>>()
+                        .ok_or_else(|| StoreError::unreadable(format!("{WHAT}'s parameters")))?,
+                    access: if write { Access::Write } else { Access::Read },
+                })
+            }
         },
-    }
+    })
+}
+
+fn parameter(form: ParameterForm<'_>) -> Option<Parameter> {
+    Some(Parameter::Value(match form {
+        ParameterForm::Message => return Some(Parameter::Message),
+        ParameterForm::Previous => return Some(Parameter::Previous),
+        ParameterForm::Null => Value::Null,
+        ParameterForm::Boolean(it) => Value::Boolean(it),
+        ParameterForm::Integer(it) => Value::Integer(it),
+        ParameterForm::Real(it) => Value::Real(it.parse().ok()?),
+        ParameterForm::Text(it) => Value::Text(it.into_owned()),
+        ParameterForm::Bytes(it) => Value::Bytes(STANDARD.decode(it).ok()?),
+    }))
 }

@@ -4,6 +4,7 @@
 //! meanwhile, so a plain call is all there is.
 
 pub mod config;
+pub mod database;
 pub mod http;
 pub mod kv;
 pub mod log;

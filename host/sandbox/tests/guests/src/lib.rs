@@ -11,8 +11,8 @@ wit_bindgen::generate!({ path: "../../../../wit/v1", world: "factory", generate_
 
 use exports::stepmill::plugin::{functions, workflow_factory};
 use stepmill::plugin::types::{
-    Agent, Capability, Description, Executor, FactoryError, Function, Model, Node, RequestContext,
-    Step, StepInput, StepOutput, Workflow, WorkflowKind,
+    Access, Agent, Capability, Description, Executor, FactoryError, Function, Model, Node,
+    Parameter, Query, RequestContext, Step, StepInput, StepOutput, Value, Workflow, WorkflowKind,
 };
 
 /// The last byte says what `describe` does. Tests change it in the compiled file.
@@ -36,6 +36,10 @@ impl workflow_factory::Guest for Guest {
             b'6' => Description { input_schema: Some("x".repeat(65_537)), ..description() },
             b'7' => Description { capabilities: vec![Capability::Clock; 65], ..description() },
             b'8' => Description { name: Some("x".repeat(16 << 20)), ..description() },
+            b'D' => Description {
+                capabilities: vec![Capability::Database("orders:write".to_owned())],
+                ..description()
+            },
             b'9' => Description { name: Some(orders::clock()), ..description() },
             _ => description(),
         }
@@ -54,6 +58,11 @@ impl workflow_factory::Guest for Guest {
                 nodes: vec![Node::Sequence(vec![]); orders::number(argument)],
                 ..workflow(None)
             }),
+            "draw-query" => Ok(Workflow { nodes: vec![query()], ..workflow(None) }),
+            "draw-sql" => Ok(then(argument)),
+            "tell-sql" => {
+                Err(FactoryError::Validation(orders::follow("sql", argument).unwrap_or_default()))
+            }
             "cycle" => Ok(Workflow { nodes: vec![Node::Sequence(vec![0, 99])], ..workflow(None) }),
             "graph" => Ok(graphs::odd(argument)),
             _ => Ok(workflow(orders::follow(word, argument))),
@@ -133,6 +142,39 @@ fn workflow(description: Option<String>) -> Workflow {
         root: 0,
         session_state: None,
     }
+}
+
+/// The function, and then a query that is given what the function produced.
+fn then(statement: &str) -> Workflow {
+    let query = Query {
+        database: "orders".to_owned(),
+        statement: statement.to_owned(),
+        parameters: vec![Parameter::Previous],
+        access: Access::Read,
+    };
+    let function = Function { name: "finish".to_owned(), argument: None };
+    Workflow {
+        nodes: vec![
+            Node::Sequence(vec![1, 2]),
+            Node::Step(step("finish", Executor::Function(function))),
+            Node::Step(step("find", Executor::Query(query))),
+        ],
+        ..workflow(None)
+    }
+}
+
+fn query() -> Node {
+    let query = Query {
+        database: "orders".to_owned(),
+        statement: "select $1, $2, $3".to_owned(),
+        parameters: vec![
+            Parameter::Message,
+            Parameter::Value(Value::Real(0.5)),
+            Parameter::Previous,
+        ],
+        access: Access::Write,
+    };
+    Node::Step(step("find", Executor::Query(query)))
 }
 
 fn step(name: &str, executor: Executor) -> Step {

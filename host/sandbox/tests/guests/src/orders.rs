@@ -7,6 +7,7 @@ use std::io::Read;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::stepmill::plugin::http::{self, HttpRequest};
+use crate::stepmill::plugin::database::{self, Value};
 use crate::stepmill::plugin::{config, kv, log};
 
 /// Does what the word says; what it found out, if it comes back. An unknown word does nothing.
@@ -54,9 +55,42 @@ pub(crate) fn follow(word: &str, argument: &str) -> Option<String> {
             None
         }
         "fetch" => Some(format!("{:?}", http::fetch(&get(argument)))),
+        "query" => Some(format!("{:?}", database::query(argument, "select $1", &values()))),
+        "execute" => Some(format!("{:?}", database::execute(argument, "insert", &values()))),
+        "sql" => Some(titles(database::query("orders", argument, &[]))),
+        "sql-write" => {
+            let outcome = database::execute("orders", argument, &[]);
+            Some(titles(outcome.map(|it| it.returned)))
+        }
         "world" => Some(world()),
         _ => None,
     }
+}
+
+/// The first column, which is text.
+fn titles(rows: Result<database::Rows, database::DatabaseError>) -> String {
+    match rows {
+        Ok(rows) => {
+            let first = |row: &Vec<Value>| match row.first() {
+                Some(Value::Text(text)) => text.clone(),
+                other => format!("{other:?}"),
+            };
+            rows.rows.iter().map(first).collect::<Vec<_>>().join(", ")
+        }
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+/// One of each kind.
+fn values() -> Vec<Value> {
+    vec![
+        Value::Null,
+        Value::Boolean(true),
+        Value::Integer(-1),
+        Value::Real(0.5),
+        Value::Text("é".to_owned()),
+        Value::Bytes(vec![0, 255]),
+    ]
 }
 
 pub(crate) fn number(text: &str) -> usize {

@@ -25,7 +25,20 @@
     (export "agent" (type $agent (eq $agent')))
     (type $function' (record (field "name" string) (field "argument" (option string))))
     (export "function" (type $function (eq $function')))
-    (type $executor' (variant (case "agent" $agent) (case "function" $function)))
+    (type $value' (variant
+      (case "null") (case "boolean" bool) (case "integer" s64) (case "real" f64)
+      (case "text" string) (case "bytes" (list u8))))
+    (export "value" (type $value (eq $value')))
+    (type $parameter' (variant (case "value" $value) (case "message") (case "previous")))
+    (export "parameter" (type $parameter (eq $parameter')))
+    (type $access' (enum "read" "write"))
+    (export "access" (type $access (eq $access')))
+    (type $query' (record
+      (field "database" string) (field "statement" string) (field "parameters" (list $parameter))
+      (field "access" $access)))
+    (export "query" (type $query (eq $query')))
+    (type $executor' (variant
+      (case "agent" $agent) (case "function" $function) (case "query" $query)))
     (export "executor" (type $executor (eq $executor')))
     (type $step' (record
       (field "name" string) (field "description" (option string)) (field "executor" $executor)))
@@ -41,7 +54,7 @@
     (export "factory-error" (type $error (eq $error')))
     (type $capability' (variant
       (case "clock") (case "randomness") (case "config") (case "kv") (case "model" string)
-      (case "http" string)))
+      (case "http" string) (case "database" string)))
     (export "capability" (type $capability (eq $capability')))
     (type $kind' (enum "factory" "prototype"))
     (export "workflow-kind" (type $kind (eq $kind')))

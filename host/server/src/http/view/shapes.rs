@@ -88,7 +88,7 @@ pub(super) fn step(pin: &RunPin, index: StepIndex) -> Option<&Step> {
 pub(super) fn agent(pin: &RunPin, index: StepIndex) -> Option<&Agent> {
     match &step(pin, index)?.executor {
         Executor::Agent(agent) => Some(agent),
-        Executor::Function(_) => None,
+        Executor::Function(_) | Executor::Query(_) => None,
     }
 }
 
@@ -142,6 +142,8 @@ impl<'a> StepResult<'a> {
         let (executor_type, executor_name) = match &step.executor {
             Executor::Agent(agent) => ("agent", agent.name.as_str()),
             Executor::Function(function) => ("function", function.name.as_str()),
+            // As a function: clients of Agno know no other step without an agent.
+            Executor::Query(query) => ("function", query.database.as_str()),
         };
         Some(Self {
             content,

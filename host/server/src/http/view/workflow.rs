@@ -147,7 +147,7 @@ fn schema(entry: &Entry) -> Option<&Map<String, Value>> {
 fn step<'a>(host: &Host<'_>, step: &'a Step) -> StepView<'a> {
     let agent = match &step.executor {
         Executor::Agent(it) => Some(agent(host, it)),
-        Executor::Function(_) => None,
+        Executor::Function(_) | Executor::Query(_) => None,
     };
     StepView { name: &step.name, description: step.description.as_deref(), r#type: "Step", agent }
 }

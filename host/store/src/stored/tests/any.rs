@@ -5,10 +5,12 @@ use proptest::option::of as maybe;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
+use stepmill_core::capability::Access;
 use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::database;
 use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::graph::{
-    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepGraph,
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Parameter, Query, Step, StepGraph,
 };
 use stepmill_core::ids::{SessionId, TenantId, UserId};
 use stepmill_core::principal::TrustedClaims;
@@ -67,7 +69,29 @@ fn any_executor() -> impl Strategy<Value = Executor> {
     });
     let function = ("[^ ]{1,9}", maybe(any::<String>()))
         .prop_map(|(name, argument)| Executor::Function(FunctionCall { name, argument }));
-    prop_oneof![agent, function]
+    prop_oneof![agent, function, any_query()]
+}
+
+fn any_query() -> impl Strategy<Value = Executor> {
+    let value = prop_oneof![
+        Just(database::Value::Null),
+        any::<bool>().prop_map(database::Value::Boolean),
+        any::<i64>().prop_map(database::Value::Integer),
+        any::<f64>().prop_filter("not itself", |it| !it.is_nan()).prop_map(database::Value::Real),
+        any::<String>().prop_map(database::Value::Text),
+        vec(any::<u8>(), 0..9).prop_map(database::Value::Bytes),
+    ];
+    let parameter = prop_oneof![
+        Just(Parameter::Message),
+        Just(Parameter::Previous),
+        value.prop_map(Parameter::Value),
+    ];
+    let access = prop_oneof![Just(Access::Read), Just(Access::Write)];
+    ("[a-z]{1,9}", "[^ ]{1,9}", vec(parameter, 0..9), access).prop_map(
+        |(database, statement, parameters, access)| {
+            Executor::Query(Query { database, statement, parameters, access })
+        },
+    )
 }
 
 pub(super) fn any_graph() -> impl Strategy<Value = StepGraph> {

@@ -9,12 +9,13 @@ use proptest::option::of as maybe;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
-use stepmill_core::capability::Capability;
+use stepmill_core::capability::{Access, Capability};
 use stepmill_core::context::{RequestContext, RequestFacts};
+use stepmill_core::database;
 use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::extras::{Extras, Media, MediaKind};
 use stepmill_core::graph::{
-    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepGraph,
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Parameter, Step, StepGraph,
 };
 use stepmill_core::ids::{SessionId, TenantId, UserId, WorkflowId};
 use stepmill_core::plugin::{Description, WorkflowKind};
@@ -100,6 +101,7 @@ fn sample_description() -> Description {
             Capability::parse("http:*.example.com").unwrap(),
             Capability::parse("model:gpt-*").unwrap(),
             Capability::parse("http:GET,HEAD api.example.com/v1/*").unwrap(),
+            Capability::parse("database:orders:write").unwrap(),
         ],
     }
 }
@@ -181,6 +183,16 @@ fn a_context_of_the_past_is_read_and_still_written_so() {
 fn a_graph_of_the_past_is_read_and_still_written_so() {
     assert_eq!(graph::read(&golden("graph.v1")).unwrap(), sample_graph());
     assert_eq!(pretty(&graph::form(&sample_graph())), golden("graph.v1"));
+}
+
+#[test]
+fn a_query_is_stored_in_these_words() {
+    let words = r#"{"v":1,"name":"w","description":null,"steps":[{"name":"q","description":null,"executor":{"query":{"database":"orders","statement":"select $1","parameters":["null",{"boolean":true},{"integer":-1},{"real":"inf"},{"text":"é"},{"bytes":"AP8="},"message","previous"],"write":true}}}]}"#;
+    let read = graph::read(words).unwrap();
+    let Executor::Query(query) = &read.steps()[0].executor else { panic!("it is a query") };
+    let infinite = Parameter::Value(database::Value::Real(f64::INFINITY));
+    assert_eq!((query.access, &query.parameters[3]), (Access::Write, &infinite));
+    assert_eq!(graph::write(&read), words);
 }
 
 #[test]
