@@ -11,6 +11,7 @@ mod kv;
 mod plugin;
 mod policy;
 mod run;
+mod secret;
 mod session;
 mod settings;
 mod store;
@@ -22,6 +23,7 @@ pub use kv::KV_KEY_BYTES;
 pub use plugin::{PluginRow, SharedStore};
 pub use policy::PolicyRow;
 pub use run::{RunFilter, SessionEntry, StoredRun, Touch};
+pub use secret::{SecretRow, SecretStore};
 pub use session::{
     SessionBefore, SessionChange, SessionFilter, SessionKey, SessionOverview, SessionPage,
     StoredSession,

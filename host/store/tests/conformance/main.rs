@@ -9,6 +9,7 @@ mod ownership;
 mod plugins;
 mod policies;
 mod runs;
+mod secrets;
 mod sessions;
 mod states;
 mod texts;
@@ -80,6 +81,10 @@ conformance! {
         a_key_that_one_database_could_not_keep_is_refused_by_both;
     policies:
         each_scope_keeps_what_was_said_last;
+    secrets:
+        a_secret_reads_back_as_it_was_sealed
+        secrets_stand_apart_by_owner
+        secrets_of_other_keys_are_found_in_all_tenants;
     texts:
         every_character_comes_back
         large_texts_come_back
