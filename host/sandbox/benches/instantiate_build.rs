@@ -98,7 +98,7 @@ mod bare {
     };
     use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-    use self::stepmill::plugin::{config, http, kv, log, types};
+    use self::stepmill::plugin::{config, http, kv, log, secrets, types};
 
     wasmtime::component::bindgen!({
         path: "../../wit/v1",
@@ -106,6 +106,7 @@ mod bare {
         imports: {
             "stepmill:plugin/kv": async,
             "stepmill:plugin/http": async,
+            "stepmill:plugin/secrets": async,
         },
         exports: { default: async },
     });
@@ -152,6 +153,12 @@ mod bare {
             _request: http::HttpRequest,
         ) -> Result<http::HttpResponse, http::HttpError> {
             Err(http::HttpError::NotGranted)
+        }
+    }
+
+    impl secrets::Host for State {
+        async fn get(&mut self, _name: String) -> Result<String, secrets::SecretError> {
+            Err(secrets::SecretError::NotGranted)
         }
     }
 

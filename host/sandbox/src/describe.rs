@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use stepmill_core::capability::{Capability, HttpRule, ModelPattern};
-use stepmill_core::ids::WorkflowId;
+use stepmill_core::ids::{SecretName, WorkflowId};
 use stepmill_core::plugin::{Description, WorkflowKind};
 
 use crate::load::LoadFailure;
@@ -26,6 +26,7 @@ pub(crate) enum Asked {
     KeyValue,
     Model(String),
     Http(String),
+    Secret(String),
 }
 
 /// Checks lengths and forms. Whether the schema is a good schema is not known here.
@@ -72,6 +73,9 @@ fn capability(asked: Asked) -> Result<Capability, LoadFailure> {
         Asked::Http(rule) => {
             Capability::Http(HttpRule::new(&rule).map_err(|it| bad("capability http:", it))?)
         }
+        Asked::Secret(name) => Capability::Secret(
+            SecretName::new(name).map_err(|it| bad("capability secret: the name", it))?,
+        ),
     })
 }
 
@@ -145,6 +149,10 @@ mod tests {
                 "the plugin's description: capability http: `https://a` is no place for requests: \
                  a DNS name or address is one, optionally with `*.` before it, methods such as \
                  `GET,HEAD` and a blank in front, and a path such as `/v1/*` behind",
+            ),
+            (
+                Claimed { capabilities: vec![Asked::Secret("A".to_owned())], ..claimed() },
+                "the plugin's description: capability secret: the name must not contain 'A'",
             ),
         ];
         for (claimed, expected) in cases {

@@ -29,5 +29,6 @@ pub use plugin::Plugin;
 pub use sandbox::Sandbox;
 pub use services::{
     KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
+    Placeholder, Secrets, SecretsDown,
 };
 pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};

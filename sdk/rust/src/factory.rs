@@ -44,6 +44,8 @@ pub enum Capability {
     /// Requests, through [`http`](crate::http), to this host: `api.example.com`, or
     /// `*.example.com` for all below it; also `GET,HEAD api.example.com/v1/*`.
     Http(String),
+    /// The secret of this name, through [`secrets`](crate::secrets).
+    Secret(String),
 }
 
 impl Capability {
@@ -55,6 +57,11 @@ impl Capability {
     /// Requests to this host.
     pub fn http(host: impl Into<String>) -> Self {
         Self::Http(host.into())
+    }
+
+    /// The secret of this name.
+    pub fn secret(name: impl Into<String>) -> Self {
+        Self::Secret(name.into())
     }
 }
 
@@ -204,6 +211,7 @@ impl From<&Capability> for wire::Capability {
             Capability::Kv => Self::Kv,
             Capability::Model(name) => Self::Model(name.clone()),
             Capability::Http(rule) => Self::Http(rule.clone()),
+            Capability::Secret(name) => Self::Secret(name.clone()),
         }
     }
 }
@@ -211,7 +219,7 @@ impl From<&Capability> for wire::Capability {
 #[cfg(test)]
 mod tests {
     use crate::testing::Call;
-    use crate::{Step, config, http, kv};
+    use crate::{Step, config, http, kv, secrets};
 
     use super::*;
 
@@ -271,6 +279,8 @@ mod tests {
     #[test]
     fn what_was_not_asked_for_is_not_granted() {
         fn build(_: &RequestContext) -> Result<Workflow, FactoryError> {
+            let key = secrets::get("key")?;
+            assert!(key.starts_with("stepmill-secret-"));
             let said = http::get("https://api.example.com/title")?.success()?;
             kv::set("title", &said.body)?;
             let kept = kv::get("title")?.unwrap_or_default();
@@ -279,9 +289,11 @@ mod tests {
         }
         let call = Call::new()
             .answer("https://api.example.com/title", 200, "Weekly")
-            .config("text", "All of it.");
+            .config("text", "All of it.")
+            .secret("key");
         let mut factory: WorkflowFactory = WorkflowFactory::new("w", build);
         for (capability, refusal) in [
+            (Capability::secret("key"), "the capability `secret:key` was not granted"),
             (Capability::http("*.example.com"), "no granted capability covers the URL"),
             (Capability::Kv, "the capability `kv` was not granted"),
             (Capability::Config, "the capability `config` was not granted"),

@@ -7,7 +7,7 @@ mod token;
 
 pub(crate) use needs::{
     component, example, example_file, hostile, hostile_core, is_postgres, model_script,
-    postgres_database, repository, target,
+    postgres_database, repository, sender, target,
 };
 pub(crate) use process::{House, command, stepmill};
 pub(crate) use reply::Reply;

@@ -58,6 +58,15 @@ pub(crate) fn hostile() -> Vec<u8> {
     HOSTILE.clone()
 }
 
+/// The same guest, asking to send a secret, `key`, to 127.0.0.1.
+pub(crate) fn sender() -> Vec<u8> {
+    let mut component = hostile();
+    let mark = b"DESCRIBE-MODE:0";
+    let at = component.windows(mark.len()).position(|it| it == mark).expect("the mark is in it");
+    component[at + mark.len() - 1] = b's';
+    component
+}
+
 /// A plugin around the fields of a core module, which must define `$build`.
 pub(crate) fn hostile_core(fields: &str) -> Vec<u8> {
     let path = repository().join("host/sandbox/tests/guests/wat/factory.wat");

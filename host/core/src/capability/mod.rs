@@ -10,6 +10,7 @@ pub use http::{HttpFault, HttpRule};
 pub use model::ModelPattern;
 
 use crate::agent::ModelName;
+use crate::ids::{IdFault, SecretName};
 
 /// One thing a plugin asks to be allowed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,13 +27,15 @@ pub enum Capability {
     Model(ModelPattern),
     /// Requests.
     Http(HttpRule),
+    /// A secret, to be sent where it may go.
+    Secret(SecretName),
 }
 
 /// The text is no capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CapabilityFault {
     /// None of the words.
-    #[error("each is one of clock, randomness, config, kv, model:PATTERN, http:HOST")]
+    #[error("each is one of clock, randomness, config, kv, model:PATTERN, http:HOST, secret:NAME")]
     Unknown,
     /// After `model:`.
     #[error("`model:` takes a name, in which `*` stands for any text")]
@@ -40,6 +43,9 @@ pub enum CapabilityFault {
     /// After `http:`.
     #[error(transparent)]
     Http(#[from] HttpFault),
+    /// After `secret:`.
+    #[error("`secret:` takes a name, which {0}")]
+    Secret(IdFault),
 }
 
 impl Capability {
@@ -60,6 +66,9 @@ impl Capability {
                 ModelPattern::new(name).map(Self::Model).ok_or(CapabilityFault::Model)
             }
             Some(("http", rule)) => Ok(Self::Http(HttpRule::new(rule)?)),
+            Some(("secret", name)) => {
+                SecretName::new(name).map(Self::Secret).map_err(CapabilityFault::Secret)
+            }
             Some(_) => Err(CapabilityFault::Unknown),
         }
     }
@@ -85,6 +94,7 @@ impl fmt::Display for Capability {
             Self::KeyValue => f.write_str("kv"),
             Self::Model(pattern) => write!(f, "model:{}", pattern.as_str()),
             Self::Http(rule) => write!(f, "http:{rule}"),
+            Self::Secret(name) => write!(f, "secret:{name}"),
         }
     }
 }
@@ -132,6 +142,16 @@ impl Grants {
         self.0.iter().any(|it| matches!(it, Capability::Http(_)))
     }
 
+    /// Whether this secret was granted.
+    pub fn secret(&self, name: &SecretName) -> bool {
+        self.0.iter().any(|it| matches!(it, Capability::Secret(granted) if granted == name))
+    }
+
+    /// Whether any secret at all was granted.
+    pub fn any_secret(&self) -> bool {
+        self.0.iter().any(|it| matches!(it, Capability::Secret(_)))
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Capability> {
         self.0.iter()
@@ -160,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_granted_by_its_name() {
+        let grants = Grants::of(&all(&["secret:a", "secret:b"]), &all(&["secret:a", "secret:c"]));
+        let has = |it: &str| grants.secret(&SecretName::new(it).unwrap());
+        assert!(grants.any_secret() && has("a") && !has("b") && !has("c"));
+        assert!(!Grants::none().any_secret());
+    }
+
+    #[test]
     fn of_models_what_both_cover_is_granted() {
         assert_eq!(
             granted(&["model:*"], &["model:gpt-*", "model:o3"]),
@@ -174,10 +202,28 @@ mod tests {
 
     #[test]
     fn a_capability_is_read_as_it_is_shown() {
-        for word in ["clock", "randomness", "config", "kv", "model:gpt-*", "http:GET a.test/v1/*"] {
+        for word in [
+            "clock",
+            "randomness",
+            "config",
+            "kv",
+            "model:gpt-*",
+            "http:GET a.test/v1/*",
+            "secret:crm-key",
+        ] {
             assert_eq!(Capability::parse(word).unwrap().to_string(), word);
         }
-        for bad in ["", "Clock", "all", "model:", "http:", "clock:", "http:https://a"] {
+        for bad in [
+            "",
+            "Clock",
+            "all",
+            "model:",
+            "http:",
+            "clock:",
+            "http:https://a",
+            "secret:",
+            "secret:A",
+        ] {
             assert!(Capability::parse(bad).is_err(), "{bad}");
         }
     }

@@ -4,6 +4,8 @@ mod config;
 mod http;
 mod kv;
 mod log;
+pub(crate) mod outgoing;
+mod secrets;
 pub(crate) mod wasi;
 
 use wasmtime::Engine;
@@ -21,6 +23,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     wit::config::add_to_linker::<_, config::Config>(&mut linker, config::ConfigView::of)?;
     wit::kv::add_to_linker::<_, kv::KeyValue>(&mut linker, kv::KeyValueView::of)?;
     wit::http::add_to_linker::<_, http::Http>(&mut linker, http::HttpView::of)?;
+    wit::secrets::add_to_linker::<_, secrets::Secret>(&mut linker, secrets::SecretView::of)?;
     Ok(linker)
 }
 
@@ -40,11 +43,12 @@ mod testing {
 
     use async_trait::async_trait;
     use stepmill_core::capability::{Capability, Grants};
+    use stepmill_core::ids::SecretName;
 
     use crate::call::{CallSite, CallState};
-    use crate::meter::Meter;
     use crate::services::{
         KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
+        Secrets, SecretsDown,
     };
     use crate::settings::CallLimits;
 
@@ -87,11 +91,19 @@ mod testing {
                 Some("late") => Err(OutboundFailure::TimedOut),
                 Some("private") => Err(OutboundFailure::NotAllowed),
                 Some("large") => {
-                    let body = vec![0; request.answer_limit_bytes + 1];
+                    let body = vec![0; request.body_limit_bytes + 1];
                     Ok(OutboundResponse { status: 200, headers: vec![], body })
                 }
                 _ => Ok(OutboundResponse { status: 200, headers: vec![], body: b"ok".to_vec() }),
             }
+        }
+    }
+
+    #[async_trait]
+    impl Secrets for Noting {
+        async fn secret_find(&self, name: &SecretName) -> Result<bool, SecretsDown> {
+            self.note(format!("secret {name}"));
+            if name.as_str() == "down" { Err(SecretsDown) } else { Ok(name.as_str() != "none") }
         }
     }
 
@@ -101,6 +113,6 @@ mod testing {
         let grants = Grants::of(grants, grants);
         let config = Arc::new(config.into());
         let site = CallSite::granted("acme/test", grants, config, services.clone());
-        (CallState { site, meter: Meter::new(&limits), wasi: None }, services)
+        (CallState::new(site, &limits), services)
     }
 }

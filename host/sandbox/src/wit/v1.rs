@@ -27,6 +27,7 @@ pub(crate) mod bindings {
         imports: {
             "stepmill:plugin/kv": async | trappable,
             "stepmill:plugin/http": async | trappable,
+            "stepmill:plugin/secrets": async | trappable,
             default: trappable,
         },
         exports: { default: async },
@@ -38,11 +39,12 @@ pub(super) const EXPORTS: [&str; 2] =
     ["stepmill:plugin/workflow-factory@1.0.0", "stepmill:plugin/functions@1.0.0"];
 
 /// What it may import, besides WASI.
-pub(super) const IMPORTS: [&str; 5] = [
+pub(super) const IMPORTS: [&str; 6] = [
     "stepmill:plugin/config",
     "stepmill:plugin/http",
     "stepmill:plugin/kv",
     "stepmill:plugin/log",
+    "stepmill:plugin/secrets",
     "stepmill:plugin/types",
 ];
 
@@ -209,6 +211,7 @@ fn claimed(description: wit::Description) -> Claimed {
                 wit::Capability::Kv => Asked::KeyValue,
                 wit::Capability::Model(name) => Asked::Model(name),
                 wit::Capability::Http(rule) => Asked::Http(rule),
+                wit::Capability::Secret(name) => Asked::Secret(name),
             })
             .collect(),
     }

@@ -23,6 +23,7 @@ use super::driver::Driver;
 use super::error::AppError;
 use super::outbound::Outbound;
 use super::policies::PolicyBook;
+use super::secrets::{SecretBook, Vault};
 use crate::settings::{RunSettings, Settings};
 
 /// The application. A handle: clones share everything.
@@ -37,6 +38,7 @@ pub struct Rooms {
     pub(crate) catalog: Catalog,
     pub(crate) outbound: Outbound,
     pub(crate) policies: PolicyBook,
+    pub(crate) secrets: SecretBook,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: Arc<Semaphore>,
@@ -83,6 +85,9 @@ pub enum OpenError {
     /// What operators said over the API.
     #[error("the stored policies cannot be read")]
     Policies(#[source] AppError),
+    /// The stored secrets. What they hold is none of the start's business.
+    #[error("the stored secrets cannot be read")]
+    Secrets(#[source] AppError),
     /// The catalog.
     #[error("the stored plugins cannot be read")]
     Catalog(#[source] AppError),
@@ -110,6 +115,8 @@ impl App {
             Store::open(settings.database_url.expose_secret(), settings.store.clone()).await?;
         let policies = PolicyBook::open(settings.policies.clone(), &store).await;
         let policies = policies.map_err(OpenError::Policies)?;
+        let vault = Vault::new(settings.secrets.key.clone(), settings.secrets.old_keys.clone());
+        let secrets = SecretBook::open(vault, &store).await.map_err(OpenError::Secrets)?;
         let catalog = Catalog::open(store.clone(), sandbox.clone(), settings.graph, declared).await;
         Ok(Self(Arc::new(Rooms {
             catalog: catalog.map_err(OpenError::Catalog)?,
@@ -118,6 +125,7 @@ impl App {
             models,
             outbound,
             policies,
+            secrets,
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
             seats: Arc::new(Semaphore::new(settings.runs.concurrent)),

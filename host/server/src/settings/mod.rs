@@ -8,6 +8,7 @@ mod file;
 mod identity;
 mod models;
 mod policy;
+mod secrets;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;
 pub use models::{demo_models, models_of_environment};
 pub use policy::{PolicyFault, PolicyForm};
+pub use secrets::SecretsSettings;
 
 /// Everything the host needs to know before it opens.
 pub struct Settings {
@@ -52,6 +54,8 @@ pub struct Settings {
     pub graph: GraphLimits,
     /// What plugins may do, and their configuration. What is said over the API counts before.
     pub policies: Policies,
+    /// The keys that seal secrets.
+    pub secrets: SecretsSettings,
     /// Bounds and times of the HTTP door.
     pub http: HttpSettings,
     /// Bounds of requests that plugins make.
@@ -134,11 +138,19 @@ pub struct OutboundSettings {
     pub timeout_ms: u64,
     /// The largest answer.
     pub body_bytes: usize,
+    /// Requests of one tenant's plugins under way at once. More wait, within their time.
+    pub concurrent: usize,
 }
 
 impl Default for OutboundSettings {
     fn default() -> Self {
-        Self { allow_http: false, allow_private: false, timeout_ms: 5_000, body_bytes: 1024 * 1024 }
+        Self {
+            allow_http: false,
+            allow_private: false,
+            timeout_ms: 5_000,
+            body_bytes: 1024 * 1024,
+            concurrent: 32,
+        }
     }
 }
 

@@ -33,7 +33,7 @@ fn fault(place: impl Into<String>, rule: impl ToString) -> PolicyFault {
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyForm {
     /// What plugins may do if they ask: `clock`, `randomness`, `config`, `kv`, `model:PATTERN`,
-    /// `http:HOST`. Absent: what the next wider scope says.
+    /// `http:HOST`, `secret:NAME`. Absent: what the next wider scope says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 256, nullable = false)]
     pub allow: Option<Vec<String>>,

@@ -8,6 +8,7 @@ mod os;
 mod plugin;
 mod policy;
 mod run;
+mod secret;
 mod session;
 mod shapes;
 mod workflow;
@@ -19,6 +20,7 @@ pub(super) use os::{Config, Count, Home, Info};
 pub(super) use plugin::PluginBody;
 pub(super) use policy::PolicyBody;
 pub(super) use run::{Detail, RunView, run};
+pub(super) use secret::SecretBody;
 pub(super) use session::{Nulls, SessionBody, SessionList, detail, page};
 pub(super) use workflow::{
     Host, WorkflowDetail, WorkflowSummary, workflow_detail, workflow_summary,

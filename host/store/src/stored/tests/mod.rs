@@ -100,6 +100,7 @@ fn sample_description() -> Description {
             Capability::parse("http:*.example.com").unwrap(),
             Capability::parse("model:gpt-*").unwrap(),
             Capability::parse("http:GET,HEAD api.example.com/v1/*").unwrap(),
+            Capability::parse("secret:crm-key").unwrap(),
         ],
     }
 }
