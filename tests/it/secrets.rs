@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::house::{House, Reply, Token, sender};
+use crate::house::{House, Reply, Token, fetcher, sender};
 
 const VALUE: &str = "sk-Every/Thing+Else=\"is\\public\"";
 
@@ -203,6 +203,37 @@ async fn a_secret_is_sent_and_is_nowhere_to_be_read() {
             assert!(!has(&text, disguise), "{disguise} in {}", String::from_utf8_lossy(&text));
         }
     }
+}
+
+#[tokio::test]
+async fn a_languages_own_fetch_goes_through_the_same_door() {
+    let (house, echo) = (house().await, Echo::open().await);
+    assert_eq!(house.push("fetcher", fetcher()).await.status, 201);
+    let secret = json!({ "value": VALUE, "hosts": ["GET,POST 127.0.0.1/right/*"] });
+    put(&house, &Token::admin("acme"), "key", secret).await.good();
+    let fetch = async |method: &str, path: &str, place: &str| {
+        let order = format!("{method} {} {place}", echo.url(path));
+        let run = house.run("fetcher", &[("message", &order), ("session_id", "s")]).await.good();
+        run["content"].as_str().unwrap().to_owned()
+    };
+    for (place, sent) in [
+        ("header", format!("authorization: Bearer {VALUE}")),
+        ("body", format!("{{\"key\":\"{VALUE}\"}}")),
+    ] {
+        let said = fetch("POST", "/right/a", place).await;
+        assert!(said.starts_with("200\n") && said.contains("stepmill-secret-"), "{said}");
+        assert!(!said.contains("sk-Every"), "{said}");
+        let heard = echo.heard();
+        assert!(heard.len() == 1 && heard[0].contains(&sent), "{heard:?}");
+        assert!(heard[0].contains(&format!("host: 127.0.0.1:{}", echo.port)), "{heard:?}");
+    }
+    let refused = "ErrorCode::HttpRequestDenied";
+    assert_eq!(fetch("GET", "/wrong/a", "header").await, refused);
+    assert_eq!(fetch("DELETE", "/right/a", "header").await, refused);
+    let elsewhere = format!("GET http://localhost:{}/right/a", echo.port);
+    let run = house.run("fetcher", &[("message", &elsewhere), ("session_id", "s")]).await.good();
+    assert_eq!(run["content"], refused);
+    assert!(echo.heard().is_empty());
 }
 
 fn has(text: &[u8], word: &str) -> bool {

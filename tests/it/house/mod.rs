@@ -6,7 +6,7 @@ mod reply;
 mod token;
 
 pub(crate) use needs::{
-    component, example, example_file, hostile, hostile_core, is_postgres, model_script,
+    component, example, example_file, fetcher, hostile, hostile_core, is_postgres, model_script,
     postgres_database, repository, sender, target,
 };
 pub(crate) use process::{House, command, stepmill};

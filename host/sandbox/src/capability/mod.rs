@@ -7,6 +7,7 @@ mod log;
 pub(crate) mod outgoing;
 mod secrets;
 pub(crate) mod wasi;
+mod wasi_http;
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -18,6 +19,7 @@ use crate::wit::newest::stepmill::plugin as wit;
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasi_http::add_to_linker(&mut linker)?;
     wit::types::add_to_linker::<_, Types>(&mut linker, |_| Types)?;
     wit::log::add_to_linker::<_, log::Log>(&mut linker, log::LogView::of)?;
     wit::config::add_to_linker::<_, config::Config>(&mut linker, config::ConfigView::of)?;

@@ -19,13 +19,16 @@ use crate::services::{Network, OutboundFailure, OutboundRequest, OutboundRespons
 use crate::settings::CallLimits;
 
 /// As long as the longest URL that servers accept.
-const URL_BYTES: usize = 8 * 1024;
+pub(super) const URL_BYTES: usize = 8 * 1024;
+
+/// As long as any method that is in use.
+pub(super) const METHOD_BYTES: usize = 16;
 
 /// As many as a browser sends, twice.
 const HEADERS: usize = 64;
 
 /// All names and values together; servers accept no more.
-const HEADER_BYTES: usize = 16 * 1024;
+pub(super) const HEADER_BYTES: usize = 16 * 1024;
 
 /// Headers that belong to the connection: whoever sets them could speak for another request.
 const HOST_HEADERS: [&str; 9] = [
@@ -166,7 +169,7 @@ impl Admitted {
 }
 
 fn is_method(text: &str) -> bool {
-    (1..=16).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_uppercase())
+    (1..=METHOD_BYTES).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_uppercase())
 }
 
 /// The host part of a URL, in lower case, if there is only one way to read it.

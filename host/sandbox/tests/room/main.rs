@@ -4,6 +4,7 @@
 
 mod calls;
 mod fairness;
+mod fetching;
 mod grants;
 #[path = "../support/guests.rs"]
 mod guests;

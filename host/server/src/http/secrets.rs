@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 #[serde(deny_unknown_fields)]
 struct SecretForm {
     /// Visible ASCII, with blanks only inside.
-    #[schema(value_type = String, min_length = 8, max_length = 4096, format = Password)]
+    #[schema(value_type = String, pattern = "^[!-~][ -~]{6,4094}[!-~]$", format = Password)]
     value: SecretString,
     /// Where it may go: `api.example.com`, `*.example.com`, `POST api.example.com/v1/*`.
     #[schema(min_items = 1, max_items = 16)]
