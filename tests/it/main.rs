@@ -32,6 +32,7 @@ mod policies;
 mod real_model;
 mod recovery;
 mod scopes;
+mod secrets;
 mod session_walls;
 mod sessions;
 mod streaming;

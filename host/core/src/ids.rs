@@ -91,6 +91,8 @@ text_ids! {
     WorkflowId, 64, is_slug;
     /// A conversation that runs belong to. Chosen by the client or made by the host.
     SessionId, 256, is_visible;
+    /// What a secret is called, by plugins and by those who keep it.
+    SecretName, 64, is_slug;
     /// A person or program inside a tenant: the subject of a token.
     UserId, 256, is_visible;
     /// A database of the operator's applications, by the name the operator gave it.

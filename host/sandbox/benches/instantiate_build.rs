@@ -99,7 +99,7 @@ mod bare {
     };
     use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-    use self::stepmill::plugin::{config, database, http, kv, log, types};
+    use self::stepmill::plugin::{config, database, http, kv, log, secrets, types};
 
     wasmtime::component::bindgen!({
         path: "../../wit/v1",
@@ -108,6 +108,7 @@ mod bare {
             "stepmill:plugin/kv": async,
             "stepmill:plugin/http": async,
             "stepmill:plugin/database": async,
+            "stepmill:plugin/secrets": async,
         },
         exports: { default: async },
     });
@@ -174,6 +175,12 @@ mod bare {
             _parameters: Vec<database::Value>,
         ) -> Result<database::Outcome, database::DatabaseError> {
             Err(database::DatabaseError::NotGranted)
+        }
+    }
+
+    impl secrets::Host for State {
+        async fn get(&mut self, _name: String) -> Result<String, secrets::SecretError> {
+            Err(secrets::SecretError::NotGranted)
         }
     }
 

@@ -10,11 +10,13 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use wasmtime::Store;
 
+use crate::capability::outgoing::Outgoing;
 use crate::capability::wasi::WasiState;
 use crate::failure::CallFailure;
 use crate::meter::Meter;
 use crate::sandbox::Shared;
-use crate::services::{Databases, KeyValues, Network};
+use crate::services::{Databases, KeyValues, Network, Secrets};
+use crate::settings::CallLimits;
 use crate::ticker::Running;
 
 /// For whom a plugin is called, and what it may do there.
@@ -25,11 +27,12 @@ use crate::ticker::Running;
 #[derive(Clone)]
 pub struct CallSite {
     pub(crate) label: Arc<str>,
-    pub(crate) grants: Grants,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) config: Option<Arc<BTreeMap<String, String>>>,
     pub(crate) key_values: Option<Arc<dyn KeyValues>>,
     pub(crate) network: Option<Arc<dyn Network>>,
     pub(crate) databases: Option<Arc<dyn Databases>>,
+    pub(crate) secrets: Option<Arc<dyn Secrets>>,
 }
 
 impl CallSite {
@@ -38,17 +41,18 @@ impl CallSite {
     pub fn bare(label: impl Into<Arc<str>>) -> Self {
         Self {
             label: label.into(),
-            grants: Grants::none(),
+            grants: Arc::default(),
             config: None,
             key_values: None,
             network: None,
             databases: None,
+            secrets: None,
         }
     }
 
     /// A call that reaches what was granted of `config`, which the operator wrote for this
     /// plugin, and of `services`, which are those of this plugin in this tenant.
-    pub fn granted<S: KeyValues + Network + Databases + 'static>(
+    pub fn granted<S: KeyValues + Network + Databases + Secrets + 'static>(
         label: impl Into<Arc<str>>,
         grants: Grants,
         config: Arc<BTreeMap<String, String>>,
@@ -58,9 +62,10 @@ impl CallSite {
             config: grants.has(&Capability::Config).then_some(config),
             key_values: grants.has(&Capability::KeyValue).then(|| services.clone() as _),
             network: grants.any_http().then(|| services.clone() as _),
-            databases: grants.any_database().then_some(services as _),
+            databases: grants.any_database().then(|| services.clone() as _),
+            secrets: grants.any_secret().then_some(services as _),
             label: label.into(),
-            grants,
+            grants: Arc::new(grants),
         }
     }
 }
@@ -69,8 +74,16 @@ impl CallSite {
 pub(crate) struct CallState {
     pub(crate) site: CallSite,
     pub(crate) meter: Meter,
+    pub(crate) outgoing: Outgoing,
     /// Made when the guest first uses WASI; many never do.
     pub(crate) wasi: Option<Box<WasiState>>,
+}
+
+impl CallState {
+    pub(crate) fn new(site: CallSite, limits: &CallLimits) -> Self {
+        let outgoing = Outgoing::new(&site, limits);
+        Self { site, meter: Meter::new(limits), outgoing, wasi: None }
+    }
 }
 
 /// A seat and a fresh store. Both are given back when this is dropped, whatever happened.
@@ -85,7 +98,7 @@ impl<'a> Call<'a> {
         let seat = seat(shared).await?;
         let running = shared.ticker.run();
         let limits = &shared.settings.call;
-        let state = CallState { site, meter: Meter::new(limits), wasi: None };
+        let state = CallState::new(site, limits);
         let mut store = Store::new(&shared.engine, state);
         store.limiter(|it| &mut it.meter);
         store.set_hostcall_fuel(limits.answer_bytes);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use stepmill_core::capability::{Capability, DatabaseRule, HttpRule, ModelPattern};
-use stepmill_core::ids::WorkflowId;
+use stepmill_core::ids::{SecretName, WorkflowId};
 use stepmill_core::plugin::{Description, WorkflowKind};
 
 use crate::load::LoadFailure;
@@ -27,6 +27,7 @@ pub(crate) enum Asked {
     Model(String),
     Http(String),
     Database(String),
+    Secret(String),
 }
 
 /// Checks lengths and forms. Whether the schema is a good schema is not known here.
@@ -78,6 +79,9 @@ fn capability(asked: Asked) -> Result<Capability, LoadFailure> {
                 bad("capability database", "must be a name, or a name and `:write`")
             })?)
         }
+        Asked::Secret(name) => Capability::Secret(
+            SecretName::new(name).map_err(|it| bad("capability secret: the name", it))?,
+        ),
     })
 }
 
@@ -160,6 +164,10 @@ mod tests {
             (
                 Claimed { capabilities: vec![Asked::Database("a b".to_owned())], ..claimed() },
                 "the plugin's description: capability database must be a name, or a name and `:write`",
+            ),
+            (
+                Claimed { capabilities: vec![Asked::Secret("A".to_owned())], ..claimed() },
+                "the plugin's description: capability secret: the name must not contain 'A'",
             ),
         ];
         for (claimed, expected) in cases {

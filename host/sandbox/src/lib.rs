@@ -30,7 +30,8 @@ pub use load::{LoadFailure, OpenError};
 pub use plugin::Plugin;
 pub use sandbox::Sandbox;
 pub use services::{
-    Databases, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
+    Databases, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest,
+    OutboundResponse, Placeholder, Secrets, SecretsDown,
 };
 pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};
 pub use worker::{WorkerFault, WorkerProgram, compile_worker};

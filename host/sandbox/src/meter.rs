@@ -31,7 +31,6 @@ pub(crate) struct Meter {
     last_growth: usize,
     host_calls_left: u64,
     log_lines_left: u64,
-    http_requests_left: u64,
     database_statements_left: u64,
 }
 
@@ -46,7 +45,6 @@ impl Meter {
             last_growth: 0,
             host_calls_left: limits.host_calls,
             log_lines_left: limits.log_lines,
-            http_requests_left: limits.http_requests,
             database_statements_left: limits.database_statements,
         }
     }
@@ -69,12 +67,6 @@ impl Meter {
     /// Must stand first in every function that a guest can call.
     pub(crate) fn host_call(&mut self) -> Result<(), Overrun> {
         self.host_calls_left = self.host_calls_left.checked_sub(1).ok_or(Overrun::HostCalls)?;
-        Ok(())
-    }
-
-    pub(crate) fn http_request(&mut self) -> Result<(), Overrun> {
-        self.http_requests_left =
-            self.http_requests_left.checked_sub(1).ok_or(Overrun::HostCalls)?;
         Ok(())
     }
 

@@ -1,7 +1,8 @@
-//! What the host does for a guest: the other side of `kv`, `http` and `database`.
+//! What the host does for a guest: the other side of `kv`, `http`, `database` and `secrets`.
 
 use async_trait::async_trait;
 use stepmill_core::database::{Answer, DatabaseFailure, Statement};
+use stepmill_core::ids::SecretName;
 
 /// One plugin's key-value data in one tenant.
 ///
@@ -35,8 +36,8 @@ pub trait KeyValues: Send + Sync {
 #[async_trait]
 pub trait Network: Send + Sync {
     /// Sends one request, follows no redirect, and reads no more than
-    /// [`OutboundRequest::answer_limit_bytes`]. Which addresses a granted name may lead to, and
-    /// whether plain `http` is allowed, is decided here.
+    /// [`OutboundRequest::body_limit_bytes`]. Which addresses a granted name may lead to, where a
+    /// secret may go, and whether plain `http` is allowed, is decided here.
     ///
     /// # Errors
     /// There is no whole answer.
@@ -59,6 +60,32 @@ pub trait Databases: Send + Sync {
     async fn database_ask(&self, statement: Statement) -> Result<Answer, DatabaseFailure>;
 }
 
+/// The secrets of one plugin's owner. Their values never come into the sandbox.
+///
+/// The sandbox checked the grant before it calls. What is true of [`KeyValues`] is true here.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// Whether there is such a secret. If so, requests of this call may hold a placeholder of it.
+    ///
+    /// # Errors
+    /// The secrets cannot be read.
+    async fn secret_find(&self, name: &SecretName) -> Result<bool, SecretsDown>;
+}
+
+/// The secrets cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the secrets cannot be read")]
+pub struct SecretsDown;
+
+/// A text that stands for a secret in the requests of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placeholder {
+    /// What the guest was given: visible ASCII that nobody can guess.
+    pub text: String,
+    /// For which secret.
+    pub secret: SecretName,
+}
+
 /// The storage did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the key-value storage did not answer")]
@@ -73,12 +100,17 @@ pub struct OutboundRequest {
     pub url: String,
     /// The host part of `url`, in lower case. This name was granted.
     pub host: String,
+    /// The path of `url`, as the guest wrote it. It was granted too.
+    pub path: String,
     /// Names in lower case. None of those that belong to the connection.
     pub headers: Vec<(String, String)>,
     /// What to send.
     pub body: Option<Vec<u8>>,
-    /// The most bytes of an answer's body that are of any use.
-    pub answer_limit_bytes: usize,
+    /// The most bytes of a body, of this request with its secrets and of the answer.
+    pub body_limit_bytes: usize,
+    /// Everything that stands for a secret in this call; header values and the body may hold it,
+    /// the rest does not.
+    pub placeholders: Vec<Placeholder>,
 }
 
 /// What the other side answered.
@@ -95,9 +127,13 @@ pub struct OutboundResponse {
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundFailure {
-    /// The name leads to an address, or the URL has a scheme, that the operator does not allow.
+    /// No grant covers it, the name leads to an address or the URL has a scheme that the operator
+    /// does not allow, or a secret may not go there.
     #[error("the destination is not allowed")]
     NotAllowed,
+    /// The request is none that can be sent; the text is for the plugin's author.
+    #[error("the request cannot be sent: {0}")]
+    Invalid(&'static str),
     /// The body is over the limit.
     #[error("the answer is too large")]
     TooLarge,

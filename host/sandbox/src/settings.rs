@@ -132,7 +132,7 @@ pub struct CallLimits {
     pub nodes: usize,
     /// An error's text, in bytes; what is longer is cut.
     pub refusal_bytes: usize,
-    /// Calls of `log`, `config`, `kv`, `http` and `database` together.
+    /// Calls of `log`, `config`, `kv`, `http`, `database` and `secrets` together.
     pub host_calls: u64,
     /// Handles and streams that the guest holds at once; a language's start-up needs a dozen.
     pub handles: usize,
@@ -146,9 +146,9 @@ pub struct CallLimits {
     pub kv_key_bytes: usize,
     /// A value of `kv`.
     pub kv_value_bytes: usize,
-    /// Requests through `http`.
+    /// Requests, through `http` and `wasi:http` together.
     pub http_requests: u64,
-    /// The body of such a request, and of its answer.
+    /// The body of such a request, its secrets included, and of its answer.
     pub http_body_bytes: usize,
     /// Statements through `database`: more are a loop that belongs into one statement.
     pub database_statements: u64,

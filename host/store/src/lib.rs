@@ -14,6 +14,7 @@ mod plugin;
 mod policy;
 mod preview;
 mod run;
+mod secret;
 mod session;
 mod settings;
 mod spending;
@@ -29,6 +30,7 @@ pub use plugin::{PluginRow, SharedStore};
 pub use policy::PolicyRow;
 pub use preview::{PREVIEW_CHARACTERS, PreviewedOutcome, StoredPreview};
 pub use run::{LIST_BYTES, RunFilter, RunList, SessionEntry, StoredRun, Touch};
+pub use secret::{SecretRow, SecretStore};
 pub use session::{
     SessionBefore, SessionChange, SessionFilter, SessionKey, SessionList, SessionOverview,
     SessionPage, StoredSession,

@@ -35,7 +35,7 @@ pub struct PluginRow {
     pub created_at: Timestamp,
 }
 
-/// All that may be asked of the plugins the operator shares with all tenants.
+/// All that may be asked of what the operator shares with all tenants.
 #[derive(Clone)]
 pub struct SharedStore {
     pub(crate) database: Arc<Database>,

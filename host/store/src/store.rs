@@ -53,7 +53,7 @@ impl Store {
         TenantStore { database: Arc::clone(&self.database), tenant: tenant.clone() }
     }
 
-    /// The plugins the operator shares with all tenants.
+    /// What the operator shares with all tenants.
     pub fn shared(&self) -> SharedStore {
         SharedStore { database: Arc::clone(&self.database) }
     }

@@ -47,6 +47,8 @@ pub enum Capability {
     /// Statements, through [`database`](crate::database), to a database by the name the operator
     /// gave it: `orders` to read, `orders:write` to write too.
     Database(String),
+    /// The secret of this name, through [`secrets`](crate::secrets).
+    Secret(String),
 }
 
 impl Capability {
@@ -63,6 +65,11 @@ impl Capability {
     /// Statements to this database: `orders` to read, `orders:write` to write too.
     pub fn database(name: impl Into<String>) -> Self {
         Self::Database(name.into())
+    }
+
+    /// The secret of this name.
+    pub fn secret(name: impl Into<String>) -> Self {
+        Self::Secret(name.into())
     }
 }
 
@@ -213,6 +220,7 @@ impl From<&Capability> for wire::Capability {
             Capability::Model(name) => Self::Model(name.clone()),
             Capability::Http(rule) => Self::Http(rule.clone()),
             Capability::Database(rule) => Self::Database(rule.clone()),
+            Capability::Secret(name) => Self::Secret(name.clone()),
         }
     }
 }
@@ -220,7 +228,7 @@ impl From<&Capability> for wire::Capability {
 #[cfg(test)]
 mod tests {
     use crate::testing::Call;
-    use crate::{Step, config, database, http, kv};
+    use crate::{Step, config, database, http, kv, secrets};
 
     use super::*;
 
@@ -308,6 +316,8 @@ mod tests {
     #[test]
     fn what_was_not_asked_for_is_not_granted() {
         fn build(_: &RequestContext) -> Result<Workflow, FactoryError> {
+            let key = secrets::get("key")?;
+            assert!(key.starts_with("stepmill-secret-"));
             let said = http::get("https://api.example.com/title")?.success()?;
             kv::set("title", &said.body)?;
             let kept = kv::get("title")?.unwrap_or_default();
@@ -316,9 +326,11 @@ mod tests {
         }
         let call = Call::new()
             .answer("https://api.example.com/title", 200, "Weekly")
-            .config("text", "All of it.");
+            .config("text", "All of it.")
+            .secret("key");
         let mut factory: WorkflowFactory = WorkflowFactory::new("w", build);
         for (capability, refusal) in [
+            (Capability::secret("key"), "the capability `secret:key` was not granted"),
             (Capability::http("*.example.com"), "no granted capability covers the URL"),
             (Capability::Kv, "the capability `kv` was not granted"),
             (Capability::Config, "the capability `config` was not granted"),

@@ -14,7 +14,7 @@ mod workflow;
 pub use context::{JsonObject, Request, RequestContext, Trusted};
 pub use error::{FactoryError, Outcome, StepError};
 pub use factory::{Capability, WorkflowFactory};
-pub use host::{config, database, http, kv, log};
+pub use host::{config, database, http, kv, log, secrets};
 pub use input::{AnyInput, Input};
 pub use run::{Media, MediaKind, RunContext};
 pub use step::{StepContent, StepInput, StepOutput};
@@ -25,7 +25,7 @@ pub mod prelude {
     pub use crate::{
         Agent, AnyInput, Capability, FactoryError, Function, JsonObject, Media, MediaKind, Model,
         Parameter, Query, RequestContext, RunContext, Step, StepError, StepInput, StepOutput,
-        Workflow, WorkflowFactory, config, database, http, kv, log,
+        Workflow, WorkflowFactory, config, database, http, kv, log, secrets,
     };
 }
 
@@ -36,7 +36,9 @@ pub mod wit {
         path: "wit",
         world: "factory",
         additional_derives: [Clone, PartialEq],
-        additional_derives_ignore: ["http-error", "kv-error", "config-error", "database-error"],
+        additional_derives_ignore: [
+            "http-error", "kv-error", "config-error", "database-error", "secret-error",
+        ],
         default_bindings_module: "stepmill_sdk::wit",
         export_macro_name: "export_plugin",
         pub_export_macro: true,

@@ -19,7 +19,7 @@
 //! against its schema, which is the host's work.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -117,6 +117,13 @@ impl Call {
         self
     }
 
+    /// A secret that somebody keeps for the plugin. As on a host, the plugin sees a placeholder
+    /// and never a value, so none is given here.
+    pub fn secret(mut self, name: &str) -> Self {
+        self.host.secrets.insert(name.to_owned());
+        self
+    }
+
     /// What the other side answers to a request for exactly this URL. What has no answer
     /// cannot be reached.
     pub fn answer(mut self, url: &str, status: u16, body: impl Into<Vec<u8>>) -> Self {
@@ -186,6 +193,7 @@ struct Host {
     kv: BTreeMap<String, Vec<u8>>,
     answers: BTreeMap<String, Response>,
     databases: BTreeMap<(String, String), Changed>,
+    secrets: BTreeSet<String>,
 }
 
 thread_local! {
@@ -318,6 +326,23 @@ pub(crate) mod border {
                     None => name == pattern,
                 },
                 _ => false,
+            })
+        }
+    }
+
+    pub(crate) mod secrets {
+        use super::{ask, wire::Capability};
+        use crate::wit::stepmill::plugin::secrets::SecretError;
+
+        pub(crate) fn get(name: &str) -> Result<String, SecretError> {
+            ask(|host| {
+                if !host.granted.contains(&Capability::Secret(name.to_owned())) {
+                    return Err(SecretError::NotGranted);
+                }
+                if !host.secrets.contains(name) {
+                    return Err(SecretError::Unknown);
+                }
+                Ok(format!("stepmill-secret-{name}"))
             })
         }
     }

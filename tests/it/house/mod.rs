@@ -8,8 +8,9 @@ mod token;
 
 pub(crate) use fragile::Fragile;
 pub(crate) use needs::{
-    Application, component, example, example_file, hostile, hostile_core, hostile_describing,
-    hostile_of_databases, is_postgres, model_script, postgres_database, repository, target,
+    Application, component, example, example_file, fetcher, hostile, hostile_core,
+    hostile_describing, hostile_of_databases, is_postgres, model_script, postgres_database,
+    repository, sender, target,
 };
 pub(crate) use process::{House, command, stepmill};
 pub(crate) use reply::Reply;

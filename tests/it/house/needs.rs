@@ -42,19 +42,7 @@ pub(crate) fn component(id: &str) -> Vec<u8> {
 
 /// The guest that does what the session id (`build`) or the message (function) tells it.
 pub(crate) fn hostile() -> Vec<u8> {
-    static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let guests = repository().join("host/sandbox/tests/guests");
-        let target = target().join("hostile-guests");
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2"])
-            .current_dir(guests)
-            .env("CARGO_TARGET_DIR", &target)
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .status();
-        assert!(status.unwrap().success(), "the hostile guests must build");
-        built(target.join("wasm32-wasip2/release/stepmill_hostile_guests.wasm"))
-    });
+    static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(|| guest("stepmill-hostile-guests"));
     HOSTILE.clone()
 }
 
@@ -112,6 +100,32 @@ impl Application {
         let place = place.split_once('@').map_or(place, |(_, place)| place);
         Self { url: format!("postgres://{role}:guest@{place}"), key, operator }
     }
+}
+
+/// The guest that sends requests through `wasi:http`.
+pub(crate) fn fetcher() -> Vec<u8> {
+    static FETCHER: LazyLock<Vec<u8>> = LazyLock::new(|| guest("stepmill-fetching-guest"));
+    FETCHER.clone()
+}
+
+fn guest(package: &str) -> Vec<u8> {
+    let guests = repository().join("host/sandbox/tests/guests");
+    let target = target().join("hostile-guests");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2"])
+        .args(["--package", package])
+        .current_dir(guests)
+        .env("CARGO_TARGET_DIR", &target)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .status();
+    assert!(status.unwrap().success(), "the guest {package} must build");
+    built(target.join(format!("wasm32-wasip2/release/{}.wasm", package.replace('-', "_"))))
+}
+
+/// The same guest, asking to send a secret, `key`, to 127.0.0.1.
+pub(crate) fn sender() -> Vec<u8> {
+    hostile_describing(b's')
 }
 
 /// A plugin around the fields of a core module, which must define `$build`.

@@ -202,6 +202,11 @@ impl House {
         self.child = Some(child);
     }
 
+    /// Has other settings when it starts the next time.
+    pub(crate) fn change(&mut self, change: impl FnOnce(Builder) -> Builder) {
+        self.builder = change(std::mem::replace(&mut self.builder, Self::serve()));
+    }
+
     fn log_file(&self) -> std::fs::File {
         let path = self.folder.path().join("log");
         std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap()

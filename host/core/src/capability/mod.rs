@@ -12,7 +12,7 @@ pub use http::{HttpFault, HttpRule};
 pub use model::ModelPattern;
 
 use crate::agent::ModelName;
-use crate::ids::DatabaseName;
+use crate::ids::{DatabaseName, IdFault, SecretName};
 
 /// One thing a plugin asks to be allowed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,8 @@ pub enum Capability {
     Http(HttpRule),
     /// Statements to a database of the operator's.
     Database(DatabaseRule),
+    /// A secret, to be sent where it may go.
+    Secret(SecretName),
 }
 
 /// The text is no capability.
@@ -38,8 +40,8 @@ pub enum Capability {
 pub enum CapabilityFault {
     /// None of the words.
     #[error(
-        "each is one of clock, randomness, config, kv, model:PATTERN, http:HOST, database:NAME, \
-         database:NAME:write"
+        "each is one of clock, randomness, config, kv, model:PATTERN, http:HOST, secret:NAME, \
+         database:NAME, database:NAME:write"
     )]
     Unknown,
     /// After `model:`.
@@ -54,6 +56,9 @@ pub enum CapabilityFault {
          may end in `:write`"
     )]
     Database,
+    /// After `secret:`.
+    #[error("`secret:` takes a name, which {0}")]
+    Secret(IdFault),
 }
 
 impl Capability {
@@ -76,6 +81,9 @@ impl Capability {
             Some(("http", rule)) => Ok(Self::Http(HttpRule::new(rule)?)),
             Some(("database", rule)) => {
                 DatabaseRule::new(rule).map(Self::Database).ok_or(CapabilityFault::Database)
+            }
+            Some(("secret", name)) => {
+                SecretName::new(name).map(Self::Secret).map_err(CapabilityFault::Secret)
             }
             Some(_) => Err(CapabilityFault::Unknown),
         }
@@ -104,6 +112,7 @@ impl fmt::Display for Capability {
             Self::Model(pattern) => write!(f, "model:{}", pattern.as_str()),
             Self::Http(rule) => write!(f, "http:{rule}"),
             Self::Database(rule) => write!(f, "database:{rule}"),
+            Self::Secret(name) => write!(f, "secret:{name}"),
         }
     }
 }
@@ -162,6 +171,16 @@ impl Grants {
         self.0.iter().any(|it| matches!(it, Capability::Database(_)))
     }
 
+    /// Whether this secret was granted.
+    pub fn secret(&self, name: &SecretName) -> bool {
+        self.0.iter().any(|it| matches!(it, Capability::Secret(granted) if granted == name))
+    }
+
+    /// Whether any secret at all was granted.
+    pub fn any_secret(&self) -> bool {
+        self.0.iter().any(|it| matches!(it, Capability::Secret(_)))
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Capability> {
         self.0.iter()
@@ -187,6 +206,14 @@ mod tests {
         assert_eq!(granted(&asked, &allowed), ["clock", "http:api.example.com"]);
         let (asked, allowed) = (all(&asked), all(&allowed));
         assert_eq!(Grants::missing(&asked, &allowed), [&asked[2]]);
+    }
+
+    #[test]
+    fn a_secret_is_granted_by_its_name() {
+        let grants = Grants::of(&all(&["secret:a", "secret:b"]), &all(&["secret:a", "secret:c"]));
+        let has = |it: &str| grants.secret(&SecretName::new(it).unwrap());
+        assert!(grants.any_secret() && has("a") && !has("b") && !has("c"));
+        assert!(!Grants::none().any_secret());
     }
 
     #[test]
@@ -223,11 +250,22 @@ mod tests {
             "http:GET a.test/v1/*",
             "database:orders",
             "database:orders:write",
+            "secret:crm-key",
         ] {
             assert_eq!(Capability::parse(word).unwrap().to_string(), word);
         }
-        for bad in ["", "Clock", "all", "model:", "http:", "clock:", "http:https://a", "database:"]
-        {
+        for bad in [
+            "",
+            "Clock",
+            "all",
+            "model:",
+            "http:",
+            "clock:",
+            "http:https://a",
+            "secret:",
+            "secret:A",
+            "database:",
+        ] {
             assert!(Capability::parse(bad).is_err(), "{bad}");
         }
     }

@@ -1,41 +1,15 @@
 //! `http`: requests to granted hosts.
-//!
-//! The name that is granted and the name that is connected to must be the same, whoever reads the
-//! URL. So only URLs are let through that every reader reads alike: plain ASCII, no user
-//! information, no backslash, a host of letters, digits, `-`, `.` and `_`.
 
 use std::time::Instant;
 
-use stepmill_core::capability::Grants;
 use wasmtime::component::HasData;
 
+use super::outgoing::{Head, Outgoing};
 use crate::call::CallState;
 use crate::meter::Meter;
-use crate::services::{Network, OutboundFailure, OutboundRequest, OutboundResponse};
+use crate::services::{OutboundFailure, OutboundResponse};
 use crate::wit::newest::stepmill::plugin::http as wit;
 use crate::wit::newest::stepmill::plugin::http::{HttpError, HttpRequest, HttpResponse};
-
-/// As long as the longest URL that servers accept.
-const URL_BYTES: usize = 8 * 1024;
-
-/// As many as a browser sends, twice.
-const HEADERS: usize = 64;
-
-/// All names and values together; servers accept no more.
-const HEADER_BYTES: usize = 16 * 1024;
-
-/// Headers that belong to the connection: whoever sets them could speak for another request.
-const HOST_HEADERS: [&str; 9] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 pub(crate) struct Http;
 
@@ -45,60 +19,24 @@ impl HasData for Http {
 
 pub(crate) struct HttpView<'a> {
     meter: &'a mut Meter,
-    grants: &'a Grants,
-    network: Option<&'a dyn Network>,
+    outgoing: &'a mut Outgoing,
 }
 
 impl HttpView<'_> {
     pub(crate) fn of(state: &mut CallState) -> HttpView<'_> {
-        let site = &state.site;
-        let network = site.network.as_deref();
-        HttpView { meter: &mut state.meter, grants: &site.grants, network }
+        HttpView { meter: &mut state.meter, outgoing: &mut state.outgoing }
     }
 
-    fn admit(&self, request: HttpRequest) -> Result<OutboundRequest, HttpError> {
-        let host = host_of(&request.url).map_err(|it| HttpError::Invalid(it.to_owned()))?;
-        if !self.grants.http(&request.method, &host, path_of(&request.url)) {
-            return Err(HttpError::NotGranted);
-        }
-        if !is_method(&request.method) {
-            return Err(HttpError::Invalid("the method must be in upper case".to_owned()));
-        }
-        let headers = headers(request.headers).map_err(|it| HttpError::Invalid(it.to_owned()))?;
-        let limit = self.meter.limits.http_body_bytes;
-        if request.body.as_ref().is_some_and(|it| limit < it.len()) {
-            return Err(too_large(limit));
-        }
-        Ok(OutboundRequest {
-            method: request.method,
-            url: request.url,
-            host,
-            headers,
-            body: request.body,
-            answer_limit_bytes: limit,
-        })
-    }
-
-    fn answer(
-        &self,
-        answer: Result<OutboundResponse, OutboundFailure>,
-    ) -> Result<HttpResponse, HttpError> {
-        let limit = self.meter.limits.http_body_bytes;
-        match answer {
-            Ok(answer) if limit < answer.body.len() => Err(too_large(limit)),
-            Ok(answer) => Ok(HttpResponse {
-                status: answer.status,
-                headers: answer
-                    .headers
-                    .into_iter()
-                    .map(|(name, value)| wit::Header { name, value })
-                    .collect(),
-                body: answer.body,
-            }),
-            Err(OutboundFailure::NotAllowed) => Err(HttpError::NotGranted),
-            Err(OutboundFailure::TooLarge) => Err(too_large(limit)),
-            Err(OutboundFailure::TimedOut) => Err(HttpError::TimedOut),
-            Err(OutboundFailure::Failed) => Err(HttpError::Failed),
+    fn refusal(&self, failure: OutboundFailure) -> HttpError {
+        match failure {
+            OutboundFailure::NotAllowed => HttpError::NotGranted,
+            OutboundFailure::Invalid(text) => HttpError::Invalid(text.to_owned()),
+            OutboundFailure::TooLarge => {
+                let limit = self.outgoing.body_limit_bytes();
+                HttpError::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX))
+            }
+            OutboundFailure::TimedOut => HttpError::TimedOut,
+            OutboundFailure::Failed => HttpError::Failed,
         }
     }
 }
@@ -109,73 +47,26 @@ impl wit::Host for HttpView<'_> {
         request: HttpRequest,
     ) -> wasmtime::Result<Result<HttpResponse, HttpError>> {
         self.meter.host_call()?;
-        let Some(network) = self.network else { return Ok(Err(HttpError::NotGranted)) };
-        let request = match self.admit(request) {
-            Ok(request) => request,
-            Err(refusal) => return Ok(Err(refusal)),
+        let HttpRequest { method, url, headers, body } = request;
+        let headers = headers.into_iter().map(|it| (it.name, it.value)).collect();
+        let admitted = match self.outgoing.admit(Head { method, url, headers })? {
+            Ok(admitted) => admitted,
+            Err(failure) => return Ok(Err(self.refusal(failure))),
         };
-        self.meter.http_request()?;
         let began = Instant::now();
-        let answer = network.http_fetch(request).await;
+        let answer = admitted.send(body).await;
         self.meter.note_wait(began.elapsed());
-        Ok(self.answer(answer))
+        Ok(answer.map(response).map_err(|it| self.refusal(it)))
     }
 }
 
-fn too_large(limit: usize) -> HttpError {
-    HttpError::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX))
-}
-
-fn is_method(text: &str) -> bool {
-    (1..=16).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_uppercase())
-}
-
-/// The host part of a URL, in lower case, if there is only one way to read it.
-fn host_of(url: &str) -> Result<String, &'static str> {
-    if URL_BYTES < url.len() {
-        return Err("the URL is too long");
+fn response(answer: OutboundResponse) -> HttpResponse {
+    let header = |(name, value)| wit::Header { name, value };
+    HttpResponse {
+        status: answer.status,
+        headers: answer.headers.into_iter().map(header).collect(),
+        body: answer.body,
     }
-    if !url.bytes().all(|it| it.is_ascii_graphic() && it != b'\\') {
-        return Err("the URL must be plain ASCII, percent-encoded where needed");
-    }
-    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
-        return Err("the URL must begin with `https://` or `http://`");
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (host, port) = authority.split_once(':').unwrap_or((authority, "443"));
-    let port_is_good = !port.starts_with('+') && port.parse().is_ok_and(|it: u16| it != 0);
-    let allowed = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'_');
-    if host.is_empty() || !host.bytes().all(allowed) || !port_is_good {
-        return Err("the URL must name a host, and nothing but a port with it");
-    }
-    Ok(host.to_ascii_lowercase())
-}
-
-/// The path of a URL whose host was found, as it is sent.
-fn path_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let end = rest.find(['?', '#']).unwrap_or(rest.len());
-    rest[..end].find('/').map_or("/", |at| &rest[at..end])
-}
-
-fn headers(headers: Vec<wit::Header>) -> Result<Vec<(String, String)>, &'static str> {
-    let bytes: usize = headers.iter().map(|it| it.name.len() + it.value.len()).sum();
-    if HEADERS < headers.len() || HEADER_BYTES < bytes {
-        return Err("there are too many headers");
-    }
-    let is_token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
-    let is_value = |it: u8| it == b' ' || it == b'\t' || it.is_ascii_graphic();
-    let headers = headers.into_iter().map(|it| {
-        let name = it.name.to_ascii_lowercase();
-        if name.is_empty() || !name.bytes().all(is_token) || !it.value.bytes().all(is_value) {
-            return Err("a header has a character that headers cannot have");
-        }
-        if HOST_HEADERS.contains(&name.as_str()) || name.starts_with("proxy-") {
-            return Err("a header is one that only the host sets");
-        }
-        Ok((name, it.value))
-    });
-    headers.collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ mod database;
 mod http;
 mod kv;
 mod log;
+pub(crate) mod outgoing;
+mod secrets;
 pub(crate) mod wasi;
+mod wasi_http;
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -17,12 +20,14 @@ use crate::wit::newest::stepmill::plugin as wit;
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasi_http::add_to_linker(&mut linker)?;
     wit::types::add_to_linker::<_, Types>(&mut linker, |_| Types)?;
     wit::log::add_to_linker::<_, log::Log>(&mut linker, log::LogView::of)?;
     wit::config::add_to_linker::<_, config::Config>(&mut linker, config::ConfigView::of)?;
     wit::kv::add_to_linker::<_, kv::KeyValue>(&mut linker, kv::KeyValueView::of)?;
     wit::http::add_to_linker::<_, http::Http>(&mut linker, http::HttpView::of)?;
     wit::database::add_to_linker::<_, database::Database>(&mut linker, database::DatabaseView::of)?;
+    wit::secrets::add_to_linker::<_, secrets::Secret>(&mut linker, secrets::SecretView::of)?;
     Ok(linker)
 }
 
@@ -43,12 +48,12 @@ mod testing {
     use async_trait::async_trait;
     use stepmill_core::capability::{Capability, Grants};
     use stepmill_core::database::{Answer, DatabaseFailure, Statement};
+    use stepmill_core::ids::SecretName;
 
     use crate::call::{CallSite, CallState};
-    use crate::meter::Meter;
     use crate::services::{
         Databases, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest,
-        OutboundResponse,
+        OutboundResponse, Secrets, SecretsDown,
     };
     use crate::settings::CallLimits;
 
@@ -91,7 +96,7 @@ mod testing {
                 Some("late") => Err(OutboundFailure::TimedOut),
                 Some("private") => Err(OutboundFailure::NotAllowed),
                 Some("large") => {
-                    let body = vec![0; request.answer_limit_bytes + 1];
+                    let body = vec![0; request.body_limit_bytes + 1];
                     Ok(OutboundResponse { status: 200, headers: vec![], body })
                 }
                 _ => Ok(OutboundResponse { status: 200, headers: vec![], body: b"ok".to_vec() }),
@@ -114,12 +119,20 @@ mod testing {
         }
     }
 
+    #[async_trait]
+    impl Secrets for Noting {
+        async fn secret_find(&self, name: &SecretName) -> Result<bool, SecretsDown> {
+            self.note(format!("secret {name}"));
+            if name.as_str() == "down" { Err(SecretsDown) } else { Ok(name.as_str() != "none") }
+        }
+    }
+
     pub(super) fn state(grants: &[Capability], limits: CallLimits) -> (CallState, Arc<Noting>) {
         let services = Arc::new(Noting::default());
         let config = [("region".to_owned(), "eu".to_owned())];
         let grants = Grants::of(grants, grants);
         let config = Arc::new(config.into());
         let site = CallSite::granted("acme/test", grants, config, services.clone());
-        (CallState { site, meter: Meter::new(&limits), wasi: None }, services)
+        (CallState::new(site, &limits), services)
     }
 }

@@ -14,6 +14,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{
     Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView,
 };
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::call::CallState;
 use crate::settings::CallLimits;
@@ -25,12 +26,13 @@ const RANDOM_BYTES: u64 = 64 * 1024;
 /// WASI's side of one instance.
 pub(crate) struct WasiState {
     ctx: WasiCtx,
-    table: ResourceTable,
+    pub(super) table: ResourceTable,
+    pub(super) http: WasiHttpCtx,
     said: Said,
 }
 
 impl WasiState {
-    fn new(grants: &Grants, limits: &CallLimits) -> Self {
+    pub(super) fn new(grants: &Grants, limits: &CallLimits) -> Self {
         let said = Said::new(limits.stderr_bytes);
         let mut ctx = WasiCtx::builder();
         ctx.stdout(said.clone())
@@ -48,7 +50,7 @@ impl WasiState {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        Self { ctx: ctx.build(), table, said }
+        Self { ctx: ctx.build(), table, http: WasiHttpCtx::new(), said }
     }
 
     /// Puts what the guest wrote to its standard streams into the debug log.

@@ -94,9 +94,9 @@ fn is_offered(name: &str) -> bool {
     }
 }
 
-/// What the start-up code of ordinary guests asks for. All of it is there; behind files and
-/// sockets there is nothing.
-const WASI: [&str; 27] = [
+/// What the start-up code of ordinary guests asks for, and what their `fetch` does. All of it is
+/// there; behind files and sockets there is nothing, and behind HTTP what was granted.
+const WASI: [&str; 29] = [
     "cli/environment",
     "cli/exit",
     "cli/stderr",
@@ -111,6 +111,8 @@ const WASI: [&str; 27] = [
     "clocks/wall-clock",
     "filesystem/preopens",
     "filesystem/types",
+    "http/outgoing-handler",
+    "http/types",
     "io/error",
     "io/poll",
     "io/streams",
@@ -138,7 +140,8 @@ mod tests {
         assert!(!is_offered("stepmill:plugin/shell@1.0.0"));
         assert!(is_offered("wasi:cli/environment@0.2.3"));
         assert!(!is_offered("wasi:cli/environment@0.3.0"));
-        assert!(!is_offered("wasi:http/outgoing-handler@0.2.3"));
+        assert!(is_offered("wasi:http/outgoing-handler@0.2.3"));
+        assert!(!is_offered("wasi:http/incoming-handler@0.2.3"));
         assert!(!is_offered("run"));
     }
 }

@@ -30,6 +30,7 @@ pub(crate) mod bindings {
             "stepmill:plugin/kv": async | trappable,
             "stepmill:plugin/http": async | trappable,
             "stepmill:plugin/database": async | trappable,
+            "stepmill:plugin/secrets": async | trappable,
             default: trappable,
         },
         exports: { default: async },
@@ -41,12 +42,13 @@ pub(super) const EXPORTS: [&str; 2] =
     ["stepmill:plugin/workflow-factory@1.0.0", "stepmill:plugin/functions@1.0.0"];
 
 /// What it may import, besides WASI.
-pub(super) const IMPORTS: [&str; 6] = [
+pub(super) const IMPORTS: [&str; 7] = [
     "stepmill:plugin/config",
     "stepmill:plugin/database",
     "stepmill:plugin/http",
     "stepmill:plugin/kv",
     "stepmill:plugin/log",
+    "stepmill:plugin/secrets",
     "stepmill:plugin/types",
 ];
 
@@ -214,6 +216,7 @@ fn claimed(description: wit::Description) -> Claimed {
                 wit::Capability::Model(name) => Asked::Model(name),
                 wit::Capability::Http(rule) => Asked::Http(rule),
                 wit::Capability::Database(rule) => Asked::Database(rule),
+                wit::Capability::Secret(name) => Asked::Secret(name),
             })
             .collect(),
     }

@@ -81,6 +81,19 @@ async fn only_granted_databases_are_asked() {
 }
 
 #[tokio::test]
+async fn a_secret_is_a_placeholder_and_only_with_a_grant() {
+    let plugin = plugin(short()).await;
+    let granted = ["secret:key", "secret:none"].map(|it| Capability::parse(it).unwrap());
+    let answer = found_out(&plugin, &granted, "secret key").await;
+    assert!(answer.starts_with("Ok(\"stepmill-secret-"), "{answer}");
+    assert_ne!(found_out(&plugin, &granted, "secret key").await, answer);
+    for (order, expected) in [("secret none", "Unknown"), ("secret other", "NotGranted")] {
+        let answer = found_out(&plugin, &granted, order).await;
+        assert_eq!(answer, format!("Err(SecretError::{expected})"));
+    }
+}
+
+#[tokio::test]
 async fn there_is_nothing_else_outside() {
     let plugin = plugin(short()).await;
     let seen = build(&plugin, "world").await.unwrap().description.unwrap();

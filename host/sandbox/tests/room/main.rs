@@ -7,6 +7,7 @@ mod bomb;
 mod calls;
 mod compiling;
 mod fairness;
+mod fetching;
 mod grants;
 #[path = "../support/guests.rs"]
 mod guests;

@@ -10,12 +10,12 @@ use stepmill_core::capability::{Capability, Grants};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 use stepmill_core::graph::{FunctionCall, GraphDraft};
-use stepmill_core::ids::{RunId, SessionId, TenantId, UserId};
+use stepmill_core::ids::{RunId, SecretName, SessionId, TenantId, UserId};
 use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{
     BuildFailure, CallFailure, CallLimits, CallSite, Databases, FunctionFailure, KeyValueDown,
     KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox,
-    SandboxSettings,
+    SandboxSettings, Secrets, SecretsDown,
 };
 
 use crate::guests;
@@ -159,5 +159,12 @@ impl Network for Desk {
     ) -> Result<OutboundResponse, OutboundFailure> {
         let body = format!("{} {}", request.method, request.url).into_bytes();
         Ok(OutboundResponse { status: 200, headers: vec![], body })
+    }
+}
+
+#[async_trait]
+impl Secrets for Desk {
+    async fn secret_find(&self, name: &SecretName) -> Result<bool, SecretsDown> {
+        Ok(name.as_str() == "key")
     }
 }

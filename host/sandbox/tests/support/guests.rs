@@ -7,13 +7,17 @@ use std::sync::LazyLock;
 use stepmill_sandbox::WorkerProgram;
 
 /// Built once for all tests of this binary; Cargo keeps it between binaries.
-static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(build);
+static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(|| build("stepmill-hostile-guests"));
 
-fn build() -> Vec<u8> {
+/// The same for the guest that sends requests through `wasi:http`.
+static FETCHER: LazyLock<Vec<u8>> = LazyLock::new(|| build("stepmill-fetching-guest"));
+
+fn build(package: &str) -> Vec<u8> {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2"])
+        .args(["--package", package])
         .current_dir(guests)
         .env("CARGO_TARGET_DIR", &target)
         // Flags for the host's own build are none of the guest's business.
@@ -22,8 +26,8 @@ fn build() -> Vec<u8> {
         .status()
         .expect("cargo runs, for it runs this");
     assert!(status.success(), "the guests in tests/guests must build");
-    std::fs::read(target.join("wasm32-wasip2/release/stepmill_hostile_guests.wasm"))
-        .expect("cargo built it")
+    let file = format!("wasm32-wasip2/release/{}.wasm", package.replace('-', "_"));
+    std::fs::read(target.join(file)).expect("cargo built it")
 }
 
 /// What compiles them.
@@ -38,7 +42,12 @@ pub(crate) fn hostile() -> Vec<u8> {
     HOSTILE.clone()
 }
 
-/// The same guest, whose `describe` behaves as the mode says (see the guest's `MODE`).
+/// The guest that sends requests through `wasi:http`.
+pub(crate) fn fetcher() -> Vec<u8> {
+    FETCHER.clone()
+}
+
+/// The guest that does what it is told, whose `describe` behaves as the mode says (see the guest's `MODE`).
 pub(crate) fn hostile_describing(mode: u8) -> Vec<u8> {
     let mut component = hostile();
     let mark = b"DESCRIBE-MODE:0";

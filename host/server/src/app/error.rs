@@ -9,6 +9,7 @@ use stepmill_store::{LIST_BYTES, StoreError};
 
 use super::input::InputFault;
 use super::schema::SchemaFault;
+use super::secrets::{SecretFault, VaultFault};
 use crate::settings::PolicyFault;
 
 const LIST_MIB: usize = LIST_BYTES / (1024 * 1024);
@@ -132,6 +133,18 @@ pub enum AppError {
     /// A stored policy is not what this host understands.
     #[error("a stored policy cannot be read")]
     PolicyUnreadable,
+    /// The caller's tenant, or the operator, keeps no such secret.
+    #[error("there is no such secret")]
+    UnknownSecret,
+    /// A secret that cannot be one.
+    #[error("the secret cannot be")]
+    BadSecret(#[source] SecretFault),
+    /// As many secrets are kept as the host keeps for one owner.
+    #[error("there must not be more than {0} secrets")]
+    TooManySecrets(usize),
+    /// The host has no key for secrets.
+    #[error("secrets cannot be kept")]
+    SecretsUnavailable(#[source] VaultFault),
     /// An uploaded plugin asks for what nobody of its place is granted.
     #[error("the plugin asks for what is not granted")]
     NotGranted {

@@ -1,30 +1,36 @@
-//! What the host does for a plugin while it is being called: its key-value data, requests, and
-//! statements to databases.
+//! What the host does for a plugin while it is being called: its key-value data, requests and the
+//! secrets in them, and statements to databases.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use stepmill_core::agent::ModelName;
 use stepmill_core::capability::{Capability, Grants, ModelPattern};
 use stepmill_core::database::{Answer, DatabaseFailure, Statement};
-use stepmill_core::ids::{TenantId, WorkflowId};
+use stepmill_core::ids::{SecretName, TenantId, WorkflowId};
 use stepmill_databases::Databases;
 use stepmill_sandbox::{
     CallSite, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
+    Secrets, SecretsDown,
 };
 use stepmill_store::{StoreError, TenantStore};
 
 use super::catalog::Factory;
-use super::outbound::Outbound;
+use super::secrets::{OpenSecret, Sending, secrets_of};
 use super::wiring::App;
 
 /// One plugin's services, for one tenant.
 struct PluginServices {
     tenant: TenantId,
+    app: App,
     store: TenantStore,
     plugin: WorkflowId,
-    outbound: Outbound,
     databases: Databases,
+    /// Whose secrets it uses; none: the operator's.
+    owner: Option<TenantId>,
+    /// Those that this call has asked for.
+    found: Mutex<BTreeMap<SecretName, Arc<OpenSecret>>>,
 }
 
 impl PluginServices {
@@ -56,7 +62,34 @@ impl Network for PluginServices {
         &self,
         request: OutboundRequest,
     ) -> Result<OutboundResponse, OutboundFailure> {
-        self.outbound.fetch(request).await
+        let sending = {
+            let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            Sending::new(
+                request
+                    .placeholders
+                    .iter()
+                    .filter_map(|it| Some((it.text.clone(), found.get(&it.secret)?.clone()))),
+            )
+        };
+        self.app.outbound.fetch(self.store.tenant(), request, &sending).await
+    }
+}
+
+#[async_trait]
+impl Secrets for PluginServices {
+    async fn secret_find(&self, name: &SecretName) -> Result<bool, SecretsDown> {
+        let unavailable = |fault: &(dyn std::error::Error + 'static)| {
+            let plugin = &self.plugin;
+            tracing::error!(%plugin, fault, "the secret {name} is unavailable to {plugin}");
+            SecretsDown
+        };
+        let owner = self.owner.as_ref();
+        let row = secrets_of(&self.app.store, owner).secret_fetch(name).await;
+        let Some(row) = row.map_err(|it| unavailable(&it))? else { return Ok(false) };
+        let secret = self.app.secrets.open_for(owner, row).map_err(|it| unavailable(&it))?;
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.insert(name.clone(), secret);
+        Ok(true)
     }
 }
 
@@ -96,10 +129,12 @@ impl App {
     ) -> CallSite {
         let services = PluginServices {
             tenant: tenant.clone(),
+            app: self.clone(),
             store: self.store.tenant(tenant),
             plugin: id.clone(),
-            outbound: self.outbound.clone(),
             databases: self.databases.clone(),
+            owner: factory.shelf.owner().cloned(),
+            found: Mutex::default(),
         };
         let config = self.policies.current().config(factory.shelf.owner(), id);
         let label = format!("{tenant}/{id}");

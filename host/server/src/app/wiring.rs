@@ -27,6 +27,7 @@ use super::driver::Driver;
 use super::error::AppError;
 use super::outbound::Outbound;
 use super::policies::PolicyBook;
+use super::secrets::{SecretBook, Vault};
 use super::upload_turns::UploadTurns;
 use crate::settings::{AuditSettings, RunSettings, Settings};
 
@@ -47,6 +48,7 @@ pub struct Rooms {
     pub(crate) audit_settings: AuditSettings,
     pub(crate) roles: Roles,
     pub(crate) budgets: Arc<Budgets>,
+    pub(crate) secrets: SecretBook,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: Arc<Semaphore>,
@@ -100,6 +102,9 @@ pub enum OpenError {
     /// What operators said over the API.
     #[error("the stored policies cannot be read")]
     Policies(#[source] AppError),
+    /// The stored secrets. What they hold is none of the start's business.
+    #[error("the stored secrets cannot be read")]
+    Secrets(#[source] AppError),
     /// The catalog.
     #[error("the stored plugins cannot be read")]
     Catalog(#[source] AppError),
@@ -131,6 +136,8 @@ impl App {
         let policies = policies.map_err(OpenError::Policies)?;
         let wait = settings.runs.budget_wait_ms;
         let budgets = Budgets::open(&store, settings.prices.clone(), wait).await?;
+        let vault = Vault::new(settings.secrets.key.clone(), settings.secrets.old_keys.clone());
+        let secrets = SecretBook::open(vault, &store).await.map_err(OpenError::Secrets)?;
         let catalog = Catalog::open(store.clone(), sandbox.clone(), settings.graph, declared).await;
         Ok(Self(Arc::new(Rooms {
             catalog: catalog.map_err(OpenError::Catalog)?,
@@ -144,6 +151,7 @@ impl App {
             audit_settings: settings.audit,
             roles: settings.auth.roles.clone(),
             budgets,
+            secrets,
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
             seats: Arc::new(Semaphore::new(settings.runs.concurrent)),

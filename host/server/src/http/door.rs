@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
 use super::{
-    audit, cors, docs, health, keys, openapi, os, plugins, policies, runs, sessions, usage,
-    workflows,
+    audit, cors, docs, health, keys, openapi, os, plugins, policies, runs, secrets, sessions,
+    usage, workflows,
 };
 use crate::app::App;
 use crate::settings::{HttpSettings, Identity, Settings};
@@ -85,6 +85,7 @@ pub(super) fn api() -> OpenApiRouter<Door> {
         .merge(audit::routes())
         .merge(keys::routes())
         .merge(usage::routes())
+        .merge(secrets::routes())
 }
 
 /// Everything the host answers to.

@@ -179,6 +179,16 @@ fn app(fault: AppError) -> Response {
             coded(StatusCode::UNPROCESSABLE_ENTITY, format!("policy: {fault}"), "bad_policy")
         }
         AppError::TooManyPolicies(_) => coded(StatusCode::CONFLICT, fault.to_string(), "too_many"),
+        AppError::UnknownSecret => detail(StatusCode::NOT_FOUND, "Secret not found"),
+        AppError::BadSecret(fault) => {
+            coded(StatusCode::UNPROCESSABLE_ENTITY, format!("secret: {fault}"), "bad_secret")
+        }
+        AppError::TooManySecrets(_) => coded(StatusCode::CONFLICT, fault.to_string(), "too_many"),
+        AppError::SecretsUnavailable(cause) => {
+            tracing::error!(%cause, "a secret cannot be kept: {cause}");
+            let text = "The host has no key for secrets";
+            coded(StatusCode::SERVICE_UNAVAILABLE, text, "secrets_unavailable")
+        }
         AppError::NotGranted { missing, allowed } => not_granted(&missing, &allowed),
         AppError::ModelNotGranted { .. } => {
             coded(StatusCode::FORBIDDEN, fault.to_string(), "model_not_granted")

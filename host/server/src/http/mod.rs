@@ -17,6 +17,7 @@ mod plugins;
 mod policies;
 mod query;
 mod runs;
+mod secrets;
 mod serve;
 mod sessions;
 mod stream;

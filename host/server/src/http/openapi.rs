@@ -16,7 +16,7 @@ use super::sessions::{RunState, SortOrder};
 use super::view::Fault;
 
 /// What routes are sorted by, and what each heap holds.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("Core", "What the host is."),
     ("Health", "Whether it is up."),
     ("Workflows", "What there is to run, and runs."),
@@ -26,6 +26,7 @@ const TAGS: [(&str, &str); 11] = [
     ("Audit", "Who changed what may be done, and who was not let do something."),
     ("Policies", "What plugins may do: the host's, a tenant's, a plugin's."),
     ("Usage", "What models were asked for, and what budgets leave."),
+    ("Secrets", "What plugins may send and never see."),
     ("Plugins", "Factories of the caller's tenant: upload, list, look at, delete."),
     ("Keys", "What programs of a tenant show instead of a token."),
 ];

@@ -17,6 +17,7 @@ use super::databases::DatabasesFile;
 use super::environment::Environment;
 use super::models::models_of_environment;
 use super::policy::PolicyFile;
+use super::secrets::SecretsFile;
 use super::{AuditSettings, HttpSettings, Identity, OutboundSettings, RunSettings, Settings};
 
 /// What is wrong with the settings. No text repeats a secret.
@@ -183,6 +184,7 @@ overlay! {
         allow_private: bool => allow_private,
         timeout_ms: u64 => timeout_ms,
         body_bytes: usize => body_bytes,
+        concurrent: usize => concurrent,
     }
 }
 
@@ -227,6 +229,7 @@ struct File {
     models: Option<ModelsFile>,
     databases: DatabasesFile,
     policy: PolicyFile,
+    secrets: SecretsFile,
     limits: LimitsFile,
     graph: GraphFile,
     http: HttpFile,
@@ -340,6 +343,7 @@ fn settings(
             cache_dir: Some(data_dir.join("compiled")),
             ..Default::default()
         },
+        secrets: file.secrets.settings(&data_dir, environment)?,
         data_dir,
         graph: GraphLimits::default(),
         policies: file.policy.policies().map_err(|it| value(it.place, it.rule))?,

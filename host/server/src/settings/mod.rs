@@ -10,6 +10,7 @@ mod file;
 mod identity;
 mod models;
 mod policy;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;
 pub use models::{demo_models, models_of_environment};
 pub use policy::{PolicyFault, PolicyForm};
+pub use secrets::SecretsSettings;
 
 /// Everything the host needs to know before it opens.
 pub struct Settings {
@@ -65,6 +67,8 @@ pub struct Settings {
     pub graph: GraphLimits,
     /// What plugins may do, and their configuration. What is said over the API counts before.
     pub policies: Policies,
+    /// The keys that seal secrets.
+    pub secrets: SecretsSettings,
     /// Bounds and times of the HTTP door.
     pub http: HttpSettings,
     /// Bounds of requests that plugins make.
@@ -149,11 +153,19 @@ pub struct OutboundSettings {
     pub timeout_ms: u64,
     /// The largest answer.
     pub body_bytes: usize,
+    /// Requests of one tenant's plugins under way at once. More wait, within their time.
+    pub concurrent: usize,
 }
 
 impl Default for OutboundSettings {
     fn default() -> Self {
-        Self { allow_http: false, allow_private: false, timeout_ms: 5_000, body_bytes: 1024 * 1024 }
+        Self {
+            allow_http: false,
+            allow_private: false,
+            timeout_ms: 5_000,
+            body_bytes: 1024 * 1024,
+            concurrent: 32,
+        }
     }
 }
 

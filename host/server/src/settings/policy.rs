@@ -41,7 +41,7 @@ struct CapabilityWord(String);
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyForm {
     /// What plugins may do if they ask: `clock`, `randomness`, `config`, `kv`, `model:PATTERN`,
-    /// `http:HOST`. Absent: what the next wider scope says.
+    /// `http:HOST`, `secret:NAME`. Absent: what the next wider scope says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<CapabilityWord>>, max_items = 256)]
     pub allow: Option<Vec<String>>,

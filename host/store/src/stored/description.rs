@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stepmill_core::capability::{Capability, DatabaseRule, HttpRule, ModelPattern};
-use stepmill_core::ids::WorkflowId;
+use stepmill_core::ids::{SecretName, WorkflowId};
 use stepmill_core::plugin::{Description, WorkflowKind};
 
 use super::{V1, check_depth, parse, text};
@@ -50,6 +50,7 @@ enum CapabilityForm<'a> {
     Model(Cow<'a, str>),
     Http(Cow<'a, str>),
     Database(Cow<'a, str>),
+    Secret(Cow<'a, str>),
 }
 
 pub(crate) fn write(description: &Description) -> Result<String, StoreError> {
@@ -66,6 +67,7 @@ pub(super) fn form(description: &Description) -> DescriptionForm<'_> {
         Capability::Model(pattern) => CapabilityForm::Model(pattern.as_str().into()),
         Capability::Http(rule) => CapabilityForm::Http(rule.to_string().into()),
         Capability::Database(rule) => CapabilityForm::Database(rule.to_string().into()),
+        Capability::Secret(name) => CapabilityForm::Secret(name.as_str().into()),
     };
     DescriptionForm {
         v: V1,
@@ -112,6 +114,9 @@ fn capability(form: CapabilityForm<'_>) -> Result<Capability, StoreError> {
         }
         CapabilityForm::Database(rule) => {
             Capability::Database(DatabaseRule::new(&rule).ok_or_else(unreadable)?)
+        }
+        CapabilityForm::Secret(name) => {
+            Capability::Secret(SecretName::new(name).map_err(|_| unreadable())?)
         }
     })
 }

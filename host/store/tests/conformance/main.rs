@@ -12,6 +12,7 @@ mod ownership;
 mod plugins;
 mod policies;
 mod runs;
+mod secrets;
 mod sessions;
 mod spending;
 mod states;
@@ -107,6 +108,10 @@ conformance! {
         another_tenants_spending_is_not_there_and_the_host_sees_all
         calls_at_the_same_moment_are_all_counted
         numbers_beyond_all_measure_are_bounded;
+    secrets:
+        a_secret_reads_back_as_it_was_sealed
+        secrets_stand_apart_by_owner
+        secrets_of_other_keys_are_found_in_all_tenants;
     texts:
         every_character_comes_back
         large_texts_come_back

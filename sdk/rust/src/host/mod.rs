@@ -8,6 +8,7 @@ pub mod database;
 pub mod http;
 pub mod kv;
 pub mod log;
+pub mod secrets;
 
 /// The border: the true host, or in a plugin's own tests what they made up.
 #[cfg(not(target_family = "wasm"))]

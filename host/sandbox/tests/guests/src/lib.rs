@@ -41,6 +41,7 @@ impl workflow_factory::Guest for Guest {
                 ..description()
             },
             b'9' => Description { name: Some(orders::clock()), ..description() },
+            b's' => Description { capabilities: orders::sending(), ..description() },
             _ => description(),
         }
     }
@@ -53,6 +54,10 @@ impl workflow_factory::Guest for Guest {
             "validation" => Err(FactoryError::Validation(argument.to_owned())),
             "other" => Err(FactoryError::Other(argument.to_owned())),
             "long-refusal" => Err(FactoryError::Other("é".repeat(orders::number(argument)))),
+            "leak" => Ok(leaking(&orders::leak())),
+            "leak-permission" => Err(FactoryError::Permission(orders::leak())),
+            "leak-validation" => Err(FactoryError::Validation(orders::leak())),
+            "leak-other" => Err(FactoryError::Other(orders::leak())),
             "context" => Ok(workflow(Some(format!("{context:?}")))),
             "nodes" => Ok(Workflow {
                 nodes: vec![Node::Sequence(vec![]); orders::number(argument)],
@@ -76,6 +81,11 @@ impl functions::Guest for Guest {
         match word {
             "report" => Err(argument.to_owned()),
             "stop" => Ok(StepOutput { stop: true, ..output(argument.to_owned()) }),
+            "leak" => Ok(StepOutput {
+                session_state: Some(state_of(&orders::leak())),
+                ..output(orders::leak())
+            }),
+            "leak-report" => Err(orders::leak()),
             "input" => Ok(output(format!("{input:?}"))),
             "state" => {
                 Ok(StepOutput { session_state: Some(argument.to_owned()), ..output(String::new()) })
@@ -119,6 +129,26 @@ fn description() -> Description {
             Capability::Model("*".to_owned()),
         ],
     }
+}
+
+/// A text in every place that a graph has for one.
+fn leaking(text: &str) -> Workflow {
+    let mut workflow = workflow(Some(text.to_owned()));
+    workflow.name = text.to_owned();
+    workflow.session_state = Some(state_of(text));
+    for node in &mut workflow.nodes {
+        let Node::Step(step) = node else { continue };
+        step.description = Some(text.to_owned());
+        match &mut step.executor {
+            Executor::Agent(agent) => agent.instructions = text.to_owned(),
+            Executor::Function(function) => function.argument = Some(text.to_owned()),
+        }
+    }
+    workflow
+}
+
+fn state_of(text: &str) -> String {
+    format!("{{\"leaked\":\"{text}\"}}")
 }
 
 /// One agent, one function.

@@ -54,7 +54,7 @@
     (export "factory-error" (type $error (eq $error')))
     (type $capability' (variant
       (case "clock") (case "randomness") (case "config") (case "kv") (case "model" string)
-      (case "http" string) (case "database" string)))
+      (case "http" string) (case "database" string) (case "secret" string)))
     (export "capability" (type $capability (eq $capability')))
     (type $kind' (enum "factory" "prototype"))
     (export "workflow-kind" (type $kind (eq $kind')))

@@ -48,7 +48,9 @@ fn need(method: &str, path: &[&str]) -> Need {
         ("POST", ["metrics", "refresh"]) => Need::Scope("metrics:write"),
         ("GET", ["traces", ..]) | ("POST", ["traces", "search"]) => Need::Scope("traces:read"),
         // These ask by themselves, also where nothing here is looked at: `app`.
-        (_, ["plugins" | "keys" | "policies" | "policy" | "audit" | "usage", ..]) => Need::Nothing,
+        (_, ["plugins" | "keys" | "policies" | "policy" | "audit" | "usage" | "secrets", ..]) => {
+            Need::Nothing
+        }
         _ => Need::Admin,
     }
 }
@@ -59,7 +61,15 @@ fn is_personal(path: &[&str]) -> bool {
         path,
         ["config" | "models"]
             | [
-                "agents" | "teams" | "plugins" | "keys" | "policies" | "policy" | "audit" | "usage",
+                "agents"
+                    | "teams"
+                    | "plugins"
+                    | "keys"
+                    | "policies"
+                    | "policy"
+                    | "audit"
+                    | "usage"
+                    | "secrets",
                 ..
             ]
             | ["workflows"]

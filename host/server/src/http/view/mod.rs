@@ -10,6 +10,7 @@ mod os;
 mod plugin;
 mod policy;
 mod run;
+mod secret;
 mod session;
 mod shapes;
 mod usage;
@@ -26,6 +27,7 @@ pub(super) use os::{Config, Count, Home, Info};
 pub(super) use plugin::PluginBody;
 pub(super) use policy::PolicyBody;
 pub(super) use run::{Detail, RunView, run, status_of};
+pub(super) use secret::SecretBody;
 pub(super) use session::{Nulls, SessionBody, SessionPageBody, detail, line, page};
 pub(super) use usage::UsageBody;
 pub(super) use workflow::{

@@ -102,6 +102,7 @@ fn sample_description() -> Description {
             Capability::parse("model:gpt-*").unwrap(),
             Capability::parse("http:GET,HEAD api.example.com/v1/*").unwrap(),
             Capability::parse("database:orders:write").unwrap(),
+            Capability::parse("secret:crm-key").unwrap(),
         ],
     }
 }
