@@ -36,6 +36,11 @@ async fn what_was_changed_is_in_the_log_of_its_tenant() {
         house.send(Method::POST, "/keys", &json!({ "name": "ci", "roles": ["author"] })).await;
     let (id, key) = (made.json()["id"].clone(), made.json()["key"].clone());
     let (id, key) = (id.as_str().unwrap(), key.as_str().unwrap_or_default());
+    let secret = json!({ "value": "not-to-be-seen", "hosts": ["api.example.com"] });
+    let kept = house.send(Method::PUT, "/secrets/crm-key", &secret).await;
+    assert!(kept.status < 300, "{}", kept.text);
+    let forgotten = Reply::of(house.ask(Method::DELETE, "/secrets/crm-key")).await;
+    assert_eq!(forgotten.status, 204, "{}", forgotten.text);
     let put = house.ask_as(&root, Method::PUT, "/policy?tenant=acme").json(&json!({}));
     assert_eq!(Reply::of(put).await.status, 200);
     let put = house.ask_as(&root, Method::PUT, "/plugins/all?shared=true").body(example("echo"));
@@ -51,19 +56,26 @@ async fn what_was_changed_is_in_the_log_of_its_tenant() {
     let own = [
         line("key.delete", id, "admin"),
         line("plugin.delete", "echo", "admin"),
+        line("secret.delete", "crm-key", "admin"),
+        line("secret.put", "crm-key", "admin"),
         line("key.create", id, "admin"),
         line("session.delete", "s", "admin"),
         line("plugin.upload", "echo", "admin"),
     ];
     assert_eq!(lines(&house, &admin, "").await, own);
     assert_eq!(lines(&house, &root, "?tenant=acme").await, own);
-    assert_eq!(lines(&house, &admin, "?action=plugin.upload&limit=5").await, own[4..]);
+    assert_eq!(lines(&house, &admin, "?action=plugin.upload&limit=5").await, own[6..]);
     assert_eq!(
         lines(&house, &root, "?host=true").await,
         [line("plugin.upload", "all", "root"), line("policy.put", "tenants.acme", "root")]
     );
     let all = house.get_as(&admin, "/audit").await.text;
-    assert!(!all.contains("smk_") && (key.is_empty() || !all.contains(key)), "{all}");
+    assert!(
+        !all.contains("smk_")
+            && !all.contains("not-to-be-seen")
+            && (key.is_empty() || !all.contains(key)),
+        "{all}"
+    );
 
     assert_eq!(lines(&house, &Token::admin("evil"), "").await, [json!(null); 0]);
     for query in ["?tenant=acme", "?host=true"] {

@@ -39,6 +39,9 @@ async fn furnish(house: &House) -> Handles {
     let key = Reply::of(key).await;
     assert_eq!(key.status, 201, "{}", key.text);
     let key = key.json();
+    let secret = json!({ "value": CANARY, "hosts": ["api.example.com"] });
+    let kept = house.send(Method::PUT, "/secrets/crm-key", &secret).await;
+    assert!(kept.status < 300, "{}", kept.text);
     let none = || "01234567-89ab-7cde-8f01-23456789abcd".to_owned();
     let named = |name: &str| (name.to_owned(), format!("no-{name}"));
     Handles(BTreeMap::from([
@@ -47,6 +50,7 @@ async fn furnish(house: &House) -> Handles {
         ("component_id", named("memory")),
         ("plugin", named("memory")),
         ("keys/id", (key["id"].as_str().unwrap().to_owned(), "0".repeat(32))),
+        ("secrets/name", named("crm-key")),
         ("session_id", named("session-of-acme")),
         ("session_name", named(CANARY)),
         ("run_id", (run["run_id"].as_str().unwrap().to_owned(), none())),
@@ -112,7 +116,7 @@ async fn routes(house: &House) -> Vec<Route> {
             // Some names mean another thing on another route.
             let route = path.trim_start_matches('/').split('/').next().unwrap_or_default();
             let told = |name: &str| match name {
-                "id" => format!("{route}/id"),
+                "id" | "name" => format!("{route}/{name}"),
                 name => name.to_owned(),
             };
             let named = |place: &str| -> Vec<String> {
@@ -176,6 +180,9 @@ impl Route {
             ("POST", "/keys") => {
                 request.json(&json!({ "name": "k", "roles": ["reader"], "user_id": user }))
             }
+            ("PUT", "/secrets/{name}") => {
+                request.json(&json!({ "value": "12345678", "hosts": ["api.example.com"] }))
+            }
             ("PUT", "/policy") => request.json(&json!({ "allow": [] })),
             ("POST", "/sessions") => {
                 request.json(&json!({ "session_id": session, "user_id": user }))
@@ -206,6 +213,7 @@ async fn snapshot(house: &House) -> Vec<Value> {
         "/plugins/memory",
         "/sessions",
         "/keys",
+        "/secrets",
         "/sessions/session-of-acme",
         "/sessions/session-of-acme/runs",
         "/workflows/memory/runs?session_id=session-of-acme",

@@ -13,6 +13,8 @@ pub enum Action {
     PolicyDelete,
     KeyCreate,
     KeyDelete,
+    SecretPut,
+    SecretDelete,
     SessionDelete,
     /// A request that ended in 401 or 403. The target is the method and the route, not what was
     /// asked for: a log of guesses would be as long as there are guesses.
@@ -20,13 +22,15 @@ pub enum Action {
 }
 
 /// Each with the word it is stored and shown as. Words stay, whatever the code calls them.
-const WORDS: [(Action, &str); 8] = [
+const WORDS: [(Action, &str); 10] = [
     (Action::PluginUpload, "plugin.upload"),
     (Action::PluginDelete, "plugin.delete"),
     (Action::PolicyPut, "policy.put"),
     (Action::PolicyDelete, "policy.delete"),
     (Action::KeyCreate, "key.create"),
     (Action::KeyDelete, "key.delete"),
+    (Action::SecretPut, "secret.put"),
+    (Action::SecretDelete, "secret.delete"),
     (Action::SessionDelete, "session.delete"),
     (Action::AccessDenied, "access.denied"),
 ];

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::scope::{ADMIN, OPERATOR};
 
 /// To look at everything one may see.
-const READS: &[&str] = &["config:read", "plugins:read", "sessions:read", "workflows:read"];
+const READS: &[&str] =
+    &["config:read", "plugins:read", "sessions:read", "usage:read", "workflows:read"];
 
 /// To run, and to keep one's sessions in order.
 const RUNS: &[&str] = &["sessions:delete", "sessions:write", "workflows:run"];
 
 /// To change what there is to run.
-const WRITES: &[&str] = &["plugins:delete", "plugins:write"];
+const WRITES: &[&str] = &["plugins:delete", "plugins:write", "secrets:read"];
 
 /// The roles of every host.
 const TABLE: [(&str, &[&[&str]]); 4] = [
@@ -101,9 +102,10 @@ mod tests {
     #[test]
     fn each_role_has_its_scopes_and_those_of_the_role_below() {
         let roles = Roles::default();
-        let reads = ["config:read", "plugins:read", "sessions:read", "workflows:read"];
+        let reads =
+            ["config:read", "plugins:read", "sessions:read", "usage:read", "workflows:read"];
         let runs = ["sessions:delete", "sessions:write", "workflows:run"];
-        let writes = ["plugins:delete", "plugins:write"];
+        let writes = ["plugins:delete", "plugins:write", "secrets:read"];
         let all = |sets: &[&[&'static str]]| {
             let mut all = sets.concat();
             all.sort_unstable();

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use stepmill_core::audit::AuditNote;
 use stepmill_core::capability::HttpRule;
 use stepmill_core::ids::{SecretName, TenantId, UserId};
 use stepmill_core::time::Timestamp;
 
+use crate::audit;
 use crate::database::{Database, Promise, Row, Statement};
 use crate::error::StoreError;
 use crate::plugin::SharedStore;
@@ -108,11 +110,12 @@ impl SecretStore {
         rows.first().map(secret_row).transpose()
     }
 
-    /// Keeps a secret, in the place of one of the same name, whose birthday it keeps.
+    /// Keeps a secret, in the place of one of the same name, whose birthday it keeps. The audit log
+    /// gets the line.
     ///
     /// # Errors
     /// The database's.
-    pub async fn secret_put(&self, row: &SecretRow) -> Result<(), StoreError> {
+    pub async fn secret_put(&self, row: &SecretRow, note: &AuditNote) -> Result<(), StoreError> {
         let places: Vec<_> = row.places.iter().map(ToString::to_string).collect();
         let statement = Statement::new(
             "insert into secrets (
@@ -130,19 +133,25 @@ impl SecretStore {
         .number(row.created_at.micros())
         .number(row.updated_at.micros())
         .maybe_text(row.updated_by.as_ref().map(UserId::as_str));
-        self.database.write("keep a secret", Promise::Given, vec![statement]).await?;
+        let statements = vec![statement, audit::noted(&self.owner, note, 1)];
+        self.database.write("keep a secret", Promise::Given, statements).await?;
         Ok(())
     }
 
-    /// Removes a secret. Gives whether there was one.
+    /// Removes a secret. Gives whether there was one; if so, the audit log gets the line.
     ///
     /// # Errors
     /// The database's.
-    pub async fn secret_delete(&self, name: &SecretName) -> Result<bool, StoreError> {
-        let statement = Statement::new("delete from secrets where tenant_id = ? and name = ?")
-            .text(&self.owner)
-            .text(name.as_str());
-        let gone = self.database.write("delete a secret", Promise::Given, vec![statement]).await?;
+    pub async fn secret_delete(
+        &self,
+        name: &SecretName,
+        note: &AuditNote,
+    ) -> Result<bool, StoreError> {
+        let noted = audit::noted_of(&self.owner, note, "secrets where tenant_id = ? and name = ?");
+        let delete = Statement::new("delete from secrets where tenant_id = ? and name = ?");
+        let statements = [noted, delete].map(|it| it.text(&self.owner).text(name.as_str()));
+        let gone =
+            self.database.write("delete a secret", Promise::Given, statements.into()).await?;
         Ok(0 < gone)
     }
 }

@@ -9,6 +9,7 @@ mod vault;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use stepmill_core::audit::{Action, Actor, AuditNote};
 use stepmill_core::capability::HttpRule;
 use stepmill_core::ids::{SecretName, TenantId};
 use stepmill_core::principal::Principal;
@@ -20,6 +21,7 @@ pub(crate) use self::sending::{OpenSecret, Sending};
 use self::vault::Label;
 pub(crate) use self::vault::Vault;
 pub use self::vault::{KeySource, MasterKey, VaultFault};
+use super::audit::note;
 use super::clock::now;
 use super::error::AppError;
 use super::plugins::Shelf;
@@ -109,7 +111,9 @@ impl SecretBook {
         for (owner, row) in store.secret_sealed_otherwise(&key_id).await? {
             match book.sealed_anew(owner.as_ref(), &row) {
                 Ok(row) => {
-                    secrets_of(store, owner.as_ref()).secret_put(&row).await?;
+                    let mut note = note(Actor::default(), Action::SecretPut, &row.name);
+                    note.detail = Some("sealed anew".to_owned());
+                    secrets_of(store, owner.as_ref()).secret_put(&row, &note).await?;
                     moved += 1;
                 }
                 Err(_) => lost += 1,
@@ -198,11 +202,17 @@ impl App {
             updated_at: at,
             updated_by: who.user.clone(),
         };
-        let row = self.see_through(self.clone().secret_keep(shelf, row)).await?;
+        let note = note(who.actor(), Action::SecretPut, &row.name);
+        let row = self.see_through(self.clone().secret_keep(shelf, row, note)).await?;
         Ok(self.secret_view(row))
     }
 
-    async fn secret_keep(self, shelf: Shelf, mut row: SecretRow) -> Result<SecretRow, AppError> {
+    async fn secret_keep(
+        self,
+        shelf: Shelf,
+        mut row: SecretRow,
+        note: AuditNote,
+    ) -> Result<SecretRow, AppError> {
         let store = secrets_of(&self.store, shelf.owner());
         let _turn = self.secrets.turn.lock().await;
         let kept = store.secret_list().await?;
@@ -211,7 +221,7 @@ impl App {
             None if MAX_SECRETS <= kept.len() => return Err(AppError::TooManySecrets(MAX_SECRETS)),
             None => (),
         }
-        store.secret_put(&row).await?;
+        store.secret_put(&row, &note).await?;
         tracing::info!(secret = %row.name, "secret {} is kept", row.name);
         Ok(row)
     }
@@ -228,12 +238,18 @@ impl App {
         name: SecretName,
     ) -> Result<(), AppError> {
         let shelf = shelf(who, shared, "secrets:delete")?;
-        self.see_through(self.clone().secret_forget(shelf, name)).await
+        let note = note(who.actor(), Action::SecretDelete, &name);
+        self.see_through(self.clone().secret_forget(shelf, name, note)).await
     }
 
-    async fn secret_forget(self, shelf: Shelf, name: SecretName) -> Result<(), AppError> {
+    async fn secret_forget(
+        self,
+        shelf: Shelf,
+        name: SecretName,
+        note: AuditNote,
+    ) -> Result<(), AppError> {
         let _turn = self.secrets.turn.lock().await;
-        if !secrets_of(&self.store, shelf.owner()).secret_delete(&name).await? {
+        if !secrets_of(&self.store, shelf.owner()).secret_delete(&name, &note).await? {
             return Err(AppError::UnknownSecret);
         }
         tracing::info!(secret = %name, "secret {name} is forgotten");
