@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepmill_core::capability::{Capability, Grants};
-use tokio::sync::SemaphorePermit;
-use tokio::time::error::Elapsed;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use wasmtime::Store;
 
 use crate::capability::wasi::WasiState;
 use crate::failure::CallFailure;
+use crate::lane::Pace;
 use crate::meter::Meter;
 use crate::sandbox::Shared;
 use crate::services::{KeyValues, Network};
@@ -71,14 +71,14 @@ pub(crate) struct CallState {
 }
 
 /// A seat and a fresh store. Both are given back when this is dropped, whatever happened.
-pub(crate) struct Call<'a> {
+pub(crate) struct Call {
     pub(crate) store: Store<CallState>,
     _running: Running,
-    _seat: SemaphorePermit<'a>,
+    _seat: OwnedSemaphorePermit,
 }
 
-impl<'a> Call<'a> {
-    pub(crate) async fn open(shared: &'a Shared, site: CallSite) -> Result<Self, CallFailure> {
+impl Call {
+    pub(crate) async fn open(shared: &Shared, site: CallSite) -> Result<Self, CallFailure> {
         let seat = seat(shared).await?;
         let running = shared.ticker.run();
         let limits = &shared.settings.call;
@@ -92,25 +92,28 @@ impl<'a> Call<'a> {
         Ok(Self { store, _running: running, _seat: seat })
     }
 
-    /// Says in the debug log what the guest wrote to its standard streams, and gives the answer.
-    pub(crate) fn end<T>(
-        self,
-        answer: Result<Result<T, CallFailure>, Elapsed>,
-    ) -> Result<T, CallFailure> {
+    /// How fast it goes on.
+    pub(crate) fn pace(&self) -> Arc<Pace> {
+        self.store.data().meter.pace.clone()
+    }
+}
+
+/// Says in the debug log what the guest wrote to its standard streams, however it ended.
+impl Drop for Call {
+    fn drop(&mut self) {
         let state = self.store.data();
         if let Some(wasi) = &state.wasi {
             wasi.tell(&state.site.label);
         }
-        answer.unwrap_or(Err(CallFailure::DeadlinePassed))
     }
 }
 
-async fn seat(shared: &Shared) -> Result<SemaphorePermit<'_>, CallFailure> {
-    if let Ok(seat) = shared.seats.try_acquire() {
+async fn seat(shared: &Shared) -> Result<OwnedSemaphorePermit, CallFailure> {
+    if let Ok(seat) = shared.seats.clone().try_acquire_owned() {
         return Ok(seat);
     }
     let wait = Duration::from_millis(shared.settings.call.queue_ms);
-    match timeout(wait, shared.seats.acquire()).await {
+    match timeout(wait, shared.seats.clone().acquire_owned()).await {
         Ok(Ok(seat)) => Ok(seat),
         // The semaphore is never closed, so this is the wait that ended.
         Ok(Err(_)) | Err(_) => Err(CallFailure::Busy),

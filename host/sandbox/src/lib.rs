@@ -11,6 +11,7 @@ mod compile;
 mod describe;
 mod engine;
 mod failure;
+mod lane;
 mod load;
 mod meter;
 mod plugin;

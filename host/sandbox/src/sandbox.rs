@@ -16,6 +16,8 @@ use crate::capability;
 use crate::compile::Compiler;
 use crate::describe;
 use crate::engine::engine;
+use crate::failure::CallFailure;
+use crate::lane::{SlowLane, Work};
 use crate::load::{LoadFailure, OpenError};
 use crate::plugin::Plugin;
 use crate::settings::SandboxSettings;
@@ -32,7 +34,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) ticker: Arc<Ticker>,
     /// One for each instance that may be alive.
-    pub(crate) seats: Semaphore,
+    pub(crate) seats: Arc<Semaphore>,
+    lane: SlowLane,
     linker: Linker<CallState>,
     compiler: Compiler,
 }
@@ -55,7 +58,8 @@ impl Sandbox {
             None => None,
         };
         Ok(Self(Arc::new(Shared {
-            seats: Semaphore::new(settings.pool.concurrent_calls as usize),
+            seats: Arc::new(Semaphore::new(settings.pool.concurrent_calls as usize)),
+            lane: SlowLane::open(settings.pool.slow_threads).map_err(OpenError::SlowLane)?,
             compiler: Compiler::new(engine.clone(), cache, settings.load),
             ticker: Arc::new(ticker),
             settings,
@@ -80,10 +84,29 @@ impl Sandbox {
     }
 
     async fn describe(&self, contract: &Contract) -> Result<describe::Claimed, LoadFailure> {
-        let mut call =
-            Call::open(&self.0, CallSite::bare("describe")).await.map_err(LoadFailure::Describe)?;
-        let deadline = Duration::from_millis(self.0.settings.call.deadline_ms);
-        let answer = timeout(deadline, contract.describe(&mut call.store)).await;
-        call.end(answer).map_err(LoadFailure::Describe)?
+        let call = Call::open(&self.0, CallSite::bare("describe")).await;
+        let call = call.map_err(LoadFailure::Describe)?;
+        let answer = self.0.answer(call, |call| contract.describe(call)).await;
+        answer.map_err(LoadFailure::Describe)?
+    }
+
+    /// Waits until no guest runs any more that nobody waits for: one that was dropped in the slow
+    /// lane ends when it is its turn there.
+    pub async fn drain(&self) {
+        self.0.lane.drain().await;
+    }
+}
+
+impl Shared {
+    /// What a call answers before its deadline.
+    pub(crate) async fn answer<T: Send + 'static>(
+        &self,
+        call: Call,
+        ask: impl FnOnce(Call) -> Work<T>,
+    ) -> Result<T, CallFailure> {
+        let pace = call.pace();
+        let deadline = Duration::from_millis(self.settings.call.deadline_ms);
+        let answer = timeout(deadline, self.lane.run(&pace, ask(call))).await;
+        answer.unwrap_or(Err(CallFailure::DeadlinePassed))
     }
 }

@@ -93,6 +93,10 @@ pub struct CallLimits {
     /// Time on the processor. Drawing a graph takes microseconds in Rust and one millisecond in
     /// Python; this leaves room for a cold start on a busy machine.
     pub cpu_ms: u64,
+    /// How much of that a call may use in the way of others. What computes for longer goes on
+    /// where it only gets what nobody else wants: see the slow lane. Guests in Rust never come
+    /// there, and those in Python or JavaScript only on a busy machine.
+    pub quick_ms: u64,
     /// Time on the clock, with everything the guest waits for. A run waits for it.
     pub deadline_ms: u64,
     /// How long a call may wait for a seat before it is told that the host is busy.
@@ -137,6 +141,7 @@ impl Default for CallLimits {
     fn default() -> Self {
         Self {
             cpu_ms: 1_000,
+            quick_ms: 2,
             deadline_ms: 10_000,
             queue_ms: 2_000,
             tick_ms: 1,
@@ -165,6 +170,9 @@ pub struct PoolSettings {
     /// Calls at once. Times [`CallLimits::memory_bytes`], this is the most memory guests get:
     /// 4 GiB by default.
     pub concurrent_calls: u32,
+    /// Threads of the slow lane: as many greedy calls compute at once, with what is left of as many
+    /// cores. By default, all there are.
+    pub slow_threads: usize,
     /// Memory that may stay with the pool between calls, over all slots. A slot whose memory is
     /// kept is cleaned in user space, which is twice as fast on one core and scales to more.
     /// The default is 2 MiB for each slot: enough for Rust, C and small JavaScript.
@@ -178,6 +186,7 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             concurrent_calls: 64,
+            slow_threads: std::thread::available_parallelism().map_or(1, usize::from),
             kept_memory_bytes: 512 * 1024 * 1024,
             reserved_address_bytes: 1 << 32,
         }

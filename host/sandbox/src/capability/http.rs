@@ -4,6 +4,7 @@
 //! URL. So only URLs are let through that every reader reads alike: plain ASCII, no user
 //! information, no backslash, a host of letters, digits, `-`, `.` and `_`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use stepmill_core::capability::Grants;
@@ -46,13 +47,13 @@ impl HasData for Http {
 pub(crate) struct HttpView<'a> {
     meter: &'a mut Meter,
     grants: &'a Grants,
-    network: Option<&'a dyn Network>,
+    network: Option<&'a Arc<dyn Network>>,
 }
 
 impl HttpView<'_> {
     pub(crate) fn of(state: &mut CallState) -> HttpView<'_> {
         let site = &state.site;
-        let network = site.network.as_deref();
+        let network = site.network.as_ref();
         HttpView { meter: &mut state.meter, grants: &site.grants, network }
     }
 
@@ -109,14 +110,15 @@ impl wit::Host for HttpView<'_> {
         request: HttpRequest,
     ) -> wasmtime::Result<Result<HttpResponse, HttpError>> {
         self.meter.host_call()?;
-        let Some(network) = self.network else { return Ok(Err(HttpError::NotGranted)) };
+        let Some(network) = self.network.cloned() else { return Ok(Err(HttpError::NotGranted)) };
         let request = match self.admit(request) {
             Ok(request) => request,
             Err(refusal) => return Ok(Err(refusal)),
         };
         self.meter.http_request()?;
         let began = Instant::now();
-        let answer = network.http_fetch(request).await;
+        let fetch = async move { network.http_fetch(request).await };
+        let answer = self.meter.pace.at_home(fetch).await.unwrap_or(Err(OutboundFailure::Failed));
         self.meter.note_wait(began.elapsed());
         Ok(self.answer(answer))
     }

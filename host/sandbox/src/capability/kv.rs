@@ -1,5 +1,6 @@
 //! `kv`: the plugin's own small values in its tenant.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::component::HasData;
@@ -18,23 +19,23 @@ impl HasData for KeyValue {
 
 pub(crate) struct KeyValueView<'a> {
     meter: &'a mut Meter,
-    key_values: Option<&'a dyn KeyValues>,
+    key_values: Option<&'a Arc<dyn KeyValues>>,
 }
 
 impl KeyValueView<'_> {
     pub(crate) fn of(state: &mut CallState) -> KeyValueView<'_> {
-        let key_values = state.site.key_values.as_deref();
+        let key_values = state.site.key_values.as_ref();
         KeyValueView { meter: &mut state.meter, key_values }
     }
 }
 
-impl<'a> KeyValueView<'a> {
+impl KeyValueView<'_> {
     /// Counts the call, and gives what it goes on with.
     fn admit(
         &mut self,
         key: &str,
         value_bytes: usize,
-    ) -> wasmtime::Result<Result<&'a dyn KeyValues, KvError>> {
+    ) -> wasmtime::Result<Result<Arc<dyn KeyValues>, KvError>> {
         self.meter.host_call()?;
         let Some(key_values) = self.key_values else { return Ok(Err(KvError::NotGranted)) };
         let limits = &self.meter.limits;
@@ -45,38 +46,38 @@ impl<'a> KeyValueView<'a> {
                 return Ok(Err(KvError::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX))));
             }
         }
-        Ok(Ok(key_values))
+        Ok(Ok(key_values.clone()))
     }
 
-    async fn answer<T>(
+    async fn answer<T: Send + 'static>(
         &mut self,
-        work: impl Future<Output = Result<T, KeyValueDown>>,
+        work: impl Future<Output = Result<T, KeyValueDown>> + Send + 'static,
     ) -> wasmtime::Result<Result<T, KvError>> {
         let began = Instant::now();
-        let answer = work.await.map_err(|KeyValueDown| KvError::Unavailable);
+        let answer = self.meter.pace.at_home(work).await.unwrap_or(Err(KeyValueDown));
         self.meter.note_wait(began.elapsed());
-        Ok(answer)
+        Ok(answer.map_err(|KeyValueDown| KvError::Unavailable))
     }
 }
 
 impl wit::Host for KeyValueView<'_> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, KvError>> {
         match self.admit(&key, 0)? {
-            Ok(it) => self.answer(it.kv_get(&key)).await,
+            Ok(it) => self.answer(async move { it.kv_get(&key).await }).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), KvError>> {
         match self.admit(&key, value.len())? {
-            Ok(it) => self.answer(it.kv_set(&key, value)).await,
+            Ok(it) => self.answer(async move { it.kv_set(&key, value).await }).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), KvError>> {
         match self.admit(&key, 0)? {
-            Ok(it) => self.answer(it.kv_delete(&key)).await,
+            Ok(it) => self.answer(async move { it.kv_delete(&key).await }).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }

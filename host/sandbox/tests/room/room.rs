@@ -118,11 +118,20 @@ pub(crate) async fn still_good(plugin: &Plugin) {
 #[derive(Default)]
 pub(crate) struct Desk {
     values: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// The runtimes that its work was done in.
+    pub(crate) runtimes: Mutex<Vec<tokio::runtime::Id>>,
+}
+
+impl Desk {
+    fn note_runtime(&self) {
+        self.runtimes.lock().unwrap().push(tokio::runtime::Handle::current().id());
+    }
 }
 
 #[async_trait]
 impl KeyValues for Desk {
     async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+        self.note_runtime();
         match key {
             // A storage that never answers.
             "never" => std::future::pending().await,
@@ -147,6 +156,7 @@ impl Network for Desk {
         &self,
         request: OutboundRequest,
     ) -> Result<OutboundResponse, OutboundFailure> {
+        self.note_runtime();
         let body = format!("{} {}", request.method, request.url).into_bytes();
         Ok(OutboundResponse { status: 200, headers: vec![], body })
     }

@@ -210,8 +210,10 @@ impl App {
         drained
     }
 
-    /// Closes the store. Nothing works after this.
+    /// Waits for guests that nobody waits for any more, and closes the store. Nothing works after
+    /// this.
     pub async fn close(&self) {
+        self.sandbox.drain().await;
         self.store.close().await;
     }
 }

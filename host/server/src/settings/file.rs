@@ -73,6 +73,7 @@ overlay! {
         component_bytes: usize => load.component_bytes,
         compile_timeout_ms: u64 => load.compile_timeout_ms,
         cpu_ms: u64 => call.cpu_ms,
+        quick_ms: u64 => call.quick_ms,
         deadline_ms: u64 => call.deadline_ms,
         queue_ms: u64 => call.queue_ms,
         memory_bytes: usize => call.memory_bytes,
@@ -88,6 +89,7 @@ overlay! {
         http_requests: u64 => call.http_requests,
         http_body_bytes: usize => call.http_body_bytes,
         concurrent_calls: u32 => pool.concurrent_calls,
+        slow_threads: usize => pool.slow_threads,
         kept_memory_bytes: usize => pool.kept_memory_bytes,
     }
 }
