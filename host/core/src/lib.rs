@@ -10,6 +10,7 @@ pub mod change;
 pub mod context;
 pub mod event;
 pub mod extras;
+pub mod fair;
 pub mod glob;
 pub mod graph;
 pub mod ids;

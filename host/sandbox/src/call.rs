@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepmill_core::capability::{Capability, Grants};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use wasmtime::Store;
 
@@ -14,6 +13,7 @@ use crate::failure::CallFailure;
 use crate::lane::Pace;
 use crate::meter::Meter;
 use crate::sandbox::Shared;
+use crate::seats::Seat;
 use crate::services::{KeyValues, Network};
 use crate::ticker::Running;
 
@@ -25,6 +25,8 @@ use crate::ticker::Running;
 #[derive(Clone)]
 pub struct CallSite {
     pub(crate) label: Arc<str>,
+    pub(crate) share: Arc<str>,
+    pub(crate) most_calls: usize,
     pub(crate) grants: Grants,
     pub(crate) config: Option<Arc<BTreeMap<String, String>>>,
     pub(crate) key_values: Option<Arc<dyn KeyValues>>,
@@ -35,8 +37,11 @@ impl CallSite {
     /// A call that reaches nothing. The label says whose lines the guest's lines are, in the
     /// operator's log: tenant and workflow.
     pub fn bare(label: impl Into<Arc<str>>) -> Self {
+        let label = label.into();
         Self {
-            label: label.into(),
+            share: label.clone(),
+            label,
+            most_calls: usize::MAX,
             grants: Grants::none(),
             config: None,
             key_values: None,
@@ -52,13 +57,22 @@ impl CallSite {
         config: Arc<BTreeMap<String, String>>,
         services: Arc<S>,
     ) -> Self {
+        let label = label.into();
         Self {
+            share: label.clone(),
+            most_calls: usize::MAX,
             config: grants.has(&Capability::Config).then_some(config),
             key_values: grants.has(&Capability::KeyValue).then(|| services.clone() as _),
             network: grants.any_http().then_some(services as _),
-            label: label.into(),
+            label,
             grants,
         }
+    }
+
+    /// The same, but seats are shared fairly between shares and not between labels; and of this
+    /// one there are at most so many calls at once.
+    pub fn sharing(self, share: impl Into<Arc<str>>, most_calls: usize) -> Self {
+        Self { share: share.into(), most_calls, ..self }
     }
 }
 
@@ -74,12 +88,12 @@ pub(crate) struct CallState {
 pub(crate) struct Call {
     pub(crate) store: Store<CallState>,
     _running: Running,
-    _seat: OwnedSemaphorePermit,
+    _seat: Seat<Arc<str>>,
 }
 
 impl Call {
     pub(crate) async fn open(shared: &Shared, site: CallSite) -> Result<Self, CallFailure> {
-        let seat = seat(shared).await?;
+        let seat = seat(shared, &site).await?;
         let running = shared.ticker.run();
         let limits = &shared.settings.call;
         let state = CallState { site, meter: Meter::new(limits), wasi: None };
@@ -108,14 +122,16 @@ impl Drop for Call {
     }
 }
 
-async fn seat(shared: &Shared) -> Result<OwnedSemaphorePermit, CallFailure> {
-    if let Ok(seat) = shared.seats.clone().try_acquire_owned() {
+async fn seat(shared: &Shared, site: &CallSite) -> Result<Seat<Arc<str>>, CallFailure> {
+    let most = site.most_calls.min(shared.settings.pool.share_calls as usize);
+    if let Ok(seat) = shared.seats.try_take(&site.share, most) {
         return Ok(seat);
     }
     let wait = Duration::from_millis(shared.settings.call.queue_ms);
-    match timeout(wait, shared.seats.clone().acquire_owned()).await {
-        Ok(Ok(seat)) => Ok(seat),
-        // The semaphore is never closed, so this is the wait that ended.
-        Ok(Err(_)) | Err(_) => Err(CallFailure::Busy),
+    match timeout(wait, shared.seats.take(&site.share, most)).await {
+        Ok(Some(seat)) => Ok(seat),
+        Ok(None) => Err(CallFailure::ShareBusy),
+        Err(_) if most <= shared.seats.held(&site.share) => Err(CallFailure::ShareBusy),
+        Err(_) => Err(CallFailure::Busy),
     }
 }

@@ -17,6 +17,7 @@ mod meter;
 mod plugin;
 mod sandbox;
 mod scan;
+mod seats;
 mod services;
 mod settings;
 mod text;
@@ -28,6 +29,7 @@ pub use failure::{BuildFailure, CallFailure, Cause, FunctionFailure};
 pub use load::{LoadFailure, OpenError};
 pub use plugin::Plugin;
 pub use sandbox::Sandbox;
+pub use seats::{Seat, Seats};
 pub use services::{
     KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
 };

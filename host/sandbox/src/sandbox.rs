@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use stepmill_core::ids::Digest;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -20,6 +19,7 @@ use crate::failure::CallFailure;
 use crate::lane::{SlowLane, Work};
 use crate::load::{LoadFailure, OpenError};
 use crate::plugin::Plugin;
+use crate::seats::Seats;
 use crate::settings::SandboxSettings;
 use crate::ticker::Ticker;
 use crate::wit::Contract;
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) ticker: Arc<Ticker>,
     /// One for each instance that may be alive.
-    pub(crate) seats: Arc<Semaphore>,
+    pub(crate) seats: Seats<Arc<str>>,
     lane: SlowLane,
     linker: Linker<CallState>,
     compiler: Compiler,
@@ -58,7 +58,7 @@ impl Sandbox {
             None => None,
         };
         Ok(Self(Arc::new(Shared {
-            seats: Arc::new(Semaphore::new(settings.pool.concurrent_calls as usize)),
+            seats: Seats::new(settings.pool.concurrent_calls as usize, settings.pool.share_line),
             lane: SlowLane::open(settings.pool.slow_threads).map_err(OpenError::SlowLane)?,
             compiler: Compiler::new(engine.clone(), cache, settings.load),
             ticker: Arc::new(ticker),
@@ -88,6 +88,11 @@ impl Sandbox {
         let call = call.map_err(LoadFailure::Describe)?;
         let answer = self.0.answer(call, |call| contract.describe(call)).await;
         answer.map_err(LoadFailure::Describe)?
+    }
+
+    /// How many calls of a share are under way.
+    pub fn calls(&self, share: &str) -> usize {
+        self.0.seats.held(&share.into())
     }
 
     /// Waits until no guest runs any more that nobody waits for: one that was dropped in the slow

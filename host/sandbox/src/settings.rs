@@ -170,6 +170,11 @@ pub struct PoolSettings {
     /// Calls at once. Times [`CallLimits::memory_bytes`], this is the most memory guests get:
     /// 4 GiB by default.
     pub concurrent_calls: u32,
+    /// Calls at once of one share: of one tenant. Less than all, so that who lets its guests wait
+    /// for long leaves room for others.
+    pub share_calls: u32,
+    /// Calls of one share that may wait for a seat; by default as many as there are runs at once.
+    pub share_line: usize,
     /// Threads of the slow lane: as many greedy calls compute at once, with what is left of as many
     /// cores. By default, all there are.
     pub slow_threads: usize,
@@ -186,6 +191,8 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             concurrent_calls: 64,
+            share_calls: 48,
+            share_line: 1_000,
             slow_threads: std::thread::available_parallelism().map_or(1, usize::from),
             kept_memory_bytes: 512 * 1024 * 1024,
             reserved_address_bytes: 1 << 32,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stepmill_core::capability::Capability;
-use stepmill_sandbox::{CallFailure, CallLimits, PoolSettings, Sandbox, SandboxSettings};
+use stepmill_sandbox::{
+    BuildFailure, CallFailure, CallLimits, PoolSettings, Sandbox, SandboxSettings,
+};
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, yield_now};
 
@@ -13,9 +15,10 @@ use crate::room::{
     Desk, build, context, failure, plugin, settings, short, site, site_with, still_good,
 };
 
-/// As many loops as leave four seats free; and longer than any test.
+/// More loops than one share may have at once.
 const LOOPS: usize = 60;
 
+/// Longer than any test.
 fn patient() -> CallLimits {
     CallLimits { cpu_ms: 600_000, deadline_ms: 600_000, ..short() }
 }
@@ -36,14 +39,15 @@ async fn others_on_the_same_thread_go_on() {
 }
 
 /// Side by side on the host's own threads, each of the hundred would wait for a tick of every
-/// loop: six seconds together.
+/// loop: five seconds together.
 #[tokio::test(flavor = "current_thread")]
 async fn others_are_quick_however_many_loop() {
     let plugin = plugin(patient()).await;
     let mut loops = JoinSet::new();
     for _ in 0..LOOPS {
         let plugin = plugin.clone();
-        loops.spawn(async move { build(&plugin, "loop").await });
+        let site = site().sharing("crowd", usize::MAX);
+        loops.spawn(async move { plugin.build(site, &context("loop")).await });
     }
     let began = Instant::now();
     for _ in 0..100 {
@@ -53,6 +57,39 @@ async fn others_are_quick_however_many_loop() {
     }
     let took = began.elapsed();
     assert!(took < Duration::from_secs(3), "a hundred good calls took {took:?}");
+}
+
+/// Who may have no more seats is told so, and does not keep others from theirs.
+#[tokio::test]
+async fn seats_are_shared() {
+    let call = CallLimits { queue_ms: 20, ..patient() };
+    let pool = PoolSettings { concurrent_calls: 3, share_calls: 2, ..PoolSettings::default() };
+    let sandbox = Sandbox::open(SandboxSettings { call, pool, ..settings() }).unwrap();
+    let plugin = sandbox.load(guests::hostile()).await.unwrap();
+    let never = |share: &str, most| {
+        let site = site_with(&[Capability::KeyValue], Arc::new(Desk::default()));
+        let (plugin, site) = (plugin.clone(), site.sharing(share, most));
+        async move { plugin.build(site, &context("kv-get never")).await }
+    };
+    let mut waiting = JoinSet::new();
+    for _ in 0..2 {
+        waiting.spawn(never("crowd", usize::MAX));
+    }
+    while sandbox.calls("crowd") < 2 {
+        yield_now().await;
+    }
+    let busy = never("crowd", usize::MAX).await.unwrap_err();
+    assert!(matches!(busy, BuildFailure::Call(CallFailure::ShareBusy)), "{busy:?}");
+    still_good(&plugin).await;
+
+    waiting.spawn(never("modest", 1));
+    while sandbox.calls("modest") < 1 {
+        yield_now().await;
+    }
+    let busy = never("modest", 1).await.unwrap_err();
+    assert!(matches!(busy, BuildFailure::Call(CallFailure::ShareBusy)), "{busy:?}");
+    let busy = never("third", 1).await.unwrap_err();
+    assert!(matches!(busy, BuildFailure::Call(CallFailure::Busy)), "{busy:?}");
 }
 
 /// A loop that nobody waits for any more ends, wherever it is, and its seat comes back.

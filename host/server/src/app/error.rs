@@ -130,6 +130,9 @@ pub enum AppError {
     /// As many runs are under way as the host takes on.
     #[error("the host is busy")]
     Busy,
+    /// As many runs of the caller's tenant are under way as it may have at once.
+    #[error("as many runs of the tenant are under way as it may have at once")]
+    TenantBusy,
     /// The host is going down.
     #[error("the host is shutting down")]
     Stopping,

@@ -17,6 +17,7 @@ mod policies;
 mod recovery;
 mod runs;
 mod schema;
+mod seats;
 mod services;
 mod sessions;
 mod telling;

@@ -1,7 +1,9 @@
 //! Takes up the runs that an earlier life of the host left unfinished.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use stepmill_core::ids::{RunId, TenantId};
 use stepmill_core::run::Origin;
 
@@ -22,11 +24,21 @@ impl App {
         Ok(Unfinished(self.store.run_unfinished().await?))
     }
 
-    /// Goes on with these runs. Answers how many. One that cannot be taken up is logged, and
+    /// Goes on with these runs: those of one tenant as fast as it has seats for them, and nobody
+    /// waits for another tenant's. Answers how many. One that cannot be taken up is logged, and
     /// tried again at the next start.
     pub async fn recover(&self, Unfinished(unfinished): Unfinished) -> usize {
-        let mut taken_up = 0;
+        let mut tenants: BTreeMap<TenantId, Vec<RunId>> = BTreeMap::new();
         for (tenant, run) in unfinished {
+            tenants.entry(tenant).or_default().push(run);
+        }
+        let tenants = tenants.into_iter().map(|(tenant, runs)| self.recover_all(tenant, runs));
+        join_all(tenants).await.into_iter().sum()
+    }
+
+    async fn recover_all(&self, tenant: TenantId, runs: Vec<RunId>) -> usize {
+        let mut taken_up = 0;
+        for run in runs {
             match self.take_up(&tenant, run).await {
                 Ok(()) => taken_up += 1,
                 Err(fault) => {
@@ -39,6 +51,7 @@ impl App {
     }
 
     async fn take_up(&self, tenant: &TenantId, run: RunId) -> Result<(), AppError> {
+        let seat = self.seat_in_line(tenant).await?;
         let store = self.store.tenant(tenant);
         let found = store.run_fetch(run).await?.ok_or(AppError::UnknownRun)?;
         let journal = store.journal_whole(run).await?;
@@ -54,8 +67,6 @@ impl App {
                 }
             }
         };
-        // A run that was accepted once is not turned away: it waits for a seat.
-        let seat = self.seats.clone().acquire_owned().await.map_err(|_| AppError::Stopping)?;
         tracing::info!(run.id = %run, "run {run} is taken up again");
         self.spawn(Driver::new(self.clone(), store, pin, factory, seat).resume(&journal));
         Ok(())

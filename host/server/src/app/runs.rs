@@ -163,7 +163,7 @@ impl App {
             None => ask.session.clone().map(SessionId::new).transpose().map_err(bad_session)?,
         };
         let user = effective_user(who, ask.user.clone())?;
-        let seat = self.seat()?;
+        let seat = self.seat(&who.tenant)?;
         let (input, request) = (ask.factory_input.as_deref(), ask.request.clone());
         let (context, drawn) =
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;

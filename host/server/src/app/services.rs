@@ -76,6 +76,7 @@ impl App {
         };
         let config = self.policies.current().config(factory.shelf.owner(), id);
         let label = format!("{tenant}/{id}");
-        CallSite::granted(label, self.grants(id, factory), config, Arc::new(services))
+        let site = CallSite::granted(label, self.grants(id, factory), config, Arc::new(services));
+        site.sharing(tenant.as_str(), usize::MAX)
     }
 }

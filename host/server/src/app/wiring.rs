@@ -13,7 +13,7 @@ use stepmill_core::graph::GraphLimits;
 use stepmill_models::Models;
 use stepmill_sandbox::Sandbox;
 use stepmill_store::{SessionEntry, Store, StoreError, Touch};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Mutex, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +23,7 @@ use super::driver::Driver;
 use super::error::AppError;
 use super::outbound::Outbound;
 use super::policies::PolicyBook;
+use super::seats::RunSeats;
 use crate::settings::{RunSettings, Settings};
 
 /// The application. A handle: clones share everything.
@@ -39,7 +40,7 @@ pub struct Rooms {
     pub(crate) policies: PolicyBook,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
-    pub(crate) seats: Arc<Semaphore>,
+    pub(crate) seats: RunSeats,
     pub(crate) uploads: Mutex<()>,
     pub(crate) tasks: TaskTracker,
     stop: CancellationToken,
@@ -120,7 +121,7 @@ impl App {
             policies,
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
-            seats: Arc::new(Semaphore::new(settings.runs.concurrent)),
+            seats: RunSeats::new(&settings.runs),
             uploads: Mutex::new(()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -152,14 +153,6 @@ impl App {
     /// Whether the database answers.
     pub async fn is_well(&self) -> bool {
         self.store.ping().await.is_ok()
-    }
-
-    /// A permit to run, while the host takes on runs at all. Kept until the run ends.
-    pub(crate) fn seat(&self) -> Result<OwnedSemaphorePermit, AppError> {
-        if self.tasks.is_closed() {
-            return Err(AppError::Stopping);
-        }
-        self.seats.clone().try_acquire_owned().map_err(|_| AppError::Busy)
     }
 
     /// Stores a run and drives it, both or neither, in a task of its own: whoever asked for it may

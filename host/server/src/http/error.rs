@@ -159,6 +159,10 @@ fn app(fault: AppError) -> Response {
             coded(StatusCode::FORBIDDEN, fault.to_string(), "model_not_granted")
         }
         AppError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy"),
+        AppError::TenantBusy => {
+            let text = "As many runs of the tenant are under way as it may have at once";
+            later(StatusCode::TOO_MANY_REQUESTS, text, TENANT_BUSY)
+        }
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
         }
@@ -218,6 +222,9 @@ fn database(fault: &StoreError) -> Response {
     }
 }
 
+/// The tenant has as much under way as it may; what others have does not matter.
+const TENANT_BUSY: &str = "tenant_busy";
+
 const AWAY: &str = "The database is not available";
 pub(super) const AWAY_CODE: &str = "database_unavailable";
 
@@ -251,6 +258,10 @@ fn factory(fault: AppError) -> Response {
         }
         AppError::PluginStopped(CallFailure::Busy) => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy")
+        }
+        AppError::PluginStopped(CallFailure::ShareBusy) => {
+            let text = "As many plugin calls of the tenant are under way as it may have at once";
+            later(StatusCode::TOO_MANY_REQUESTS, text, TENANT_BUSY)
         }
         AppError::PluginStopped(failure) => {
             tracing::warn!(%failure, "a factory stopped before it answered");
@@ -327,6 +338,7 @@ fn call_code(failure: &CallFailure) -> &'static str {
         CallFailure::Exited => "plugin_exited",
         CallFailure::BadAnswer(_) => "plugin_bad_answer",
         CallFailure::Busy => "busy",
+        CallFailure::ShareBusy => TENANT_BUSY,
         CallFailure::Host(_) => "host_failed",
     }
 }

@@ -89,6 +89,7 @@ overlay! {
         http_requests: u64 => call.http_requests,
         http_body_bytes: usize => call.http_body_bytes,
         concurrent_calls: u32 => pool.concurrent_calls,
+        tenant_calls: u32 => pool.share_calls,
         slow_threads: usize => pool.slow_threads,
         kept_memory_bytes: usize => pool.kept_memory_bytes,
     }
@@ -183,6 +184,7 @@ overlay! {
     /// `[runs]`.
     RunsFile over RunSettings {
         concurrent: usize => concurrent,
+        tenant_concurrent: usize => tenant_concurrent,
         list: u32 => list,
         state_bytes: usize => state_bytes,
     }

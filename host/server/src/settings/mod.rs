@@ -147,6 +147,8 @@ impl Default for OutboundSettings {
 pub struct RunSettings {
     /// Runs under way at once, over all tenants. More are refused with 503.
     pub concurrent: usize,
+    /// Of those, of one tenant. More are refused with 429; the rest is for others.
+    pub tenant_concurrent: usize,
     /// Runs in one answer of the list; the newest are given.
     pub list: u32,
     /// The largest state of a session, as JSON.
@@ -155,6 +157,6 @@ pub struct RunSettings {
 
 impl Default for RunSettings {
     fn default() -> Self {
-        Self { concurrent: 1_000, list: 1_000, state_bytes: 1024 * 1024 }
+        Self { concurrent: 1_000, tenant_concurrent: 750, list: 1_000, state_bytes: 1024 * 1024 }
     }
 }
