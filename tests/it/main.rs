@@ -10,6 +10,7 @@ mod cors;
 mod docs;
 mod door;
 mod extras;
+mod fairness;
 mod golden;
 mod hostile;
 mod house;
