@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use stepmill_fake_provider::FakeProvider;
+use tokio::task::JoinSet;
 
 use crate::house::{House, Reply, Token, example};
 
@@ -17,34 +18,35 @@ async fn house(provider: &FakeProvider, settings: &str) -> House {
 }
 
 /// A run of a tenant, asked for and not waited for.
-fn start(house: &House, tenant: &str, session: &str) -> tokio::task::JoinHandle<Reply> {
+fn start(runs: &mut JoinSet<Reply>, house: &House, tenant: &str, session: &str) {
     let path = "/workflows/content-pipeline/runs";
     let request = house.ask_as(&Token::admin(tenant), reqwest::Method::POST, path);
     let fields = [("message", "Write"), ("stream", "false"), ("session_id", session)];
-    let request = request.form(&fields);
-    tokio::spawn(Reply::of(request))
+    runs.spawn(Reply::of(request.form(&fields)));
 }
 
 #[tokio::test]
 async fn a_tenant_at_its_cap_is_refused_while_anothers_run_is_taken() {
     let provider = FakeProvider::open().await.unwrap();
     let house = house(&provider, "[runs]\nconcurrent = 3\ntenant_concurrent = 2").await;
-    let mut runs = vec![start(&house, "acme", "a"), start(&house, "acme", "b")];
+    let mut runs = JoinSet::new();
+    start(&mut runs, &house, "acme", "a");
+    start(&mut runs, &house, "acme", "b");
     provider.arrived(2).await;
 
     let refused = house.run("content-pipeline", &[("message", "x")]).await;
     assert_eq!(refused.status, 429, "{}", refused.text);
     assert_eq!(refused.json()["error_id"], "tenant_busy");
     assert_eq!(refused.headers["retry-after"], "1");
-    runs.push(start(&house, "other", "c"));
+    start(&mut runs, &house, "other", "c");
     provider.arrived(3).await;
     // Now nobody's run is taken, and that is not this tenant's doing.
     let busy = house.run_as(&Token::admin("third"), "content-pipeline", &[("message", "x")]).await;
     assert_eq!((busy.status, &busy.json()["error_id"]), (503, &Value::from("busy")));
 
     provider.release_answers(100);
-    for run in runs {
-        assert_eq!(run.await.unwrap().good()["status"], "COMPLETED");
+    for run in runs.join_all().await {
+        assert_eq!(run.good()["status"], "COMPLETED");
     }
     house.run("content-pipeline", &[("message", "x")]).await.good();
 }
@@ -55,12 +57,13 @@ async fn unfinished_runs_keep_to_the_cap_and_none_is_lost() {
     let provider = FakeProvider::open().await.unwrap();
     let mut house = house(&provider, "[runs]\ntenant_concurrent = 4").await;
     let sessions = ["a", "b", "c"];
-    let runs = sessions.map(|it| start(&house, "acme", it));
-    start(&house, "other", "d");
+    let mut runs = JoinSet::new();
+    sessions.iter().for_each(|it| start(&mut runs, &house, "acme", it));
+    start(&mut runs, &house, "other", "d");
     provider.arrived(4).await;
     house.kill().await;
-    for run in runs {
-        assert!(run.await.is_err(), "the host was killed while it was asked");
+    while let Some(run) = runs.join_next().await {
+        assert!(run.is_err(), "the host was killed while it was asked");
     }
 
     house.change_settings("tenant_concurrent = 4", "tenant_concurrent = 1");

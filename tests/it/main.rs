@@ -15,6 +15,7 @@ mod golden;
 mod hostile;
 mod house;
 mod languages;
+mod limits;
 mod lists;
 mod os;
 mod outage;

@@ -15,6 +15,7 @@ pub mod glob;
 pub mod graph;
 pub mod ids;
 pub mod json;
+pub mod limits;
 pub mod plugin;
 pub mod policy;
 pub mod principal;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepmill_core::capability::{Capability, Grants};
+use stepmill_core::limits::Limits;
 use tokio::time::timeout;
 use wasmtime::Store;
 
@@ -14,7 +15,7 @@ use crate::lane::Pace;
 use crate::meter::Meter;
 use crate::sandbox::Shared;
 use crate::seats::Seat;
-use crate::services::{KeyValues, Network};
+use crate::services::{KeyValues, Lines, Network};
 use crate::ticker::Running;
 
 /// For whom a plugin is called, and what it may do there.
@@ -26,7 +27,8 @@ use crate::ticker::Running;
 pub struct CallSite {
     pub(crate) label: Arc<str>,
     pub(crate) share: Arc<str>,
-    pub(crate) most_calls: usize,
+    pub(crate) limits: Limits,
+    pub(crate) lines: Option<Arc<dyn Lines>>,
     pub(crate) grants: Grants,
     pub(crate) config: Option<Arc<BTreeMap<String, String>>>,
     pub(crate) key_values: Option<Arc<dyn KeyValues>>,
@@ -41,7 +43,8 @@ impl CallSite {
         Self {
             share: label.clone(),
             label,
-            most_calls: usize::MAX,
+            limits: Limits::default(),
+            lines: None,
             grants: Grants::none(),
             config: None,
             key_values: None,
@@ -51,7 +54,7 @@ impl CallSite {
 
     /// A call that reaches what was granted of `config`, which the operator wrote for this
     /// plugin, and of `services`, which are those of this plugin in this tenant.
-    pub fn granted<S: KeyValues + Network + 'static>(
+    pub fn granted<S: KeyValues + Network + Lines + 'static>(
         label: impl Into<Arc<str>>,
         grants: Grants,
         config: Arc<BTreeMap<String, String>>,
@@ -60,7 +63,8 @@ impl CallSite {
         let label = label.into();
         Self {
             share: label.clone(),
-            most_calls: usize::MAX,
+            limits: Limits::default(),
+            lines: Some(services.clone()),
             config: grants.has(&Capability::Config).then_some(config),
             key_values: grants.has(&Capability::KeyValue).then(|| services.clone() as _),
             network: grants.any_http().then_some(services as _),
@@ -69,10 +73,11 @@ impl CallSite {
         }
     }
 
-    /// The same, but seats are shared fairly between shares and not between labels; and of this
-    /// one there are at most so many calls at once.
-    pub fn sharing(self, share: impl Into<Arc<str>>, most_calls: usize) -> Self {
-        Self { share: share.into(), most_calls, ..self }
+    /// The same, but seats are shared fairly between shares and not between labels; and where
+    /// these limits are narrower than the sandbox's own, they count: those of one call, and how
+    /// many of the share there are at once.
+    pub fn sharing(self, share: impl Into<Arc<str>>, limits: Limits) -> Self {
+        Self { share: share.into(), limits, ..self }
     }
 }
 
@@ -95,8 +100,8 @@ impl Call {
     pub(crate) async fn open(shared: &Shared, site: CallSite) -> Result<Self, CallFailure> {
         let seat = seat(shared, &site).await?;
         let running = shared.ticker.run();
-        let limits = &shared.settings.call;
-        let state = CallState { site, meter: Meter::new(limits), wasi: None };
+        let limits = shared.settings.call.within(&site.limits);
+        let state = CallState { site, meter: Meter::new(&limits), wasi: None };
         let mut store = Store::new(&shared.engine, state);
         store.limiter(|it| &mut it.meter);
         store.set_hostcall_fuel(limits.answer_bytes);
@@ -123,7 +128,9 @@ impl Drop for Call {
 }
 
 async fn seat(shared: &Shared, site: &CallSite) -> Result<Seat<Arc<str>>, CallFailure> {
-    let most = site.most_calls.min(shared.settings.pool.share_calls as usize);
+    let most = shared.settings.pool.share_calls;
+    let most = site.limits.calls.map_or(most.into(), |it| it.min(most.into()));
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     if let Ok(seat) = shared.seats.try_take(&site.share, most) {
         return Ok(seat);
     }

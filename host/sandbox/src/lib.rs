@@ -31,6 +31,6 @@ pub use plugin::Plugin;
 pub use sandbox::Sandbox;
 pub use seats::{Seat, Seats};
 pub use services::{
-    KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
+    KeyValueFault, KeyValues, Lines, Network, OutboundFailure, OutboundRequest, OutboundResponse,
 };
 pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use stepmill_core::ids::Digest;
+use stepmill_core::limits::Limits;
 use tokio::time::timeout;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -88,6 +89,20 @@ impl Sandbox {
         let call = call.map_err(LoadFailure::Describe)?;
         let answer = self.0.answer(call, |call| contract.describe(call)).await;
         answer.map_err(LoadFailure::Describe)?
+    }
+
+    /// What a call and a share may have, whoever it is: see [`CallSite::sharing`].
+    pub fn limits(&self) -> Limits {
+        let SandboxSettings { call, pool, .. } = &self.0.settings;
+        Limits {
+            cpu_ms: Some(call.cpu_ms),
+            memory_bytes: Some(call.memory_bytes as u64),
+            host_calls: Some(call.host_calls),
+            log_lines: Some(call.log_lines),
+            answer_bytes: Some(call.answer_bytes as u64),
+            calls: Some(pool.share_calls.min(pool.concurrent_calls).into()),
+            ..Limits::default()
+        }
     }
 
     /// How many calls of a share are under way.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use stepmill_core::limits::Limits;
+
 /// How plugins are loaded, called and kept. The default is safe: everything is bounded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SandboxSettings {
@@ -135,6 +137,24 @@ pub struct CallLimits {
     pub http_requests: u64,
     /// The body of such a request, and of its answer.
     pub http_body_bytes: usize,
+}
+
+impl CallLimits {
+    /// The same, and where an operator's limits of a tenant or a plugin are narrower, those.
+    pub(crate) fn within(&self, limits: &Limits) -> Self {
+        let size = |own: usize, said: Option<u64>| {
+            said.map_or(own, |it| own.min(usize::try_from(it).unwrap_or(usize::MAX)))
+        };
+        let count = |own: u64, said: Option<u64>| said.map_or(own, |it| own.min(it));
+        Self {
+            cpu_ms: count(self.cpu_ms, limits.cpu_ms),
+            memory_bytes: size(self.memory_bytes, limits.memory_bytes),
+            answer_bytes: size(self.answer_bytes, limits.answer_bytes),
+            host_calls: count(self.host_calls, limits.host_calls),
+            log_lines: count(self.log_lines, limits.log_lines),
+            ..*self
+        }
+    }
 }
 
 impl Default for CallLimits {

@@ -19,7 +19,7 @@ mod stored;
 mod usage;
 
 pub use error::StoreError;
-pub use kv::KV_KEY_BYTES;
+pub use kv::{KV_KEY_BYTES, KV_ROW_BYTES};
 pub use plugin::{PluginRow, SharedStore};
 pub use policy::PolicyRow;
 pub use preview::{PREVIEW_CHARACTERS, PreviewedOutcome, StoredPreview};

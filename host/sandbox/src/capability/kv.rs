@@ -7,7 +7,7 @@ use wasmtime::component::HasData;
 
 use crate::call::CallState;
 use crate::meter::Meter;
-use crate::services::{KeyValueDown, KeyValues};
+use crate::services::{KeyValueFault, KeyValues};
 use crate::wit::newest::stepmill::plugin::kv as wit;
 use crate::wit::newest::stepmill::plugin::kv::KvError;
 
@@ -51,12 +51,15 @@ impl KeyValueView<'_> {
 
     async fn answer<T: Send + 'static>(
         &mut self,
-        work: impl Future<Output = Result<T, KeyValueDown>> + Send + 'static,
+        work: impl Future<Output = Result<T, KeyValueFault>> + Send + 'static,
     ) -> wasmtime::Result<Result<T, KvError>> {
         let began = Instant::now();
-        let answer = self.meter.pace.at_home(work).await.unwrap_or(Err(KeyValueDown));
+        let answer = self.meter.pace.at_home(work).await.unwrap_or(Err(KeyValueFault::Down));
         self.meter.note_wait(began.elapsed());
-        Ok(answer.map_err(|KeyValueDown| KvError::Unavailable))
+        Ok(answer.map_err(|fault| match fault {
+            KeyValueFault::Down => KvError::Unavailable,
+            KeyValueFault::Full => KvError::TooLarge(0),
+        }))
     }
 }
 
@@ -101,7 +104,12 @@ mod tests {
         kv.delete("a".to_owned()).await.unwrap().unwrap();
         let down = kv.get("down".to_owned()).await.unwrap();
         assert!(matches!(down, Err(KvError::Unavailable)));
-        assert_eq!(*services.0.lock().unwrap(), ["get a", "set a 2", "delete a", "get down"]);
+        let full = kv.set("full".to_owned(), vec![1]).await.unwrap();
+        assert!(matches!(full, Err(KvError::TooLarge(0))));
+        assert_eq!(
+            *services.0.lock().unwrap(),
+            ["get a", "set a 2", "delete a", "get down", "set full 1"]
+        );
     }
 
     #[tokio::test]

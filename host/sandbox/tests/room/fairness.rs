@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stepmill_core::capability::Capability;
+use stepmill_core::limits::Limits;
 use stepmill_sandbox::{
     BuildFailure, CallFailure, CallLimits, PoolSettings, Sandbox, SandboxSettings,
 };
@@ -46,7 +47,7 @@ async fn others_are_quick_however_many_loop() {
     let mut loops = JoinSet::new();
     for _ in 0..LOOPS {
         let plugin = plugin.clone();
-        let site = site().sharing("crowd", usize::MAX);
+        let site = site().sharing("crowd", Limits::default());
         loops.spawn(async move { plugin.build(site, &context("loop")).await });
     }
     let began = Instant::now();
@@ -66,29 +67,30 @@ async fn seats_are_shared() {
     let pool = PoolSettings { concurrent_calls: 3, share_calls: 2, ..PoolSettings::default() };
     let sandbox = Sandbox::open(SandboxSettings { call, pool, ..settings() }).unwrap();
     let plugin = sandbox.load(guests::hostile()).await.unwrap();
-    let never = |share: &str, most| {
+    let never = |share: &str, calls| {
+        let limits = Limits { calls, ..Limits::default() };
         let site = site_with(&[Capability::KeyValue], Arc::new(Desk::default()));
-        let (plugin, site) = (plugin.clone(), site.sharing(share, most));
+        let (plugin, site) = (plugin.clone(), site.sharing(share, limits));
         async move { plugin.build(site, &context("kv-get never")).await }
     };
     let mut waiting = JoinSet::new();
     for _ in 0..2 {
-        waiting.spawn(never("crowd", usize::MAX));
+        waiting.spawn(never("crowd", None));
     }
     while sandbox.calls("crowd") < 2 {
         yield_now().await;
     }
-    let busy = never("crowd", usize::MAX).await.unwrap_err();
+    let busy = never("crowd", None).await.unwrap_err();
     assert!(matches!(busy, BuildFailure::Call(CallFailure::ShareBusy)), "{busy:?}");
     still_good(&plugin).await;
 
-    waiting.spawn(never("modest", 1));
+    waiting.spawn(never("modest", Some(1)));
     while sandbox.calls("modest") < 1 {
         yield_now().await;
     }
-    let busy = never("modest", 1).await.unwrap_err();
+    let busy = never("modest", Some(1)).await.unwrap_err();
     assert!(matches!(busy, BuildFailure::Call(CallFailure::ShareBusy)), "{busy:?}");
-    let busy = never("third", 1).await.unwrap_err();
+    let busy = never("third", None).await.unwrap_err();
     assert!(matches!(busy, BuildFailure::Call(CallFailure::Busy)), "{busy:?}");
 }
 

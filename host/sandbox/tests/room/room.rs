@@ -10,10 +10,12 @@ use stepmill_core::capability::{Capability, Grants};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::graph::{FunctionCall, GraphDraft};
 use stepmill_core::ids::{RunId, SessionId, TenantId, UserId};
+use stepmill_core::limits::Admit;
 use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{
-    BuildFailure, CallFailure, CallLimits, CallSite, FunctionFailure, KeyValueDown, KeyValues,
-    Network, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox, SandboxSettings,
+    BuildFailure, CallFailure, CallLimits, CallSite, FunctionFailure, KeyValueFault, KeyValues,
+    Lines, Network, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox,
+    SandboxSettings,
 };
 
 use crate::guests;
@@ -131,7 +133,7 @@ impl Desk {
 
 #[async_trait]
 impl KeyValues for Desk {
-    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueFault> {
         self.note_runtime();
         match key {
             // A storage that never answers.
@@ -140,14 +142,20 @@ impl KeyValues for Desk {
         }
     }
 
-    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown> {
+    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueFault> {
         self.values.lock().unwrap().insert(key.to_owned(), value);
         Ok(())
     }
 
-    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
+    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueFault> {
         self.values.lock().unwrap().remove(key);
         Ok(())
+    }
+}
+
+impl Lines for Desk {
+    fn log_line(&self) -> Admit {
+        Admit::Now
     }
 }
 

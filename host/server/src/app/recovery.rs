@@ -51,10 +51,8 @@ impl App {
     }
 
     async fn take_up(&self, tenant: &TenantId, run: RunId) -> Result<(), AppError> {
-        let seat = self.seat_in_line(tenant).await?;
         let store = self.store.tenant(tenant);
         let found = store.run_fetch(run).await?.ok_or(AppError::UnknownRun)?;
-        let journal = store.journal_whole(run).await?;
         let pin = Arc::new(found.pin);
         let factory = match pin.origin {
             Origin::Declared => None,
@@ -67,6 +65,11 @@ impl App {
                 }
             }
         };
+        let owner = factory.as_ref().and_then(|it| it.shelf.owner());
+        let limits = self.policies.current().plugin_limits(owner, tenant, &pin.workflow);
+        let seat = self.seat_in_line(tenant, &pin.workflow, &limits).await?;
+        // Read when it goes on, and not while it waits: it may be large.
+        let journal = store.journal_whole(run).await?;
         tracing::info!(run.id = %run, "run {run} is taken up again");
         self.spawn(Driver::new(self.clone(), store, pin, factory, seat).resume(&journal));
         Ok(())

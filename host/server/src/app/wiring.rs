@@ -23,7 +23,9 @@ use super::driver::Driver;
 use super::error::AppError;
 use super::outbound::Outbound;
 use super::policies::PolicyBook;
+use super::rates::Rates;
 use super::seats::RunSeats;
+use super::stored::Kept;
 use crate::settings::{RunSettings, Settings};
 
 /// The application. A handle: clones share everything.
@@ -41,6 +43,9 @@ pub struct Rooms {
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
     pub(crate) seats: RunSeats,
+    pub(crate) kept: Arc<Kept>,
+    pub(crate) lines: Arc<Rates>,
+    pub(crate) requests: Rates,
     pub(crate) uploads: Mutex<()>,
     pub(crate) tasks: TaskTracker,
     stop: CancellationToken,
@@ -122,6 +127,9 @@ impl App {
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
             seats: RunSeats::new(&settings.runs),
+            kept: Arc::default(),
+            lines: Arc::new(Rates::new()),
+            requests: Rates::new(),
             uploads: Mutex::new(()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -16,7 +16,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
-use super::{cors, docs, health, openapi, os, plugins, policies, runs, sessions, workflows};
+use super::{
+    cors, docs, health, limits, openapi, os, plugins, policies, runs, sessions, workflows,
+};
 use crate::app::App;
 use crate::settings::{HttpSettings, Identity, Settings};
 
@@ -79,6 +81,7 @@ pub(super) fn api() -> OpenApiRouter<Door> {
         .merge(sessions::routes())
         .merge(plugins::routes())
         .merge(policies::routes())
+        .merge(limits::routes())
 }
 
 /// Everything the host answers to.

@@ -1,5 +1,7 @@
 //! The one place that turns failures into statuses and bodies.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -80,8 +82,15 @@ pub(super) fn later(status: StatusCode, text: &str, code: &'static str) -> Respo
 }
 
 /// Says that the same may be asked again soon.
-pub(super) fn postponed(mut response: Response) -> Response {
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+pub(super) fn postponed(response: Response) -> Response {
+    after(response, Duration::from_secs(1))
+}
+
+/// Says when the same may be asked again, in whole seconds, and never too soon.
+fn after(mut response: Response, wait: Duration) -> Response {
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
@@ -162,6 +171,21 @@ fn app(fault: AppError) -> Response {
         AppError::TenantBusy => {
             let text = "As many runs of the tenant are under way as it may have at once";
             later(StatusCode::TOO_MANY_REQUESTS, text, TENANT_BUSY)
+        }
+        AppError::WorkflowBusy => {
+            let text = "As many runs of this workflow are under way as the tenant may have at once";
+            later(StatusCode::TOO_MANY_REQUESTS, text, "workflow_busy")
+        }
+        AppError::TooManyRequests { per_minute, wait } => {
+            let text = format!("The tenant may ask {per_minute} times in a minute, and has");
+            let refused = coded(StatusCode::TOO_MANY_REQUESTS, text, "too_many_requests");
+            after(refused, wait)
+        }
+        AppError::TooManyPlugins(_) => {
+            coded(StatusCode::CONFLICT, fault.to_string(), "too_many_plugins")
+        }
+        AppError::PluginsTooLarge(_) => {
+            coded(StatusCode::PAYLOAD_TOO_LARGE, fault.to_string(), "plugins_too_large")
         }
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")

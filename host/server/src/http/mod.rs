@@ -9,6 +9,7 @@ mod extras;
 mod form;
 mod health;
 mod json_body;
+mod limits;
 mod openapi;
 mod os;
 mod plugins;

@@ -6,6 +6,7 @@ mod auth;
 mod environment;
 mod file;
 mod identity;
+mod limits;
 mod models;
 mod policy;
 
@@ -27,6 +28,7 @@ pub use auth::{AuthMode, AuthSettings, JwksSettings, JwtAlgorithm, JwtSettings, 
 pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;
+pub use limits::LimitsForm;
 pub use models::{demo_models, models_of_environment};
 pub use policy::{PolicyFault, PolicyForm};
 

@@ -8,6 +8,8 @@ use stepmill_core::capability::Capability;
 use stepmill_core::ids::{IdFault, TenantId, WorkflowId};
 use stepmill_core::policy::{Policies, Policy, PolicyScope};
 
+use super::limits::LimitsForm;
+
 /// The most capabilities of one policy: more than anybody reads.
 const ALLOW: usize = 256;
 
@@ -40,6 +42,11 @@ pub struct PolicyForm {
     /// What a plugin's `config.get` answers. Of a plugin only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
+    /// How much there may be of what. Each that is absent is as the next wider scope says; none is
+    /// above what the host allows anybody.
+    #[serde(skip_serializing_if = "LimitsForm::says_nothing")]
+    #[schema(inline)]
+    pub limits: LimitsForm,
 }
 
 impl PolicyForm {
@@ -59,13 +66,21 @@ impl PolicyForm {
                 format_args!("must not have more than {CONFIG_BYTES} bytes"),
             ));
         }
-        Ok(Policy { allow, config: Arc::new(self.config.clone()) })
+        if let (PolicyScope::Plugin(..), Some(name)) = (scope, self.limits.of_tenants()) {
+            return Err(fault(format!("limits.{name}"), "is only said of a tenant or the host"));
+        }
+        let limits = self.limits.limits();
+        Ok(Policy { allow, config: Arc::new(self.config.clone()), limits })
     }
 
     /// What would be written to say the same.
     pub fn of(policy: &Policy) -> Self {
         let word = |it: &Vec<Capability>| it.iter().map(ToString::to_string).collect();
-        Self { allow: policy.allow.as_ref().map(word), config: (*policy.config).clone() }
+        Self {
+            allow: policy.allow.as_ref().map(word),
+            config: (*policy.config).clone(),
+            limits: LimitsForm::of(&policy.limits),
+        }
     }
 }
 
@@ -82,6 +97,7 @@ fn capabilities(words: &[String]) -> Result<Vec<Capability>, PolicyFault> {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PolicyFile {
     allow: Option<Vec<String>>,
+    limits: LimitsForm,
     tenants: BTreeMap<String, PolicyForm>,
     plugins: BTreeMap<String, PolicyForm>,
 }
@@ -91,8 +107,11 @@ impl PolicyFile {
         // A plugin's own configuration and data harm nobody, and a factory without models makes
         // little. Time, chance and the network are given.
         let harmless = || ["config", "kv", "model:*"].map(String::from).into();
-        let host =
-            PolicyForm { allow: Some(self.allow.unwrap_or_else(harmless)), ..Default::default() };
+        let host = PolicyForm {
+            allow: Some(self.allow.unwrap_or_else(harmless)),
+            limits: self.limits,
+            ..Default::default()
+        };
         let mut policies = Policies::default();
         let mut put = |place: String, scope: Result<PolicyScope, IdFault>, form: PolicyForm| {
             let scope = scope.map_err(|rule| fault(&place, rule))?;
@@ -154,6 +173,11 @@ mod tests {
             ("[plugins.\"a b\"]\nallow = []", "policy.plugins.a b: must not contain ' '"),
             ("[plugins.p]\nallow = [\"http:a:1\"]", "policy.plugins.p.allow: `a:1` is no place"),
             ("[plugins.p]\nmay = []", "unknown field `may`"),
+            ("[limits]\ncpu = 1", "unknown field `cpu`"),
+            (
+                "[plugins.p.limits]\nkv_bytes = 1",
+                "policy.plugins.p.limits.kv_bytes: is only said of",
+            ),
         ] {
             let said = read(text).expect_err("the policy is bad");
             assert!(said.starts_with(expected), "{said}");
@@ -165,6 +189,7 @@ mod tests {
         let form = PolicyForm {
             allow: Some(vec!["kv".into(), "http:GET a.test/v1/*".into()]),
             config: [("k".to_owned(), "v".to_owned())].into(),
+            limits: LimitsForm { cpu_ms: Some(5), runs: Some(1), ..LimitsForm::default() },
         };
         let scope = PolicyScope::Plugin(None, id("p"));
         assert_eq!(PolicyForm::of(&form.policy(&scope).unwrap()), form);

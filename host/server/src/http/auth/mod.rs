@@ -14,11 +14,12 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use stepmill_core::ids::TenantId;
 use stepmill_core::principal::{Principal, Rules, Standing, TrustedClaims};
 
 use super::door::Door;
+use super::error::ApiError;
 use crate::settings::{AuthMode, AuthSettings};
 use host_key::HostKey;
 use key_set::KeySetFault;
@@ -149,7 +150,15 @@ pub(super) async fn guard(State(door): State<Door>, request: Request, next: Next
     let allows_origin = |it: &str| door.settings.allows_origin(it);
     match door.auth.admit(&parts, allows_origin).await {
         Ok(None) => {}
-        Ok(Some(who)) => drop(parts.extensions.insert(Admitted(who))),
+        Ok(Some(who)) => {
+            // Before anything of the body is read. Whether the host is up, everybody may ask.
+            if !is_public(parts.uri.path())
+                && let Err(fault) = door.app.request_admit(&who)
+            {
+                return ApiError::from(fault).into_response();
+            }
+            parts.extensions.insert(Admitted(who));
+        }
         Err(refusal) => return refusal.response(),
     }
     next.run(Request::from_parts(parts, body)).await

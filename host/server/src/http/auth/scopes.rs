@@ -47,8 +47,9 @@ fn need(method: &str, path: &[&str]) -> Need {
         ("GET", ["metrics", ..]) => Need::Scope("metrics:read"),
         ("POST", ["metrics", "refresh"]) => Need::Scope("metrics:write"),
         ("GET", ["traces", ..]) | ("POST", ["traces", "search"]) => Need::Scope("traces:read"),
-        // Plugins and policies ask by themselves, also where nothing here is looked at: `app`.
-        (_, ["plugins" | "policies" | "policy", ..]) => Need::Nothing,
+        // Plugins and policies ask by themselves, also where nothing here is looked at: `app`. What
+        // a tenant may use, everybody in it may know.
+        (_, ["plugins" | "policies" | "policy" | "limits", ..]) => Need::Nothing,
         _ => Need::Admin,
     }
 }
@@ -58,7 +59,7 @@ fn is_personal(path: &[&str]) -> bool {
     !matches!(
         path,
         ["config" | "models"]
-            | ["agents" | "teams" | "plugins" | "policies" | "policy", ..]
+            | ["agents" | "teams" | "plugins" | "policies" | "policy" | "limits", ..]
             | ["workflows"]
     ) && !matches!(path, ["workflows", it] if *it != "ws")
 }

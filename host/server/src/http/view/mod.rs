@@ -2,6 +2,7 @@
 
 mod event;
 mod fault;
+mod limits;
 mod list;
 mod media;
 mod os;
@@ -14,6 +15,7 @@ mod workflow;
 
 pub(super) use event::{EventView, Renderer, failure};
 pub(super) use fault::{Fault, FieldFault, FieldFaults, RunFault};
+pub(super) use limits::TenantUseBody;
 pub(super) use list::{
     Listed, RunPreview, RunSummary, iso_micros, preview, summary, workflow_run_summary,
 };
