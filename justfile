@@ -40,6 +40,12 @@ hostile:
 tenants:
     tests/house tenants
 
+# How much slower a quiet tenant's runs are beside one that runs the hostile guest.
+neighbour *arguments:
+    cargo build --release --locked -p stepmill -p stepmill-fake-provider -p stepmill-load
+    cargo build --release --locked --target wasm32-wasip2 --manifest-path host/sandbox/tests/guests/Cargo.toml --target-dir target/hostile-guests
+    target/release/stepmill-load --neighbour {{arguments}}
+
 # Build the example plugins into a folder.
 plugins folder="target/plugins":
     plugins/build-rust.sh {{folder}}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::budget::{Bounds, Budget};
 use crate::capability::Capability;
 use crate::ids::{TenantId, WorkflowId};
+use crate::limits::Limits;
 
 /// What a policy is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +41,8 @@ pub struct Policy {
     pub config: Arc<BTreeMap<String, String>>,
     /// How much models may be asked for. A wider scope's bounds count beside these.
     pub models: Budget,
+    /// How much there may be of what.
+    pub limits: Limits,
 }
 
 /// All policies of a host.
@@ -79,6 +82,29 @@ impl Policies {
             .filter_map(|it| self.0.get(&it))
             .find_map(|it| it.allow.as_deref())
             .unwrap_or_default()
+    }
+
+    /// How much a tenant may use: its own policy decides, and then the host's.
+    pub fn tenant_limits(&self, tenant: &TenantId) -> Limits {
+        let own = self.said(&PolicyScope::Tenant(tenant.clone()));
+        own.or(self.said(&PolicyScope::Host)).or(Limits::SAFE)
+    }
+
+    /// How much one call of a plugin may use, and one graph; `runs` are those of this plugin. The
+    /// plugin's own policy decides (of a shared one, the operator's for all tenants), then that of
+    /// the tenant that uses it, then the host's.
+    pub fn plugin_limits(
+        &self,
+        owner: Option<&TenantId>,
+        tenant: &TenantId,
+        plugin: &WorkflowId,
+    ) -> Limits {
+        let own = self.said(&PolicyScope::Plugin(owner.cloned(), plugin.clone()));
+        Limits { runs: own.runs, ..own.or(self.tenant_limits(tenant)) }
+    }
+
+    fn said(&self, scope: &PolicyScope) -> Limits {
+        self.0.get(scope).map(|it| it.limits).unwrap_or_default()
     }
 
     /// What a plugin's `config.get` answers.
@@ -161,6 +187,28 @@ mod tests {
         };
         assert_eq!(bounds(None), [Some(9), None, Some(1)]);
         assert_eq!(bounds(Some("acme")), [Some(9), None, None]);
+    }
+
+    #[test]
+    fn limits_are_decided_one_by_one() {
+        let limits = |limits: Limits| Policy { limits, ..Policy::default() };
+        let acme = tenant("acme");
+        let mut policies = Policies::default();
+        let host = Limits { cpu_ms: Some(900), runs: Some(50), ..Limits::default() };
+        policies.put(PolicyScope::Host, limits(host));
+        let own = Limits { cpu_ms: Some(500), plugins: Some(2), ..Limits::default() };
+        policies.put(PolicyScope::Tenant(acme.clone()), limits(own));
+        let plugin = Limits { cpu_ms: Some(5), runs: Some(1), ..Limits::default() };
+        policies.put(PolicyScope::Plugin(None, id("shared")), limits(plugin));
+
+        let counts = policies.tenant_limits(&acme);
+        assert_eq!((counts.cpu_ms, counts.runs, counts.plugins), (Some(500), Some(50), Some(2)));
+        assert_eq!(counts.kv_bytes, Limits::SAFE.kv_bytes);
+        assert_eq!(policies.tenant_limits(&tenant("else")).cpu_ms, Some(900));
+        let shared = policies.plugin_limits(None, &acme, &id("shared"));
+        assert_eq!((shared.cpu_ms, shared.runs), (Some(5), Some(1)));
+        let own = policies.plugin_limits(Some(&acme), &acme, &id("shared"));
+        assert_eq!((own.cpu_ms, own.runs), (Some(500), None));
     }
 
     #[test]

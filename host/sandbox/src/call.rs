@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepmill_core::capability::{Capability, Grants};
-use tokio::sync::SemaphorePermit;
-use tokio::time::error::Elapsed;
+use stepmill_core::limits::Limits;
 use tokio::time::timeout;
 use wasmtime::Store;
 
 use crate::capability::outgoing::Outgoing;
 use crate::capability::wasi::WasiState;
 use crate::failure::CallFailure;
+use crate::lane::Pace;
 use crate::meter::Meter;
 use crate::sandbox::Shared;
-use crate::services::{Databases, KeyValues, Network, Secrets};
+use crate::seats::Seat;
+use crate::services::{Databases, KeyValues, Lines, Network, Secrets};
 use crate::settings::CallLimits;
 use crate::ticker::Running;
 
@@ -27,6 +28,9 @@ use crate::ticker::Running;
 #[derive(Clone)]
 pub struct CallSite {
     pub(crate) label: Arc<str>,
+    pub(crate) share: Arc<str>,
+    pub(crate) limits: Limits,
+    pub(crate) lines: Option<Arc<dyn Lines>>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) config: Option<Arc<BTreeMap<String, String>>>,
     pub(crate) key_values: Option<Arc<dyn KeyValues>>,
@@ -39,8 +43,12 @@ impl CallSite {
     /// A call that reaches nothing. The label says whose lines the guest's lines are, in the
     /// operator's log: tenant and workflow.
     pub fn bare(label: impl Into<Arc<str>>) -> Self {
+        let label = label.into();
         Self {
-            label: label.into(),
+            share: label.clone(),
+            label,
+            limits: Limits::default(),
+            lines: None,
             grants: Arc::default(),
             config: None,
             key_values: None,
@@ -52,21 +60,32 @@ impl CallSite {
 
     /// A call that reaches what was granted of `config`, which the operator wrote for this
     /// plugin, and of `services`, which are those of this plugin in this tenant.
-    pub fn granted<S: KeyValues + Network + Databases + Secrets + 'static>(
+    pub fn granted<S: KeyValues + Network + Databases + Secrets + Lines + 'static>(
         label: impl Into<Arc<str>>,
         grants: Grants,
         config: Arc<BTreeMap<String, String>>,
         services: Arc<S>,
     ) -> Self {
+        let label = label.into();
         Self {
+            share: label.clone(),
+            limits: Limits::default(),
+            lines: Some(services.clone()),
             config: grants.has(&Capability::Config).then_some(config),
             key_values: grants.has(&Capability::KeyValue).then(|| services.clone() as _),
             network: grants.any_http().then(|| services.clone() as _),
             databases: grants.any_database().then(|| services.clone() as _),
             secrets: grants.any_secret().then_some(services as _),
-            label: label.into(),
+            label,
             grants: Arc::new(grants),
         }
+    }
+
+    /// The same, but seats are shared fairly between shares and not between labels; and where
+    /// these limits are narrower than the sandbox's own, they count: those of one call, and how
+    /// many of the share there are at once.
+    pub fn sharing(self, share: impl Into<Arc<str>>, limits: Limits) -> Self {
+        Self { share: share.into(), limits, ..self }
     }
 }
 
@@ -81,24 +100,25 @@ pub(crate) struct CallState {
 
 impl CallState {
     pub(crate) fn new(site: CallSite, limits: &CallLimits) -> Self {
-        let outgoing = Outgoing::new(&site, limits);
-        Self { site, meter: Meter::new(limits), outgoing, wasi: None }
+        let meter = Meter::new(limits);
+        let outgoing = Outgoing::new(&site, limits, meter.pace.clone());
+        Self { site, meter, outgoing, wasi: None }
     }
 }
 
 /// A seat and a fresh store. Both are given back when this is dropped, whatever happened.
-pub(crate) struct Call<'a> {
+pub(crate) struct Call {
     pub(crate) store: Store<CallState>,
     _running: Running,
-    _seat: SemaphorePermit<'a>,
+    _seat: Seat<Arc<str>>,
 }
 
-impl<'a> Call<'a> {
-    pub(crate) async fn open(shared: &'a Shared, site: CallSite) -> Result<Self, CallFailure> {
-        let seat = seat(shared).await?;
+impl Call {
+    pub(crate) async fn open(shared: &Shared, site: CallSite) -> Result<Self, CallFailure> {
+        let seat = seat(shared, &site).await?;
         let running = shared.ticker.run();
-        let limits = &shared.settings.call;
-        let state = CallState::new(site, limits);
+        let limits = shared.settings.call.within(&site.limits);
+        let state = CallState::new(site, &limits);
         let mut store = Store::new(&shared.engine, state);
         store.limiter(|it| &mut it.meter);
         store.set_hostcall_fuel(limits.answer_bytes);
@@ -108,27 +128,34 @@ impl<'a> Call<'a> {
         Ok(Self { store, _running: running, _seat: seat })
     }
 
-    /// Says in the debug log what the guest wrote to its standard streams, and gives the answer.
-    pub(crate) fn end<T>(
-        self,
-        answer: Result<Result<T, CallFailure>, Elapsed>,
-    ) -> Result<T, CallFailure> {
+    /// How fast it goes on.
+    pub(crate) fn pace(&self) -> Arc<Pace> {
+        self.store.data().meter.pace.clone()
+    }
+}
+
+/// Says in the debug log what the guest wrote to its standard streams, however it ended.
+impl Drop for Call {
+    fn drop(&mut self) {
         let state = self.store.data();
         if let Some(wasi) = &state.wasi {
             wasi.tell(&state.site.label);
         }
-        answer.unwrap_or(Err(CallFailure::DeadlinePassed))
     }
 }
 
-async fn seat(shared: &Shared) -> Result<SemaphorePermit<'_>, CallFailure> {
-    if let Ok(seat) = shared.seats.try_acquire() {
+async fn seat(shared: &Shared, site: &CallSite) -> Result<Seat<Arc<str>>, CallFailure> {
+    let most = shared.settings.pool.share_calls;
+    let most = site.limits.calls.map_or(most.into(), |it| it.min(most.into()));
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    if let Ok(seat) = shared.seats.try_take(&site.share, most) {
         return Ok(seat);
     }
     let wait = Duration::from_millis(shared.settings.call.queue_ms);
-    match timeout(wait, shared.seats.acquire()).await {
-        Ok(Ok(seat)) => Ok(seat),
-        // The semaphore is never closed, so this is the wait that ended.
-        Ok(Err(_)) | Err(_) => Err(CallFailure::Busy),
+    match timeout(wait, shared.seats.take(&site.share, most)).await {
+        Ok(Some(seat)) => Ok(seat),
+        Ok(None) => Err(CallFailure::ShareBusy),
+        Err(_) if most <= shared.seats.held(&site.share) => Err(CallFailure::ShareBusy),
+        Err(_) => Err(CallFailure::Busy),
     }
 }

@@ -49,6 +49,9 @@ pub enum CallFailure {
     /// No seat became free in time.
     #[error("too many plugin calls at once")]
     Busy,
+    /// The same, and the seats that are taken are those of the caller's own share.
+    #[error("too many plugin calls at once of the same tenant")]
+    ShareBusy,
     /// The engine could not make an instance.
     #[error("the plugin could not be started")]
     Host(#[source] Cause),
@@ -98,7 +101,7 @@ impl CallFailure {
             Self::CpuExhausted | Self::DeadlinePassed => StepFailure::PluginTimedOut,
             Self::MemoryExhausted | Self::TableExhausted => StepFailure::PluginOutOfMemory,
             Self::AnswerTooLarge | Self::HostCallsExhausted => StepFailure::PluginOverLimit,
-            Self::Busy | Self::Host(_) => StepFailure::HostFailed,
+            Self::Busy | Self::ShareBusy | Self::Host(_) => StepFailure::HostFailed,
         }
     }
 }

@@ -12,11 +12,13 @@ mod compile;
 mod describe;
 mod engine;
 mod failure;
+mod lane;
 mod load;
 mod meter;
 mod plugin;
 mod sandbox;
 mod scan;
+mod seats;
 mod services;
 mod settings;
 mod text;
@@ -29,8 +31,9 @@ pub use failure::{BuildFailure, CallFailure, Cause, FunctionFailure};
 pub use load::{LoadFailure, OpenError};
 pub use plugin::Plugin;
 pub use sandbox::Sandbox;
+pub use seats::{Seat, Seats};
 pub use services::{
-    Databases, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest,
+    Databases, KeyValueFault, KeyValues, Lines, Network, OutboundFailure, OutboundRequest,
     OutboundResponse, Placeholder, Secrets, SecretsDown,
 };
 pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};

@@ -12,6 +12,9 @@ pub enum OpenError {
     /// The thread that counts time cannot be started.
     #[error("the sandbox's clock thread cannot be started")]
     Ticker(#[source] std::io::Error),
+    /// The threads for calls that compute for long cannot be started.
+    #[error("the sandbox's slow threads cannot be started")]
+    SlowLane(#[source] std::io::Error),
     /// The folder for compiled code cannot be made.
     #[error("the folder for compiled plugins cannot be used")]
     Cache(#[source] std::io::Error),

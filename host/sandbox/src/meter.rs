@@ -1,9 +1,11 @@
 //! What one call has used so far, and where it stops.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
+use crate::lane::Pace;
 use crate::settings::CallLimits;
 
 /// A limit that a guest ran into. Travels through the engine as an error and comes out typed.
@@ -22,7 +24,10 @@ pub(crate) enum Overrun {
 /// Counts for one store. All of a store's memories share one budget, and so do its tables.
 pub(crate) struct Meter {
     pub(crate) limits: CallLimits,
+    pub(crate) pace: Arc<Pace>,
     ticks_left: u64,
+    /// As many ticks go by in the way of others.
+    quick_ticks_left: u64,
     /// The guest waited for the host since the last tick.
     waited: bool,
     memory_bytes: usize,
@@ -38,7 +43,9 @@ impl Meter {
     pub(crate) fn new(limits: &CallLimits) -> Self {
         Self {
             limits: *limits,
+            pace: Arc::default(),
             ticks_left: limits.cpu_ms / limits.tick_ms.max(1),
+            quick_ticks_left: limits.quick_ms / limits.tick_ms.max(1),
             waited: false,
             memory_bytes: 0,
             table_elements: 0,
@@ -55,6 +62,10 @@ impl Meter {
             return Ok(UpdateDeadline::Yield(1));
         }
         self.ticks_left = self.ticks_left.checked_sub(1).ok_or(Overrun::Cpu)?;
+        match self.quick_ticks_left.checked_sub(1) {
+            Some(left) => self.quick_ticks_left = left,
+            None => self.pace.slow_down(),
+        }
         Ok(UpdateDeadline::Yield(1))
     }
 

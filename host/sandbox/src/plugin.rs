@@ -1,14 +1,12 @@
 //! A loaded plugin, and the two things it can be asked.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use stepmill_core::call::{FunctionAnswer, FunctionInput};
 use stepmill_core::context::RequestContext;
 use stepmill_core::graph::GraphDraft;
 use stepmill_core::ids::Digest;
 use stepmill_core::plugin::Description;
-use tokio::time::timeout;
 
 use crate::call::{Call, CallSite};
 use crate::failure::{BuildFailure, CallFailure, FunctionFailure};
@@ -58,11 +56,10 @@ impl Plugin {
         site: CallSite,
         context: &RequestContext,
     ) -> Result<GraphDraft, BuildFailure> {
-        let mut call = Call::open(&self.0.shared, site).await?;
-        let answer =
-            timeout(self.deadline(), self.0.contract.build(&mut call.store, context)).await;
+        let call = Call::open(&self.0.shared, site).await?;
         let limits = &self.0.shared.settings.call;
-        match call.end(answer)? {
+        let build = |call| self.0.contract.build(call, context);
+        match self.0.shared.answer(call, build).await? {
             Ok(draft) if limits.nodes < draft.nodes.len() => Err(CallFailure::AnswerTooLarge)?,
             Ok(draft) => Ok(draft),
             Err(Refusal::Permission(text)) => Err(BuildFailure::Permission(self.cut(text))),
@@ -83,14 +80,10 @@ impl Plugin {
         context: &RequestContext,
         input: &FunctionInput,
     ) -> Result<FunctionAnswer, FunctionFailure> {
-        let mut call = Call::open(&self.0.shared, site).await?;
-        let answer =
-            timeout(self.deadline(), self.0.contract.run(&mut call.store, context, input)).await;
-        call.end(answer)?.map_err(|text| FunctionFailure::Reported(self.cut(text)))
-    }
-
-    fn deadline(&self) -> Duration {
-        Duration::from_millis(self.0.shared.settings.call.deadline_ms)
+        let call = Call::open(&self.0.shared, site).await?;
+        let run = |call| self.0.contract.run(call, context, input);
+        let answer = self.0.shared.answer(call, run).await?;
+        answer.map_err(|text| FunctionFailure::Reported(self.cut(text)))
     }
 
     fn cut(&self, text: String) -> String {

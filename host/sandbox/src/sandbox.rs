@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use stepmill_core::ids::Digest;
-use tokio::sync::Semaphore;
+use stepmill_core::limits::Limits;
 use tokio::time::timeout;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -16,8 +16,11 @@ use crate::capability;
 use crate::compile::Compiler;
 use crate::describe;
 use crate::engine::engine;
+use crate::failure::CallFailure;
+use crate::lane::{SlowLane, Work};
 use crate::load::{LoadFailure, OpenError};
 use crate::plugin::Plugin;
+use crate::seats::Seats;
 use crate::settings::SandboxSettings;
 use crate::ticker::Ticker;
 use crate::wit::Contract;
@@ -33,7 +36,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) ticker: Arc<Ticker>,
     /// One for each instance that may be alive.
-    pub(crate) seats: Semaphore,
+    pub(crate) seats: Seats<Arc<str>>,
+    lane: SlowLane,
     linker: Linker<CallState>,
     compiler: Compiler,
 }
@@ -59,7 +63,8 @@ impl Sandbox {
             None => None,
         };
         Ok(Self(Arc::new(Shared {
-            seats: Semaphore::new(settings.pool.concurrent_calls as usize),
+            seats: Seats::new(settings.pool.concurrent_calls as usize, settings.pool.share_line),
+            lane: SlowLane::open(settings.pool.slow_threads).map_err(OpenError::SlowLane)?,
             compiler: Compiler::new(engine.clone(), cache, &settings, worker),
             ticker: Arc::new(ticker),
             settings,
@@ -84,10 +89,48 @@ impl Sandbox {
     }
 
     async fn describe(&self, contract: &Contract) -> Result<describe::Claimed, LoadFailure> {
-        let mut call =
-            Call::open(&self.0, CallSite::bare("describe")).await.map_err(LoadFailure::Describe)?;
-        let deadline = Duration::from_millis(self.0.settings.call.deadline_ms);
-        let answer = timeout(deadline, contract.describe(&mut call.store)).await;
-        call.end(answer).map_err(LoadFailure::Describe)?
+        let call = Call::open(&self.0, CallSite::bare("describe")).await;
+        let call = call.map_err(LoadFailure::Describe)?;
+        let answer = self.0.answer(call, |call| contract.describe(call)).await;
+        answer.map_err(LoadFailure::Describe)?
+    }
+
+    /// What a call and a share may have, whoever it is: see [`CallSite::sharing`].
+    pub fn limits(&self) -> Limits {
+        let SandboxSettings { call, pool, .. } = &self.0.settings;
+        Limits {
+            cpu_ms: Some(call.cpu_ms),
+            memory_bytes: Some(call.memory_bytes as u64),
+            host_calls: Some(call.host_calls),
+            log_lines: Some(call.log_lines),
+            answer_bytes: Some(call.answer_bytes as u64),
+            calls: Some(pool.share_calls.min(pool.concurrent_calls).into()),
+            ..Limits::default()
+        }
+    }
+
+    /// How many calls of a share are under way.
+    pub fn calls(&self, share: &str) -> usize {
+        self.0.seats.held(&share.into())
+    }
+
+    /// Waits until no guest runs any more that nobody waits for: one that was dropped in the slow
+    /// lane ends when it is its turn there.
+    pub async fn drain(&self) {
+        self.0.lane.drain().await;
+    }
+}
+
+impl Shared {
+    /// What a call answers before its deadline.
+    pub(crate) async fn answer<T: Send + 'static>(
+        &self,
+        call: Call,
+        ask: impl FnOnce(Call) -> Work<T>,
+    ) -> Result<T, CallFailure> {
+        let pace = call.pace();
+        let deadline = Duration::from_millis(self.settings.call.deadline_ms);
+        let answer = timeout(deadline, self.lane.run(&pace, ask(call))).await;
+        answer.unwrap_or(Err(CallFailure::DeadlinePassed))
     }
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 use stepmill_core::ids::SecretName;
+use stepmill_core::limits::Admit;
 
 /// One plugin's key-value data in one tenant.
 ///
@@ -14,19 +15,19 @@ pub trait KeyValues: Send + Sync {
     ///
     /// # Errors
     /// The storage did not answer.
-    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown>;
+    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueFault>;
 
     /// Puts a value under a key.
     ///
     /// # Errors
-    /// The storage did not answer.
-    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown>;
+    /// The storage did not answer, or is full.
+    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueFault>;
 
     /// Removes a key. Removing what is not there is no error.
     ///
     /// # Errors
     /// The storage did not answer.
-    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown>;
+    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueFault>;
 }
 
 /// The way out for one plugin in one tenant.
@@ -86,10 +87,22 @@ pub struct Placeholder {
     pub secret: SecretName,
 }
 
-/// The storage did not answer.
+/// Why the storage did not do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the key-value storage did not answer")]
-pub struct KeyValueDown;
+pub enum KeyValueFault {
+    /// It did not answer.
+    #[error("the key-value storage did not answer")]
+    Down,
+    /// The tenant has stored as much as it may.
+    #[error("the tenant has stored as much as it may")]
+    Full,
+}
+
+/// The operator's log, as far as one tenant may write into it.
+pub trait Lines: Send + Sync {
+    /// Asks for one line.
+    fn log_line(&self) -> Admit;
+}
 
 /// A request that a guest may send: its form was checked and its host is granted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use stepmill_core::limits::Limits;
+
 /// How plugins are loaded, called and kept. The default is safe: everything is bounded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SandboxSettings {
@@ -112,6 +114,10 @@ pub struct CallLimits {
     /// Time on the processor. Drawing a graph takes microseconds in Rust and one millisecond in
     /// Python; this leaves room for a cold start on a busy machine.
     pub cpu_ms: u64,
+    /// How much of that a call may use in the way of others. What computes for longer goes on
+    /// where it only gets what nobody else wants: see the slow lane. Guests in Rust never come
+    /// there, and those in Python or JavaScript only on a busy machine.
+    pub quick_ms: u64,
     /// Time on the clock, with everything the guest waits for. A run waits for it.
     pub deadline_ms: u64,
     /// How long a call may wait for a seat before it is told that the host is busy.
@@ -154,10 +160,29 @@ pub struct CallLimits {
     pub database_statements: u64,
 }
 
+impl CallLimits {
+    /// The same, and where an operator's limits of a tenant or a plugin are narrower, those.
+    pub(crate) fn within(&self, limits: &Limits) -> Self {
+        let size = |own: usize, said: Option<u64>| {
+            said.map_or(own, |it| own.min(usize::try_from(it).unwrap_or(usize::MAX)))
+        };
+        let count = |own: u64, said: Option<u64>| said.map_or(own, |it| own.min(it));
+        Self {
+            cpu_ms: count(self.cpu_ms, limits.cpu_ms),
+            memory_bytes: size(self.memory_bytes, limits.memory_bytes),
+            answer_bytes: size(self.answer_bytes, limits.answer_bytes),
+            host_calls: count(self.host_calls, limits.host_calls),
+            log_lines: count(self.log_lines, limits.log_lines),
+            ..*self
+        }
+    }
+}
+
 impl Default for CallLimits {
     fn default() -> Self {
         Self {
             cpu_ms: 1_000,
+            quick_ms: 2,
             deadline_ms: 10_000,
             queue_ms: 2_000,
             tick_ms: 1,
@@ -187,6 +212,14 @@ pub struct PoolSettings {
     /// Calls at once. Times [`CallLimits::memory_bytes`], this is the most memory guests get:
     /// 4 GiB by default.
     pub concurrent_calls: u32,
+    /// Calls at once of one share: of one tenant. Less than all, so that who lets its guests wait
+    /// for long leaves room for others.
+    pub share_calls: u32,
+    /// Calls of one share that may wait for a seat; by default as many as there are runs at once.
+    pub share_line: usize,
+    /// Threads of the slow lane: as many greedy calls compute at once, with what is left of as many
+    /// cores. By default, all there are.
+    pub slow_threads: usize,
     /// Memory that may stay with the pool between calls, over all slots. A slot whose memory is
     /// kept is cleaned in user space, which is twice as fast on one core and scales to more.
     /// The default is 2 MiB for each slot: enough for Rust, C and small JavaScript.
@@ -200,6 +233,9 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             concurrent_calls: 64,
+            share_calls: 48,
+            share_line: 1_000,
+            slow_threads: std::thread::available_parallelism().map_or(1, usize::from),
             kept_memory_bytes: 512 * 1024 * 1024,
             reserved_address_bytes: 1 << 32,
         }

@@ -10,6 +10,9 @@ use crate::store::TenantStore;
 /// plugin's id; SQLite would take any length.
 pub const KV_KEY_BYTES: usize = 2_048;
 
+/// What a value costs besides its key and itself, so that many small ones count as what they are.
+pub const KV_ROW_BYTES: u64 = 100;
+
 impl TenantStore {
     /// The value of a key.
     ///
@@ -57,6 +60,22 @@ impl TenantStore {
         let sql = "delete from kv where tenant_id = ? and plugin_id = ? and key = ?";
         self.write("delete a value", vec![self.of(sql, plugin, key)]).await?;
         Ok(())
+    }
+
+    /// What the tenant's plugins keep: keys, values, and [`KV_ROW_BYTES`] for each.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn kv_bytes(&self) -> Result<u64, StoreError> {
+        let sql = "select coalesce(sum(octet_length(key) + octet_length(value)), 0), count(*)
+            from kv where tenant_id = ?";
+        let statement = Statement::new(sql).text(self.tenant.as_str());
+        let rows = self.database.read("count what is kept", statement).await?;
+        let number = |column| {
+            let number = rows.first().map(|it| it.number(column)).transpose()?;
+            Ok::<_, StoreError>(u64::try_from(number.unwrap_or(0)).unwrap_or(0))
+        };
+        Ok(number(0)? + number(1)? * KV_ROW_BYTES)
     }
 
     fn of<'a>(&'a self, sql: &'static str, plugin: &'a WorkflowId, key: &'a str) -> Statement<'a> {

@@ -25,7 +25,7 @@ mod usage;
 pub use audit::{AuditFilter, AuditRow};
 pub use error::StoreError;
 pub use keys::{FoundKey, KeyDigest};
-pub use kv::KV_KEY_BYTES;
+pub use kv::{KV_KEY_BYTES, KV_ROW_BYTES};
 pub use plugin::{PluginRow, SharedStore};
 pub use policy::PolicyRow;
 pub use preview::{PREVIEW_CHARACTERS, PreviewedOutcome, StoredPreview};

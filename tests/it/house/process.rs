@@ -250,6 +250,12 @@ impl House {
         self.child.take().unwrap().kill().await.unwrap();
     }
 
+    /// Says something else from the next start on.
+    pub(crate) fn change_settings(&mut self, from: &str, to: &str) {
+        assert!(self.builder.settings.contains(from), "{}", self.builder.settings);
+        self.builder.settings = self.builder.settings.replace(from, to);
+    }
+
     /// SIGTERM; the exit code.
     pub(crate) async fn stop(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
     host: String,
+    /// What comes in `Authorization`, where the host asks who it is.
+    token: Option<String>,
     /// Ends with the client.
     _connection: JoinSet<()>,
 }
@@ -35,7 +37,13 @@ impl Client {
             // What goes wrong is told to whoever asks.
             let _ = connection.await;
         });
-        Ok(Self { sender, host: address.to_string(), _connection: driving })
+        Ok(Self { sender, host: address.to_string(), token: None, _connection: driving })
+    }
+
+    /// Asks as whoever has this token.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(format!("Bearer {token}"));
+        self
     }
 
     /// Asks once and gives the whole answer.
@@ -43,10 +51,23 @@ impl Client {
     /// # Errors
     /// There is no answer, or it is not the right one.
     pub(crate) async fn ask(&mut self, ask: &Ask) -> anyhow::Result<Bytes> {
+        let (status, body) = self.send(ask).await?;
+        let text = String::from_utf8_lossy(&body);
+        if !status.is_success() || !text.contains(ask.word) {
+            bail!("a wrong answer, {status}: {text}");
+        }
+        Ok(body)
+    }
+
+    /// Asks once and gives the whole answer, right or wrong.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn send(&mut self, ask: &Ask) -> anyhow::Result<(StatusCode, Bytes)> {
         tokio::time::timeout(PATIENCE, self.answer(ask)).await.context("no answer in time")?
     }
 
-    async fn answer(&mut self, ask: &Ask) -> anyhow::Result<Bytes> {
+    async fn answer(&mut self, ask: &Ask) -> anyhow::Result<(StatusCode, Bytes)> {
         let request =
             Request::builder().method(&ask.method).uri(&ask.path).header(HOST, &self.host);
         let request = if ask.body.is_empty() {
@@ -54,15 +75,15 @@ impl Client {
         } else {
             request.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         };
+        let request = match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token),
+            None => request,
+        };
         let request = request.body(Full::new(ask.body.clone()))?;
         self.sender.ready().await.context("the connection was closed")?;
         let response = self.sender.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
-        let text = String::from_utf8_lossy(&body);
-        if !status.is_success() || !text.contains(ask.word) {
-            bail!("a wrong answer, {status}: {text}");
-        }
-        Ok(body)
+        Ok((status, body))
     }
 }

@@ -5,7 +5,9 @@
 
 mod case;
 mod client;
+mod hostile;
 mod measure;
+mod neighbour;
 mod process;
 mod report;
 mod subject;
@@ -18,6 +20,7 @@ use clap::Parser;
 
 use case::Case;
 use measure::{Measured, Window};
+use neighbour::Plan;
 use report::Row;
 use subject::Subject;
 
@@ -42,6 +45,22 @@ struct Arguments {
     /// Measure Agno 3.1.10 beside the host, case by case; the first time it is installed with pip
     #[arg(long)]
     agno: bool,
+    /// Measure instead how much slower a quiet tenant is beside one that runs the hostile guest;
+    /// ends with 1 if its p99 rises by more than a fifth
+    #[arg(long)]
+    neighbour: bool,
+    /// For how long the quiet tenant is measured at once, alone and beside, in turns, in seconds
+    #[arg(long, default_value_t = 3.0)]
+    slice: f64,
+    /// How many such slices of each kind there are
+    #[arg(long, default_value_t = 12)]
+    slices: usize,
+    /// What the quiet tenant asks for each second
+    #[arg(long, default_value_t = 50.0)]
+    requests: f64,
+    /// Connections of the noisy tenant
+    #[arg(long, default_value_t = 48)]
+    noisy: usize,
     /// The host's binary [default: `stepmill` beside this one]
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -50,6 +69,15 @@ struct Arguments {
 impl Arguments {
     fn cases(&self) -> Vec<Case> {
         if self.only.is_empty() { Case::ALL.to_vec() } else { self.only.clone() }
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            slices: self.slices.max(1),
+            slice: Duration::from_secs_f64(self.slice.clamp(0.1, 3_600.0)),
+            requests: self.requests.clamp(1.0, 10_000.0),
+            noisy: self.noisy,
+        }
     }
 
     fn window(&self) -> Window {
@@ -62,6 +90,9 @@ impl Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let model = process::fake_model().await.context("the fake model does not start")?;
+    if arguments.neighbour {
+        return neighbour::measure(arguments.binary.clone(), &model, arguments.plan()).await;
+    }
     let stepmill = subject::stepmill(arguments.binary.clone(), arguments.postgres, &model.url);
     let stepmill = stepmill.await.context("the host does not start")?;
     let agno = match arguments.agno {

@@ -1,6 +1,7 @@
 //! Tables, and how each target was met.
 
 use crate::case::Case;
+use crate::hostile::Noise;
 use crate::measure::Measured;
 use crate::process::Memory;
 use crate::subject::Subject;
@@ -103,6 +104,24 @@ pub(crate) fn targets(rows: &[Row], subject: &Subject) -> anyhow::Result<()> {
         word(loaded, LOADED_TARGET)
     ));
     Ok(())
+}
+
+/// What the noisy tenant was answered, by status.
+pub(crate) fn noise(noise: &Noise) {
+    let told: Vec<_> = noise.iter().map(|(status, times)| format!("{times} × {status}")).collect();
+    say(&format!("the noisy tenant was answered {}", told.join(", ")));
+}
+
+/// The quiet tenant's latencies.
+pub(crate) fn slices(who: &str, requests: usize, p50: f64, p99: f64) {
+    say(&format!("quiet {who:6}: {requests} runs of two steps, p50 {p50:.2} ms, p99 {p99:.2} ms"));
+}
+
+/// The line that counts.
+pub(crate) fn neighbour(alone: f64, beside: f64, ratio: f64, most: f64) {
+    say(&format!(
+        "neighbour: p99 {alone:.2} ms alone, {beside:.2} ms beside, ratio {ratio:.2} (at most {most:.2})"
+    ));
 }
 
 fn word(found: f64, target: f64) -> &'static str {

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use crate::case::{StoredRun, stored};
 use crate::client::Client;
+use crate::hostile;
 use crate::process::{Memory, Process, beside, output, repository, target};
 
 /// What is compared with. With Agno's server and the client for the model.
@@ -50,36 +51,113 @@ pub(crate) async fn stepmill(
 ) -> anyhow::Result<Subject> {
     let binary = binary.map_or_else(|| beside("stepmill"), Ok)?;
     let folder = TempDir::new()?;
-    let settings = folder.path().join("stepmill.toml");
-    let lines = format!(
-        "[models]\ndefault_provider = \"fake\"\n[models.providers.fake]\n\
-         wire = \"openai-responses\"\nbase_url = \"{model}\"\nkey_env = \"LOAD_KEY\"\n"
-    );
-    std::fs::write(&settings, lines)?;
-    let mut command = Command::new(&binary);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&settings);
-    command.arg("--data-dir").arg(folder.path().join("data")).env("LOAD_KEY", "sk-load");
-    command.stderr(log(folder.path())?);
     let postgres = match on_postgres {
         true => Some(Postgres::start().await?),
         false => None,
     };
+    let mut command = serve(&binary, folder.path(), &models(model))?;
     if let Some(postgres) = &postgres {
         command.args(["--database-url", &postgres.url]);
     }
-    let (process, line) = Process::start(command, "listens on").await?;
-    let (_, address) = line.split_once("http://").context("it says no address")?;
-    let address: SocketAddr = address.trim().parse()?;
-    for (id, file) in [("echo", "echo.wasm"), ("content-pipeline", "content_pipeline.wasm")] {
-        let component = target()?.join("plugins-build/wasm32-wasip2/plugin").join(file);
-        let mut push = Command::new(&binary);
-        push.arg("push").arg(component).args(["--id", id, "--url", &format!("http://{address}")]);
-        output(push).await.with_context(|| format!("cannot push {id}"))?;
+    let (process, address) = listening(command).await?;
+    for id in ["echo", "content-pipeline"] {
+        push(&binary, address, id, example(id)?, None).await?;
     }
     let stored = store_a_run(address).await?;
     let idle = process.memory()?;
     let name = if on_postgres { "Stepmill, PostgreSQL" } else { "Stepmill, SQLite" };
     Ok(Subject { name, address, stored, idle, process, _postgres: postgres, _folder: folder })
+}
+
+/// Every model is the fake one.
+fn models(url: &str) -> String {
+    format!(
+        "[models]\ndefault_provider = \"fake\"\n[models.providers.fake]\n\
+         wire = \"openai-responses\"\nbase_url = \"{url}\"\nkey_env = \"LOAD_KEY\"\n"
+    )
+}
+
+/// `stepmill serve` with these settings.
+fn serve(binary: &Path, folder: &Path, settings: &str) -> anyhow::Result<Command> {
+    let file = folder.join("stepmill.toml");
+    std::fs::write(&file, settings)?;
+    let mut command = Command::new(binary);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
+    command.arg("--data-dir").arg(folder.join("data")).env("LOAD_KEY", "sk-load");
+    command.stderr(log(folder)?);
+    Ok(command)
+}
+
+async fn listening(command: Command) -> anyhow::Result<(Process, SocketAddr)> {
+    let (process, line) = Process::start(command, "listens on").await?;
+    let (_, address) = line.split_once("http://").context("it says no address")?;
+    Ok((process, address.trim().parse()?))
+}
+
+fn example(id: &str) -> anyhow::Result<PathBuf> {
+    let file = format!("{}.wasm", id.replace('-', "_"));
+    Ok(target()?.join("plugins-build/wasm32-wasip2/plugin").join(file))
+}
+
+async fn push(
+    binary: &Path,
+    address: SocketAddr,
+    id: &str,
+    component: PathBuf,
+    token: Option<&str>,
+) -> anyhow::Result<()> {
+    let mut push = Command::new(binary);
+    push.arg("push").arg(component).args(["--id", id, "--url", &format!("http://{address}")]);
+    if let Some(token) = token {
+        push.env("STEPMILL_TOKEN", token);
+    }
+    output(push).await.with_context(|| format!("cannot push {id}"))?;
+    Ok(())
+}
+
+/// Our host with tokens and two tenants: a quiet one that has the two-step workflow, and a noisy
+/// one that has the hostile guest.
+pub(crate) struct Guarded {
+    pub(crate) address: SocketAddr,
+    pub(crate) quiet_token: String,
+    pub(crate) noisy_token: String,
+    _process: Process,
+    _folder: TempDir,
+}
+
+/// Signs the tokens of such a host.
+const KEY: &str = "a-key-of-the-load-measurement-32-bytes-long";
+
+pub(crate) async fn guarded(binary: Option<PathBuf>, model: &str) -> anyhow::Result<Guarded> {
+    let binary = binary.map_or_else(|| beside("stepmill"), Ok)?;
+    let folder = TempDir::new()?;
+    let settings = format!("{}{GUARD}", models(model));
+    let mut command = serve(&binary, folder.path(), &settings)?;
+    command.env("LOAD_TOKEN_KEY", KEY);
+    let (process, address) = listening(command).await?;
+    let (quiet_token, noisy_token) = (token("quiet")?, token("noisy")?);
+    let two_steps = "content-pipeline";
+    push(&binary, address, two_steps, example(two_steps)?, Some(&quiet_token)).await?;
+    push(&binary, address, "hostile", hostile::file()?, Some(&noisy_token)).await?;
+    Ok(Guarded { address, quiet_token, noisy_token, _process: process, _folder: folder })
+}
+
+/// The hostile guest gets what it asks for, so that it may try.
+const GUARD: &str = "[auth.jwt]
+algorithm = \"HS256\"
+key_env = \"LOAD_TOKEN_KEY\"
+[policy]
+allow = [\"clock\", \"randomness\", \"config\", \"kv\", \"model:*\", \"http:api.example.com\"]
+";
+
+/// An admin's of a tenant.
+fn token(tenant: &str) -> anyhow::Result<String> {
+    let expires = jsonwebtoken::get_current_timestamp() + 24 * 60 * 60;
+    let claims = serde_json::json!({
+        "sub": "load", "tenant": tenant, "exp": expires, "scopes": ["agent_os:admin"],
+    });
+    let key = jsonwebtoken::EncodingKey::from_secret(KEY.as_bytes());
+    Ok(jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key)?)
 }
 
 /// Agno as its users start it: one worker of uvicorn, SQLite.

@@ -1,5 +1,6 @@
 //! `database`: statements to the operator's databases.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use stepmill_core::capability::{Access, Grants};
@@ -22,13 +23,13 @@ impl HasData for Database {
 pub(crate) struct DatabaseView<'a> {
     meter: &'a mut Meter,
     grants: &'a Grants,
-    databases: Option<&'a dyn Databases>,
+    databases: Option<&'a Arc<dyn Databases>>,
 }
 
 impl DatabaseView<'_> {
     pub(crate) fn of(state: &mut CallState) -> DatabaseView<'_> {
         let site = &state.site;
-        let databases = site.databases.as_deref();
+        let databases = site.databases.as_ref();
         DatabaseView { meter: &mut state.meter, grants: &site.grants, databases }
     }
 
@@ -42,7 +43,9 @@ impl DatabaseView<'_> {
         parameters: Vec<wit::Value>,
     ) -> wasmtime::Result<Result<Answer, DatabaseError>> {
         self.meter.host_call()?;
-        let Some(databases) = self.databases else { return Ok(Err(DatabaseError::NotGranted)) };
+        let Some(databases) = self.databases.cloned() else {
+            return Ok(Err(DatabaseError::NotGranted));
+        };
         // What cannot be a name was granted to nobody.
         let name = DatabaseName::new(database).ok();
         let Some(database) = name.filter(|it| self.grants.database(it, access)) else {
@@ -52,7 +55,9 @@ impl DatabaseView<'_> {
         let parameters = parameters.into_iter().map(Value::from).collect();
         let began = Instant::now();
         let statement = Statement { database, access, text, parameters };
-        let answer = databases.database_ask(statement).await;
+        let ask = async move { databases.database_ask(statement).await };
+        let answer =
+            self.meter.pace.at_home(ask).await.unwrap_or(Err(DatabaseFailure::Unavailable));
         self.meter.note_wait(began.elapsed());
         Ok(answer.map_err(DatabaseError::from))
     }

@@ -1,12 +1,13 @@
 //! `kv`: the plugin's own small values in its tenant.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::component::HasData;
 
 use crate::call::CallState;
 use crate::meter::Meter;
-use crate::services::{KeyValueDown, KeyValues};
+use crate::services::{KeyValueFault, KeyValues};
 use crate::wit::newest::stepmill::plugin::kv as wit;
 use crate::wit::newest::stepmill::plugin::kv::KvError;
 
@@ -18,23 +19,23 @@ impl HasData for KeyValue {
 
 pub(crate) struct KeyValueView<'a> {
     meter: &'a mut Meter,
-    key_values: Option<&'a dyn KeyValues>,
+    key_values: Option<&'a Arc<dyn KeyValues>>,
 }
 
 impl KeyValueView<'_> {
     pub(crate) fn of(state: &mut CallState) -> KeyValueView<'_> {
-        let key_values = state.site.key_values.as_deref();
+        let key_values = state.site.key_values.as_ref();
         KeyValueView { meter: &mut state.meter, key_values }
     }
 }
 
-impl<'a> KeyValueView<'a> {
+impl KeyValueView<'_> {
     /// Counts the call, and gives what it goes on with.
     fn admit(
         &mut self,
         key: &str,
         value_bytes: usize,
-    ) -> wasmtime::Result<Result<&'a dyn KeyValues, KvError>> {
+    ) -> wasmtime::Result<Result<Arc<dyn KeyValues>, KvError>> {
         self.meter.host_call()?;
         let Some(key_values) = self.key_values else { return Ok(Err(KvError::NotGranted)) };
         let limits = &self.meter.limits;
@@ -45,38 +46,41 @@ impl<'a> KeyValueView<'a> {
                 return Ok(Err(KvError::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX))));
             }
         }
-        Ok(Ok(key_values))
+        Ok(Ok(key_values.clone()))
     }
 
-    async fn answer<T>(
+    async fn answer<T: Send + 'static>(
         &mut self,
-        work: impl Future<Output = Result<T, KeyValueDown>>,
+        work: impl Future<Output = Result<T, KeyValueFault>> + Send + 'static,
     ) -> wasmtime::Result<Result<T, KvError>> {
         let began = Instant::now();
-        let answer = work.await.map_err(|KeyValueDown| KvError::Unavailable);
+        let answer = self.meter.pace.at_home(work).await.unwrap_or(Err(KeyValueFault::Down));
         self.meter.note_wait(began.elapsed());
-        Ok(answer)
+        Ok(answer.map_err(|fault| match fault {
+            KeyValueFault::Down => KvError::Unavailable,
+            KeyValueFault::Full => KvError::TooLarge(0),
+        }))
     }
 }
 
 impl wit::Host for KeyValueView<'_> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, KvError>> {
         match self.admit(&key, 0)? {
-            Ok(it) => self.answer(it.kv_get(&key)).await,
+            Ok(it) => self.answer(async move { it.kv_get(&key).await }).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), KvError>> {
         match self.admit(&key, value.len())? {
-            Ok(it) => self.answer(it.kv_set(&key, value)).await,
+            Ok(it) => self.answer(async move { it.kv_set(&key, value).await }).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), KvError>> {
         match self.admit(&key, 0)? {
-            Ok(it) => self.answer(it.kv_delete(&key)).await,
+            Ok(it) => self.answer(async move { it.kv_delete(&key).await }).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
@@ -100,7 +104,12 @@ mod tests {
         kv.delete("a".to_owned()).await.unwrap().unwrap();
         let down = kv.get("down".to_owned()).await.unwrap();
         assert!(matches!(down, Err(KvError::Unavailable)));
-        assert_eq!(*services.0.lock().unwrap(), ["get a", "set a 2", "delete a", "get down"]);
+        let full = kv.set("full".to_owned(), vec![1]).await.unwrap();
+        assert!(matches!(full, Err(KvError::TooLarge(0))));
+        assert_eq!(
+            *services.0.lock().unwrap(),
+            ["get a", "set a 2", "delete a", "get down", "set full 1"]
+        );
     }
 
     #[tokio::test]

@@ -49,10 +49,11 @@ mod testing {
     use stepmill_core::capability::{Capability, Grants};
     use stepmill_core::database::{Answer, DatabaseFailure, Statement};
     use stepmill_core::ids::SecretName;
+    use stepmill_core::limits::Admit;
 
     use crate::call::{CallSite, CallState};
     use crate::services::{
-        Databases, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest,
+        Databases, KeyValueFault, KeyValues, Lines, Network, OutboundFailure, OutboundRequest,
         OutboundResponse, Secrets, SecretsDown,
     };
     use crate::settings::CallLimits;
@@ -69,19 +70,31 @@ mod testing {
 
     #[async_trait]
     impl KeyValues for Noting {
-        async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+        async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueFault> {
             self.note(format!("get {key}"));
-            if key == "down" { Err(KeyValueDown) } else { Ok(Some(b"value".to_vec())) }
+            if key == "down" { Err(KeyValueFault::Down) } else { Ok(Some(b"value".to_vec())) }
         }
 
-        async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown> {
+        async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueFault> {
             self.note(format!("set {key} {}", value.len()));
-            Ok(())
+            if key == "full" { Err(KeyValueFault::Full) } else { Ok(()) }
         }
 
-        async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
+        async fn kv_delete(&self, key: &str) -> Result<(), KeyValueFault> {
             self.note(format!("delete {key}"));
             Ok(())
+        }
+    }
+
+    impl Lines for Noting {
+        /// One line, and no more.
+        fn log_line(&self) -> Admit {
+            let mut said = self.0.lock().unwrap();
+            said.push("line".to_owned());
+            match said.len() {
+                1 => Admit::Last,
+                _ => Admit::Later { wait_us: 1 },
+            }
         }
     }
 

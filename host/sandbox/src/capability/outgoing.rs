@@ -14,6 +14,7 @@ use stepmill_core::ids::SecretName;
 use uuid::Uuid;
 
 use crate::call::CallSite;
+use crate::lane::Pace;
 use crate::meter::Overrun;
 use crate::services::{Network, OutboundFailure, OutboundRequest, OutboundResponse, Placeholder};
 use crate::settings::CallLimits;
@@ -51,6 +52,7 @@ const PLACEHOLDER: &str = "stepmill-secret-";
 pub(crate) struct Outgoing {
     grants: Arc<Grants>,
     network: Option<Arc<dyn Network>>,
+    pace: Arc<Pace>,
     placeholders: Vec<Placeholder>,
     requests_left: u64,
     body_limit_bytes: usize,
@@ -66,14 +68,16 @@ pub(crate) struct Head {
 /// A request whose head may go out.
 pub(crate) struct Admitted {
     network: Arc<dyn Network>,
+    pace: Arc<Pace>,
     request: OutboundRequest,
 }
 
 impl Outgoing {
-    pub(crate) fn new(site: &CallSite, limits: &CallLimits) -> Self {
+    pub(crate) fn new(site: &CallSite, limits: &CallLimits, pace: Arc<Pace>) -> Self {
         Self {
             grants: site.grants.clone(),
             network: site.network.clone(),
+            pace,
             placeholders: Vec::new(),
             requests_left: limits.http_requests,
             body_limit_bytes: limits.http_body_bytes,
@@ -108,7 +112,7 @@ impl Outgoing {
             Err(refusal) => return Ok(Err(refusal)),
         };
         self.requests_left = self.requests_left.checked_sub(1).ok_or(Overrun::HostCalls)?;
-        Ok(Ok(Admitted { network, request }))
+        Ok(Ok(Admitted { network, pace: self.pace.clone(), request }))
     }
 
     fn check(&self, head: Head) -> Result<OutboundRequest, OutboundFailure> {
@@ -160,7 +164,9 @@ impl Admitted {
         if body.as_ref().is_some_and(|it| limit < it.len()) {
             return Err(OutboundFailure::TooLarge);
         }
-        let answer = self.network.http_fetch(OutboundRequest { body, ..self.request }).await?;
+        let (network, request) = (self.network, OutboundRequest { body, ..self.request });
+        let fetch = async move { network.http_fetch(request).await };
+        let answer = self.pace.at_home(fetch).await.unwrap_or(Err(OutboundFailure::Failed))?;
         if limit < answer.body.len() {
             return Err(OutboundFailure::TooLarge);
         }

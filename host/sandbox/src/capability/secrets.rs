@@ -1,5 +1,6 @@
 //! `secrets`: placeholders for what a guest may send and never see.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use stepmill_core::capability::Grants;
@@ -23,7 +24,7 @@ pub(crate) struct SecretView<'a> {
     meter: &'a mut Meter,
     grants: &'a Grants,
     outgoing: &'a mut Outgoing,
-    secrets: Option<&'a dyn Secrets>,
+    secrets: Option<&'a Arc<dyn Secrets>>,
 }
 
 impl SecretView<'_> {
@@ -32,7 +33,7 @@ impl SecretView<'_> {
             meter: &mut state.meter,
             grants: &state.site.grants,
             outgoing: &mut state.outgoing,
-            secrets: state.site.secrets.as_deref(),
+            secrets: state.site.secrets.as_ref(),
         }
     }
 }
@@ -40,13 +41,15 @@ impl SecretView<'_> {
 impl wit::Host for SecretView<'_> {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, SecretError>> {
         self.meter.host_call()?;
-        let Some(secrets) = self.secrets else { return Ok(Err(SecretError::NotGranted)) };
+        let Some(secrets) = self.secrets.cloned() else { return Ok(Err(SecretError::NotGranted)) };
         // What is no name was granted to nobody.
         let Some(name) = SecretName::new(name).ok().filter(|it| self.grants.secret(it)) else {
             return Ok(Err(SecretError::NotGranted));
         };
         let began = Instant::now();
-        let found = secrets.secret_find(&name).await;
+        let wanted = name.clone();
+        let find = async move { secrets.secret_find(&wanted).await };
+        let found = self.meter.pace.at_home(find).await.unwrap_or(Err(SecretsDown));
         self.meter.note_wait(began.elapsed());
         Ok(match found {
             Ok(true) => Ok(self.outgoing.placeholder(&name)),

@@ -5,12 +5,11 @@ mod v1;
 use stepmill_core::call::{FunctionAnswer, FunctionInput};
 use stepmill_core::context::RequestContext;
 use stepmill_core::graph::GraphDraft;
-use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
-use crate::call::CallState;
+use crate::call::{Call, CallState};
 use crate::describe::Claimed;
-use crate::failure::CallFailure;
+use crate::lane::Work;
 use crate::load::LoadFailure;
 use crate::text::cut;
 
@@ -44,33 +43,30 @@ impl Contract {
         v1::Linked::new(component, linker).map(Self::V1)
     }
 
-    pub(crate) async fn describe(
-        &self,
-        store: &mut Store<CallState>,
-    ) -> Result<Result<Claimed, LoadFailure>, CallFailure> {
+    pub(crate) fn describe(&self, call: Call) -> Work<Result<Claimed, LoadFailure>> {
         match self {
-            Self::V1(guest) => guest.describe(store).await,
+            Self::V1(guest) => guest.describe(call),
         }
     }
 
-    pub(crate) async fn build(
+    pub(crate) fn build(
         &self,
-        store: &mut Store<CallState>,
+        call: Call,
         context: &RequestContext,
-    ) -> Result<Result<GraphDraft, Refusal>, CallFailure> {
+    ) -> Work<Result<GraphDraft, Refusal>> {
         match self {
-            Self::V1(guest) => guest.build(store, context).await,
+            Self::V1(guest) => guest.build(call, context),
         }
     }
 
-    pub(crate) async fn run(
+    pub(crate) fn run(
         &self,
-        store: &mut Store<CallState>,
+        call: Call,
         context: &RequestContext,
         input: &FunctionInput,
-    ) -> Result<Result<FunctionAnswer, String>, CallFailure> {
+    ) -> Work<Result<FunctionAnswer, String>> {
         match self {
-            Self::V1(guest) => guest.run(store, context, input).await,
+            Self::V1(guest) => guest.run(call, context, input),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `wit/v1` and the core's words, converted both ways.
 
+use std::sync::Arc;
+
 use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::call::{FunctionAnswer, FunctionInput};
 use stepmill_core::capability::Access;
@@ -10,15 +12,15 @@ use stepmill_core::extras::{Media, MediaKind};
 use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Parameter, Query, Step};
 use stepmill_core::json;
 use stepmill_core::plugin::WorkflowKind;
-use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
 use self::bindings::stepmill::plugin::types as wit;
 use self::bindings::{Factory, FactoryPre};
 use super::Refusal;
-use crate::call::CallState;
+use crate::call::{Call, CallState};
 use crate::describe::{Asked, Claimed};
 use crate::failure::CallFailure;
+use crate::lane::Work;
 use crate::load::LoadFailure;
 
 /// What the engine's macro makes of the contract.
@@ -53,7 +55,7 @@ pub(super) const IMPORTS: [&str; 7] = [
 ];
 
 /// A component that was found to fit.
-pub(crate) struct Linked(FactoryPre<CallState>);
+pub(crate) struct Linked(Arc<FactoryPre<CallState>>);
 
 impl Linked {
     pub(super) fn new(
@@ -64,54 +66,65 @@ impl Linked {
             .instantiate_pre(component)
             .map_err(|it| LoadFailure::WrongImportType(it.into_boxed_dyn_error()))?;
         FactoryPre::new(pre)
-            .map(Self)
+            .map(|it| Self(Arc::new(it)))
             .map_err(|it| LoadFailure::WrongExportType(it.into_boxed_dyn_error()))
     }
 
     /// The first call of a component. The types of its exports are compared when an instance is
     /// there, so this is where a wrong one shows.
-    pub(super) async fn describe(
-        &self,
-        store: &mut Store<CallState>,
-    ) -> Result<Result<Claimed, LoadFailure>, CallFailure> {
-        let pre = self.0.instance_pre();
-        let instance = pre.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
-        let guest = match Factory::new(&mut *store, &instance) {
-            Ok(guest) => guest,
-            Err(it) => return Ok(Err(LoadFailure::WrongExportType(it.into_boxed_dyn_error()))),
-        };
-        let factory = guest.stepmill_plugin_workflow_factory();
-        let answer = factory.call_describe(store).await.map_err(CallFailure::at_call)?;
-        Ok(Ok(claimed(answer)))
+    pub(super) fn describe(&self, mut call: Call) -> Work<Result<Claimed, LoadFailure>> {
+        let linked = self.0.clone();
+        Box::pin(async move {
+            let store = &mut call.store;
+            let pre = linked.instance_pre();
+            let instance =
+                pre.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
+            let guest = match Factory::new(&mut *store, &instance) {
+                Ok(guest) => guest,
+                Err(it) => return Ok(Err(LoadFailure::WrongExportType(it.into_boxed_dyn_error()))),
+            };
+            let factory = guest.stepmill_plugin_workflow_factory();
+            let answer = factory.call_describe(store).await.map_err(CallFailure::at_call)?;
+            Ok(Ok(claimed(answer)))
+        })
     }
 
-    pub(super) async fn build(
+    pub(super) fn build(
         &self,
-        store: &mut Store<CallState>,
+        mut call: Call,
         context: &RequestContext,
-    ) -> Result<Result<GraphDraft, Refusal>, CallFailure> {
-        let context = request_context(context);
-        let guest = self.0.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
-        let factory = guest.stepmill_plugin_workflow_factory();
-        let answer = factory.call_build(store, &context).await.map_err(CallFailure::at_call)?;
-        Ok(answer.map(graph_draft).map_err(refusal))
+    ) -> Work<Result<GraphDraft, Refusal>> {
+        let (linked, context) = (self.0.clone(), request_context(context));
+        Box::pin(async move {
+            let store = &mut call.store;
+            let guest =
+                linked.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
+            let factory = guest.stepmill_plugin_workflow_factory();
+            let answer = factory.call_build(store, &context).await.map_err(CallFailure::at_call)?;
+            Ok(answer.map(graph_draft).map_err(refusal))
+        })
     }
 
-    pub(super) async fn run(
+    pub(super) fn run(
         &self,
-        store: &mut Store<CallState>,
+        mut call: Call,
         context: &RequestContext,
         input: &FunctionInput,
-    ) -> Result<Result<FunctionAnswer, String>, CallFailure> {
+    ) -> Work<Result<FunctionAnswer, String>> {
+        let linked = self.0.clone();
         let (context, input) = (request_context(context), step_input(input));
-        let guest = self.0.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
-        let functions = guest.stepmill_plugin_functions();
-        let answer =
-            functions.call_run(store, &context, &input).await.map_err(CallFailure::at_call)?;
-        match answer {
-            Ok(answer) => function_answer(answer).map(Ok),
-            Err(text) => Ok(Err(text)),
-        }
+        Box::pin(async move {
+            let store = &mut call.store;
+            let guest =
+                linked.instantiate_async(&mut *store).await.map_err(CallFailure::at_start)?;
+            let functions = guest.stepmill_plugin_functions();
+            let answer =
+                functions.call_run(store, &context, &input).await.map_err(CallFailure::at_call)?;
+            match answer {
+                Ok(answer) => function_answer(answer).map(Ok),
+                Err(text) => Ok(Err(text)),
+            }
+        })
     }
 }
 

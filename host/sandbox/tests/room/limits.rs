@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepmill_core::blame::Blame;
 use stepmill_core::capability::Capability;
+use stepmill_core::limits::Limits;
 use stepmill_sandbox::{
     BuildFailure, CallFailure, CallLimits, FunctionFailure, Plugin, PoolSettings, Sandbox,
     SandboxSettings,
@@ -164,6 +165,26 @@ async fn function_steps_have_the_same_limits() {
         assert_eq!(failure.step_failure().code(), code, "{order}");
     }
     still_good(&plugin).await;
+}
+
+/// What an operator says of a tenant or a plugin counts, where it is narrower.
+#[tokio::test]
+async fn a_call_has_the_limits_of_its_site() {
+    let plugin = plugin(CallLimits { cpu_ms: 60_000, ..short() }).await;
+    for (limits, order, expected) in [
+        (Limits { cpu_ms: Some(50), ..Limits::default() }, "loop", "CpuExhausted"),
+        (Limits { memory_bytes: Some(4 << 20), ..Limits::default() }, "memory", "MemoryExhausted"),
+        (Limits { host_calls: Some(9), ..Limits::default() }, "log 10", "HostCallsExhausted"),
+        (Limits { answer_bytes: Some(9_000), ..Limits::default() }, "text 9000", "AnswerTooLarge"),
+    ] {
+        let narrow = site().sharing("acme", limits);
+        let failure = plugin.build(narrow, &context(order)).await.unwrap_err();
+        assert_eq!(format!("{failure:?}"), format!("Call({expected})"));
+        // Wider than the sandbox's own is not wider.
+        let wide = site().sharing("acme", Limits { host_calls: Some(u64::MAX), ..limits });
+        let failure = plugin.build(wide, &context("log 20000")).await.unwrap_err();
+        assert!(format!("{failure:?}").contains("Exhausted"), "{failure:?}");
+    }
 }
 
 /// Loads a plugin of core WebAssembly and says how its `build` fails.

@@ -121,7 +121,7 @@ async fn a_describe_that_misbehaves_is_refused() {
         (b'3', |it| matches!(it, CallFailure::Exited)),
         (b'8', |it| matches!(it, CallFailure::AnswerTooLarge)),
     ];
-    let sandbox = sandbox(CallLimits { cpu_ms: 1_000, ..short() });
+    let sandbox = sandbox(CallLimits { cpu_ms: 200, ..short() });
     for (mode, expected) in cases {
         match sandbox.load(guests::hostile_describing(mode)).await.err() {
             Some(LoadFailure::Describe(failure)) if expected(&failure) => {}

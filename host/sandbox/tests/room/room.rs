@@ -11,10 +11,11 @@ use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 use stepmill_core::graph::{FunctionCall, GraphDraft};
 use stepmill_core::ids::{RunId, SecretName, SessionId, TenantId, UserId};
+use stepmill_core::limits::Admit;
 use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{
-    BuildFailure, CallFailure, CallLimits, CallSite, Databases, FunctionFailure, KeyValueDown,
-    KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox,
+    BuildFailure, CallFailure, CallLimits, CallSite, Databases, FunctionFailure, KeyValueFault,
+    KeyValues, Lines, Network, OutboundFailure, OutboundRequest, OutboundResponse, Plugin, Sandbox,
     SandboxSettings, Secrets, SecretsDown,
 };
 
@@ -35,9 +36,10 @@ pub(crate) async fn plugin(call: CallLimits) -> Plugin {
     sandbox(call).load(guests::hostile()).await.unwrap()
 }
 
-/// Short enough to wait for, long enough for every honest order on a busy machine.
+/// Short enough to wait for, long enough for every honest order on a busy machine: there, the slow
+/// lane gets little, and the CPU time of an order that goes on in it takes long to use up.
 pub(crate) fn short() -> CallLimits {
-    CallLimits { cpu_ms: 100, deadline_ms: 20_000, ..CallLimits::default() }
+    CallLimits { cpu_ms: 100, deadline_ms: 60_000, ..CallLimits::default() }
 }
 
 /// A caller's context whose order is `order`.
@@ -120,11 +122,20 @@ pub(crate) async fn still_good(plugin: &Plugin) {
 #[derive(Default)]
 pub(crate) struct Desk {
     values: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// The runtimes that its work was done in.
+    pub(crate) runtimes: Mutex<Vec<tokio::runtime::Id>>,
+}
+
+impl Desk {
+    fn note_runtime(&self) {
+        self.runtimes.lock().unwrap().push(tokio::runtime::Handle::current().id());
+    }
 }
 
 #[async_trait]
 impl KeyValues for Desk {
-    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueFault> {
+        self.note_runtime();
         match key {
             // A storage that never answers.
             "never" => std::future::pending().await,
@@ -132,14 +143,20 @@ impl KeyValues for Desk {
         }
     }
 
-    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown> {
+    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueFault> {
         self.values.lock().unwrap().insert(key.to_owned(), value);
         Ok(())
     }
 
-    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
+    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueFault> {
         self.values.lock().unwrap().remove(key);
         Ok(())
+    }
+}
+
+impl Lines for Desk {
+    fn log_line(&self) -> Admit {
+        Admit::Now
     }
 }
 
@@ -157,6 +174,7 @@ impl Network for Desk {
         &self,
         request: OutboundRequest,
     ) -> Result<OutboundResponse, OutboundFailure> {
+        self.note_runtime();
         let body = format!("{} {}", request.method, request.url).into_bytes();
         Ok(OutboundResponse { status: 200, headers: vec![], body })
     }

@@ -17,13 +17,13 @@ use stepmill_engine::{Action, Machine, Next, RunRecord};
 use stepmill_models::{ChatModel, ModelFailure, Piece};
 use stepmill_sandbox::{CallFailure, FunctionFailure};
 use stepmill_store::{Closing, ModelUsage, SessionEntry, Spending, StoreError, TenantStore, Touch};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Factory;
 use super::clock::now;
 use super::rows::content;
+use super::seats::RunSeat;
 use super::telling::{Batch, Speaker};
 use super::wiring::App;
 
@@ -67,7 +67,7 @@ pub(crate) struct Driver {
     /// False once the session could not take what the run changed in its state.
     leaves_state: bool,
     /// Kept until the run ends.
-    _seat: OwnedSemaphorePermit,
+    _seat: RunSeat,
 }
 
 impl Driver {
@@ -77,7 +77,7 @@ impl Driver {
         store: TenantStore,
         pin: Arc<RunPin>,
         factory: Option<Arc<Factory>>,
-        seat: OwnedSemaphorePermit,
+        seat: RunSeat,
     ) -> Self {
         let models: Vec<_> = pin
             .graph
@@ -456,7 +456,12 @@ impl Driver {
             match factory.plugin.run_function(site, context, input).await {
                 Ok(answer) => return self.taken(step, answer),
                 // Nothing was called: there was no seat. The run was accepted, so it waits.
-                Err(FunctionFailure::Call(CallFailure::Busy)) if tries < SEAT_TRIES => tries += 1,
+                Err(FunctionFailure::Call(CallFailure::Busy | CallFailure::ShareBusy))
+                    if tries < SEAT_TRIES =>
+                {
+                    tries += 1;
+                    pause(0).await;
+                }
                 Err(failure) => break failure,
             }
         };

@@ -1,5 +1,7 @@
 //! What can go wrong in a use case, in the words of the house.
 
+use std::time::Duration;
+
 use stepmill_core::budget::Refusal;
 use stepmill_core::capability::Capability;
 use stepmill_core::graph::GraphFault;
@@ -183,6 +185,29 @@ pub enum AppError {
     /// As many runs are under way as the host takes on.
     #[error("the host is busy")]
     Busy,
+    /// As many runs of the caller's tenant are under way as it may have at once.
+    #[error("as many runs of the tenant are under way as it may have at once")]
+    TenantBusy,
+    /// As many runs of this workflow are under way as the tenant may have at once.
+    #[error("as many runs of the workflow are under way as the tenant may have at once")]
+    WorkflowBusy,
+    /// The tenant asks more often than it may.
+    #[error("the tenant may ask {per_minute} times in a minute")]
+    TooManyRequests {
+        /// How often it may.
+        per_minute: u64,
+        /// When it may again.
+        wait: Duration,
+    },
+    /// The tenant has as many plugins as it may.
+    #[error("The tenant has {0} plugins, which is as many as it may have; delete one first")]
+    TooManyPlugins(u64),
+    /// The tenant's plugins would be larger than they may be.
+    #[error(
+        "With this plugin the tenant would have more than {0} bytes of plugins, which is as much as \
+         it may have; delete one first, or upload a smaller one"
+    )]
+    PluginsTooLarge(u64),
     /// The host is going down.
     #[error("the host is shutting down")]
     Stopping,

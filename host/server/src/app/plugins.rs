@@ -62,7 +62,7 @@ impl App {
     ///
     /// # Errors
     /// The scope `plugins:write` is missing, the id is the operator's (and no older plugin of the
-    /// tenant has it), or the component is no plugin.
+    /// tenant has it), the tenant has as much as it may, or the component is no plugin.
     pub async fn plugin_put(
         &self,
         who: &Principal,
@@ -125,6 +125,8 @@ impl App {
         component: Arc<[u8]>,
         actor: Actor,
     ) -> Result<(Upload, PluginView), AppError> {
+        // Before it is compiled; and again when it takes its place.
+        self.check_shelf(&shelf, &id, component.len())?;
         let loaded =
             Factory::load(&self.sandbox, &self.graph_limits, shelf.clone(), component.clone());
         let turn = match shelf.owner() {
@@ -178,6 +180,7 @@ impl App {
     ) -> Result<(Upload, PluginView), AppError> {
         // One upload at a time: what answers from now on is what is stored.
         let _turn = self.uploads.lock().await;
+        self.check_shelf(&shelf, &row.id, component.len())?;
         let before = self.catalog.slot(&shelf, &row.id);
         let upload = match &before {
             None => Upload::Created,

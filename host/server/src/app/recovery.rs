@@ -1,7 +1,9 @@
 //! Takes up the runs that an earlier life of the host left unfinished.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use stepmill_core::ids::{RunId, TenantId};
 use stepmill_core::run::{Origin, RunPin};
 use stepmill_core::time::Day;
@@ -71,11 +73,21 @@ impl App {
         }
     }
 
-    /// Goes on with these runs. Answers how many. One that cannot be taken up is logged, and
+    /// Goes on with these runs: those of one tenant as fast as it has seats for them, and nobody
+    /// waits for another tenant's. Answers how many. One that cannot be taken up is logged, and
     /// tried again at the next start.
     pub async fn recover(&self, Unfinished(unfinished): Unfinished) -> usize {
+        let mut tenants: BTreeMap<TenantId, Vec<Left>> = BTreeMap::new();
+        for left in unfinished {
+            tenants.entry(left.tenant.clone()).or_default().push(left);
+        }
+        let tenants = tenants.into_values().map(|runs| self.recover_all(runs));
+        join_all(tenants).await.into_iter().sum()
+    }
+
+    async fn recover_all(&self, runs: Vec<Left>) -> usize {
         let mut taken_up = 0;
-        for Left { tenant, run, lost } in unfinished {
+        for Left { tenant, run, lost } in runs {
             match self.take_up(&tenant, run, lost).await {
                 Ok(()) => taken_up += 1,
                 Err(fault) => {
@@ -99,7 +111,6 @@ impl App {
             store.spending_add(lost.as_slice()).await?;
             return Err(AppError::UnknownRun);
         };
-        let journal = store.journal_whole(run).await?;
         let pin = Arc::new(found.pin);
         let factory = match pin.origin {
             Origin::Declared => None,
@@ -112,8 +123,11 @@ impl App {
                 }
             }
         };
-        // A run that was accepted once is not turned away: it waits for a seat.
-        let seat = self.seats.clone().acquire_owned().await.map_err(|_| AppError::Stopping)?;
+        let owner = factory.as_ref().and_then(|it| it.shelf.owner());
+        let limits = self.policies.current().plugin_limits(owner, tenant, &pin.workflow);
+        let seat = self.seat_in_line(tenant, &pin.workflow, &limits).await?;
+        // Read when it goes on, and not while it waits: it may be large.
+        let journal = store.journal_whole(run).await?;
         tracing::info!(run.id = %run, "run {run} is taken up again");
         self.spawn(Driver::new(self.clone(), store, pin, factory, seat).resume(&journal, lost));
         Ok(())

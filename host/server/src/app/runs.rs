@@ -8,8 +8,9 @@ use stepmill_core::capability::Grants;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::extras::Extras;
-use stepmill_core::graph::{Executor, Query, StepGraph};
-use stepmill_core::ids::{DatabaseName, IdFault, RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::graph::{Executor, GraphLimits, Query, StepGraph};
+use stepmill_core::ids::{DatabaseName, IdFault, RunId, SessionId, TenantId, UserId, WorkflowId};
+use stepmill_core::limits::Limits;
 use stepmill_core::principal::{Principal, Standing};
 use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
 use stepmill_core::scope::Right;
@@ -165,7 +166,8 @@ impl App {
             None => ask.session.clone().map(SessionId::new).transpose().map_err(bad_session)?,
         };
         let user = effective_user(who, ask.user.clone())?;
-        let seat = self.seat()?;
+        let limits = self.entry_limits(&who.tenant, &entry);
+        let seat = self.seat(&who.tenant, &entry.id, &limits)?;
         let (input, request) = (ask.factory_input.as_deref(), ask.request.clone());
         let (context, drawn) =
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
@@ -305,6 +307,15 @@ impl App {
         Ok((entry.id, session))
     }
 
+    /// What the operator says of a workflow in this tenant.
+    fn entry_limits(&self, tenant: &TenantId, entry: &Entry) -> Limits {
+        let owner = match &entry.source {
+            Source::Factory(slot) => slot.shelf.owner(),
+            Source::Declared(_) => None,
+        };
+        self.policies.current().plugin_limits(owner, tenant, &entry.id)
+    }
+
     /// Asks the factory for a graph and checks it. A declared workflow has its graph already.
     async fn draw(
         &self,
@@ -341,7 +352,9 @@ impl App {
         context.input = input::read(factory_input, factory.schema.as_ref())?;
         let site = self.call_site(&who.tenant, &entry.id, &factory);
         let draft = factory.plugin.build(site, &context).await.map_err(AppError::from)?;
-        let graph = draft.check(&self.graph_limits).map_err(AppError::BadGraph)?;
+        let limits = self.entry_limits(&who.tenant, entry);
+        let graph =
+            draft.check(&graph_limits(self.graph_limits, &limits)).map_err(AppError::BadGraph)?;
         Ok((Arc::new(context), Drawn { graph: Arc::new(graph), origin, factory: Some(factory) }))
     }
 }
@@ -349,6 +362,12 @@ impl App {
 fn covers(grants: &Grants, query: &Query) -> bool {
     let name = DatabaseName::new(query.database.as_str());
     name.is_ok_and(|it| grants.database(&it, query.access))
+}
+
+/// The host's, and where the operator's of a tenant or a plugin are narrower, those.
+fn graph_limits(host: GraphLimits, limits: &Limits) -> GraphLimits {
+    let nodes = limits.nodes.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX));
+    GraphLimits { nodes: host.nodes.min(nodes), ..host }
 }
 
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.

@@ -9,15 +9,18 @@ use stepmill_core::agent::ModelName;
 use stepmill_core::capability::{Capability, Grants, ModelPattern};
 use stepmill_core::database::{Answer, DatabaseFailure, Statement};
 use stepmill_core::ids::{SecretName, TenantId, WorkflowId};
+use stepmill_core::limits::{Admit, Limits};
 use stepmill_databases::Databases;
 use stepmill_sandbox::{
-    CallSite, KeyValueDown, KeyValues, Network, OutboundFailure, OutboundRequest, OutboundResponse,
-    Secrets, SecretsDown,
+    CallSite, KeyValueFault, KeyValues, Lines, Network, OutboundFailure, OutboundRequest,
+    OutboundResponse, Secrets, SecretsDown,
 };
-use stepmill_store::{StoreError, TenantStore};
+use stepmill_store::{KV_ROW_BYTES, StoreError, TenantStore};
 
 use super::catalog::Factory;
+use super::rates::Rates;
 use super::secrets::{OpenSecret, Sending, secrets_of};
+use super::stored::Kept;
 use super::wiring::App;
 
 /// One plugin's services, for one tenant.
@@ -31,27 +34,46 @@ struct PluginServices {
     owner: Option<TenantId>,
     /// Those that this call has asked for.
     found: Mutex<BTreeMap<SecretName, Arc<OpenSecret>>>,
+    kept: Arc<Kept>,
+    lines: Arc<Rates>,
+    limits: Limits,
 }
 
 impl PluginServices {
-    fn unavailable(&self, fault: &StoreError) -> KeyValueDown {
+    fn unavailable(&self, fault: &StoreError) -> KeyValueFault {
         let fault = fault as &dyn std::error::Error;
         tracing::error!(plugin = %self.plugin, fault, "key-value data of {} is unavailable", self.plugin);
-        KeyValueDown
+        KeyValueFault::Down
+    }
+
+    async fn is_room(&self, key: &str, value: &[u8]) -> Result<bool, StoreError> {
+        let Some(most) = self.limits.kv_bytes else { return Ok(true) };
+        let bytes = (key.len() + value.len()) as u64 + KV_ROW_BYTES;
+        self.kept.admit(&self.tenant, &self.store, bytes, most).await
+    }
+}
+
+impl Lines for PluginServices {
+    fn log_line(&self) -> Admit {
+        let per_minute = self.limits.log_lines_per_minute;
+        per_minute.map_or(Admit::Now, |it| self.lines.admit(&self.tenant, it))
     }
 }
 
 #[async_trait]
 impl KeyValues for PluginServices {
-    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueDown> {
+    async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueFault> {
         self.store.kv_get(&self.plugin, key).await.map_err(|it| self.unavailable(&it))
     }
 
-    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueDown> {
+    async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KeyValueFault> {
+        if !self.is_room(key, &value).await.map_err(|it| self.unavailable(&it))? {
+            return Err(KeyValueFault::Full);
+        }
         self.store.kv_set(&self.plugin, key, &value).await.map_err(|it| self.unavailable(&it))
     }
 
-    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueDown> {
+    async fn kv_delete(&self, key: &str) -> Result<(), KeyValueFault> {
         self.store.kv_delete(&self.plugin, key).await.map_err(|it| self.unavailable(&it))
     }
 }
@@ -127,6 +149,8 @@ impl App {
         id: &WorkflowId,
         factory: &Factory,
     ) -> CallSite {
+        let policies = self.policies.current();
+        let limits = policies.plugin_limits(factory.shelf.owner(), tenant, id);
         let services = PluginServices {
             tenant: tenant.clone(),
             app: self.clone(),
@@ -135,9 +159,13 @@ impl App {
             databases: self.databases.clone(),
             owner: factory.shelf.owner().cloned(),
             found: Mutex::default(),
+            kept: self.kept.clone(),
+            lines: self.lines.clone(),
+            limits,
         };
-        let config = self.policies.current().config(factory.shelf.owner(), id);
+        let config = policies.config(factory.shelf.owner(), id);
         let label = format!("{tenant}/{id}");
-        CallSite::granted(label, self.grants(id, factory), config, Arc::new(services))
+        let site = CallSite::granted(label, self.grants(id, factory), config, Arc::new(services));
+        site.sharing(tenant.as_str(), limits)
     }
 }

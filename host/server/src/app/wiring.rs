@@ -15,7 +15,7 @@ use stepmill_databases::Databases;
 use stepmill_models::Models;
 use stepmill_sandbox::{Sandbox, WorkerProgram};
 use stepmill_store::{SessionEntry, Store, StoreError, Touch};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Mutex, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +27,10 @@ use super::driver::Driver;
 use super::error::AppError;
 use super::outbound::Outbound;
 use super::policies::PolicyBook;
+use super::rates::Rates;
+use super::seats::RunSeats;
 use super::secrets::{SecretBook, Vault};
+use super::stored::Kept;
 use super::upload_turns::UploadTurns;
 use crate::settings::{AuditSettings, RunSettings, Settings};
 
@@ -51,7 +54,10 @@ pub struct Rooms {
     pub(crate) secrets: SecretBook,
     pub(crate) graph_limits: GraphLimits,
     pub(crate) run_settings: RunSettings,
-    pub(crate) seats: Arc<Semaphore>,
+    pub(crate) seats: RunSeats,
+    pub(crate) kept: Arc<Kept>,
+    pub(crate) lines: Arc<Rates>,
+    pub(crate) requests: Rates,
     pub(crate) upload_turns: UploadTurns,
     pub(crate) uploads: Mutex<()>,
     pub(crate) tasks: TaskTracker,
@@ -154,7 +160,10 @@ impl App {
             secrets,
             graph_limits: settings.graph,
             run_settings: settings.runs.clone(),
-            seats: Arc::new(Semaphore::new(settings.runs.concurrent)),
+            seats: RunSeats::new(&settings.runs),
+            kept: Arc::default(),
+            lines: Arc::new(Rates::new()),
+            requests: Rates::new(),
             upload_turns: UploadTurns::new(upload_wait),
             uploads: Mutex::new(()),
             tasks: TaskTracker::new(),
@@ -188,14 +197,6 @@ impl App {
     /// Whether the database answers.
     pub async fn is_well(&self) -> bool {
         self.store.ping().await.is_ok()
-    }
-
-    /// A permit to run, while the host takes on runs at all. Kept until the run ends.
-    pub(crate) fn seat(&self) -> Result<OwnedSemaphorePermit, AppError> {
-        if self.tasks.is_closed() {
-            return Err(AppError::Stopping);
-        }
-        self.seats.clone().try_acquire_owned().map_err(|_| AppError::Busy)
     }
 
     /// Stores a run and drives it, both or neither, in a task of its own: whoever asked for it may
@@ -257,8 +258,10 @@ impl App {
         drained
     }
 
-    /// Closes the store and the databases. Nothing works after this.
+    /// Waits for guests that nobody waits for any more, and closes the store and the databases.
+    /// Nothing works after this.
     pub async fn close(&self) {
+        self.sandbox.drain().await;
         self.databases.close().await;
         self.store.close().await;
     }

@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::auth::{self, Auth, AuthFault};
 use super::error::detail;
 use super::{
-    audit, cors, docs, health, keys, openapi, os, plugins, policies, runs, secrets, sessions,
-    usage, workflows,
+    audit, cors, docs, health, keys, limits, openapi, os, plugins, policies, runs, secrets,
+    sessions, usage, workflows,
 };
 use crate::app::App;
 use crate::settings::{HttpSettings, Identity, Settings};
@@ -86,6 +86,7 @@ pub(super) fn api() -> OpenApiRouter<Door> {
         .merge(keys::routes())
         .merge(usage::routes())
         .merge(secrets::routes())
+        .merge(limits::routes())
 }
 
 /// Everything the host answers to.

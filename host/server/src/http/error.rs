@@ -1,5 +1,7 @@
 //! The one place that turns failures into statuses and bodies.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -91,6 +93,13 @@ fn later_by(seconds: u64, status: StatusCode, text: &str, code: &'static str) ->
     after(seconds, coded(status, text, code))
 }
 
+/// A wait in whole seconds, and never too short.
+fn whole_seconds(wait: Duration) -> u64 {
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    u64::try_from(seconds).unwrap_or(u64::MAX)
+}
+
+/// Says when the same may be asked again.
 fn after(seconds: u64, mut response: Response) -> Response {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
@@ -198,6 +207,25 @@ fn app(fault: AppError) -> Response {
             coded(StatusCode::FORBIDDEN, fault.to_string(), "database_not_granted")
         }
         AppError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy"),
+        AppError::TenantBusy => {
+            let text = "As many runs of the tenant are under way as it may have at once";
+            later(StatusCode::TOO_MANY_REQUESTS, text, TENANT_BUSY)
+        }
+        AppError::WorkflowBusy => {
+            let text = "As many runs of this workflow are under way as the tenant may have at once";
+            later(StatusCode::TOO_MANY_REQUESTS, text, "workflow_busy")
+        }
+        AppError::TooManyRequests { per_minute, wait } => {
+            let text = format!("The tenant may ask {per_minute} times in a minute, and has");
+            let refused = coded(StatusCode::TOO_MANY_REQUESTS, text, "too_many_requests");
+            after(whole_seconds(wait), refused)
+        }
+        AppError::TooManyPlugins(_) => {
+            coded(StatusCode::CONFLICT, fault.to_string(), "too_many_plugins")
+        }
+        AppError::PluginsTooLarge(_) => {
+            coded(StatusCode::PAYLOAD_TOO_LARGE, fault.to_string(), "plugins_too_large")
+        }
         AppError::Stopping => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is shutting down", "stopping")
         }
@@ -258,6 +286,9 @@ fn database(fault: &StoreError) -> Response {
     }
 }
 
+/// The tenant has as much under way as it may; what others have does not matter.
+const TENANT_BUSY: &str = "tenant_busy";
+
 const AWAY: &str = "The database is not available";
 pub(super) const AWAY_CODE: &str = "database_unavailable";
 
@@ -306,6 +337,10 @@ fn factory(fault: AppError) -> Response {
         }
         AppError::PluginStopped(CallFailure::Busy) => {
             later(StatusCode::SERVICE_UNAVAILABLE, "The host is busy", "busy")
+        }
+        AppError::PluginStopped(CallFailure::ShareBusy) => {
+            let text = "As many plugin calls of the tenant are under way as it may have at once";
+            later(StatusCode::TOO_MANY_REQUESTS, text, TENANT_BUSY)
         }
         AppError::PluginStopped(failure) => {
             tracing::warn!(%failure, "a factory stopped before it answered");
@@ -390,6 +425,7 @@ fn call_code(failure: &CallFailure) -> &'static str {
         CallFailure::Exited => "plugin_exited",
         CallFailure::BadAnswer(_) => "plugin_bad_answer",
         CallFailure::Busy => "busy",
+        CallFailure::ShareBusy => TENANT_BUSY,
         CallFailure::Host(_) => "host_failed",
     }
 }

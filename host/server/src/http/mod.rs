@@ -11,6 +11,7 @@ mod form;
 mod health;
 mod json_body;
 mod keys;
+mod limits;
 mod openapi;
 mod os;
 mod plugins;

@@ -62,9 +62,13 @@ pub(super) fn document(mut api: OpenApi, door: &Door) -> Bytes {
             if is_open || guarded {
                 add(operation, "403", "The caller may not do this");
             }
+            if is_open || guarded {
+                add(operation, "429", "The tenant asks too often, or has too much under way");
+            }
             add(operation, "500", "The host failed; its log says why");
             add(operation, "503", "The host is busy or stops, or its database is not available");
-            add_retry_after(operation);
+            add_retry_after(operation, "429");
+            add_retry_after(operation, "503");
             if is_write {
                 add(operation, "507", "The database takes no writes: it is full, or read-only");
             }
@@ -86,8 +90,8 @@ fn add(operation: &mut Operation, status: &str, text: &str) {
 }
 
 /// Most that is not available now is so a moment later.
-fn add_retry_after(operation: &mut Operation) {
-    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("503") {
+fn add_retry_after(operation: &mut Operation, status: &str) {
+    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut(status) {
         let mut header = Header::new(Object::with_type(Type::Integer));
         header.description = Some("Seconds after which to ask again".into());
         answer.headers.insert("Retry-After".into(), header.into());

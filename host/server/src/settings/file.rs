@@ -82,6 +82,7 @@ overlay! {
         compiled_bytes: usize => load.compiled_bytes,
         cache_bytes: u64 => load.cache_bytes,
         cpu_ms: u64 => call.cpu_ms,
+        quick_ms: u64 => call.quick_ms,
         deadline_ms: u64 => call.deadline_ms,
         queue_ms: u64 => call.queue_ms,
         memory_bytes: usize => call.memory_bytes,
@@ -98,6 +99,8 @@ overlay! {
         http_body_bytes: usize => call.http_body_bytes,
         database_statements: u64 => call.database_statements,
         concurrent_calls: u32 => pool.concurrent_calls,
+        tenant_calls: u32 => pool.share_calls,
+        slow_threads: usize => pool.slow_threads,
         kept_memory_bytes: usize => pool.kept_memory_bytes,
     }
 }
@@ -199,6 +202,7 @@ overlay! {
     /// `[runs]`.
     RunsFile over RunSettings {
         concurrent: usize => concurrent,
+        tenant_concurrent: usize => tenant_concurrent,
         list: u32 => list,
         state_bytes: usize => state_bytes,
         budget_wait_ms: u64 => budget_wait_ms,

@@ -8,6 +8,7 @@ mod databases;
 mod environment;
 mod file;
 mod identity;
+mod limits;
 mod models;
 mod policy;
 mod secrets;
@@ -37,6 +38,7 @@ pub use budget::{BudgetForm, Money};
 pub use environment::Environment;
 pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;
+pub use limits::LimitsForm;
 pub use models::{demo_models, models_of_environment};
 pub use policy::{PolicyFault, PolicyForm};
 pub use secrets::SecretsSettings;
@@ -188,6 +190,8 @@ impl Default for AuditSettings {
 pub struct RunSettings {
     /// Runs under way at once, over all tenants. More are refused with 503.
     pub concurrent: usize,
+    /// Of those, of one tenant. More are refused with 429; the rest is for others.
+    pub tenant_concurrent: usize,
     /// Runs in one answer of the list; the newest are given.
     pub list: u32,
     /// The largest state of a session, as JSON.
@@ -200,6 +204,7 @@ impl Default for RunSettings {
     fn default() -> Self {
         Self {
             concurrent: 1_000,
+            tenant_concurrent: 750,
             list: 1_000,
             state_bytes: 1024 * 1024,
             // A run holds a seat while it waits.

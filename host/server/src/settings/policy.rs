@@ -9,6 +9,7 @@ use stepmill_core::ids::{IdFault, TenantId, WorkflowId};
 use stepmill_core::policy::{Policies, Policy, PolicyScope};
 
 use super::budget::{BudgetForm, with_keys};
+use super::limits::LimitsForm;
 
 /// The most capabilities of one policy: more than anybody reads.
 const ALLOW: usize = 256;
@@ -52,6 +53,11 @@ pub struct PolicyForm {
     /// declared workflow: by the runs of all tenants together. Wider scopes bound as well.
     #[serde(skip_serializing_if = "BudgetForm::is_empty", deserialize_with = "with_keys")]
     pub models: BudgetForm,
+    /// How much there may be of what. Each that is absent is as the next wider scope says; none is
+    /// above what the host allows anybody.
+    #[serde(skip_serializing_if = "LimitsForm::says_nothing")]
+    #[schema(inline)]
+    pub limits: LimitsForm,
 }
 
 impl PolicyForm {
@@ -71,8 +77,12 @@ impl PolicyForm {
                 format_args!("must not have more than {CONFIG_BYTES} bytes"),
             ));
         }
+        if let (PolicyScope::Plugin(..), Some(name)) = (scope, self.limits.of_tenants()) {
+            return Err(fault(format!("limits.{name}"), "is only said of a tenant or the host"));
+        }
         let models = self.models.budget()?;
-        Ok(Policy { allow, config: Arc::new(self.config.clone()), models })
+        let limits = self.limits.limits();
+        Ok(Policy { allow, config: Arc::new(self.config.clone()), models, limits })
     }
 
     /// What would be written to say the same.
@@ -82,6 +92,7 @@ impl PolicyForm {
             allow: policy.allow.as_ref().map(word),
             config: (*policy.config).clone(),
             models: BudgetForm::of(&policy.models),
+            limits: LimitsForm::of(&policy.limits),
         }
     }
 }
@@ -100,6 +111,7 @@ fn capabilities(words: &[String]) -> Result<Vec<Capability>, PolicyFault> {
 pub(super) struct PolicyFile {
     allow: Option<Vec<String>>,
     models: BudgetForm,
+    limits: LimitsForm,
     tenants: BTreeMap<String, PolicyForm>,
     plugins: BTreeMap<String, PolicyForm>,
 }
@@ -109,8 +121,12 @@ impl PolicyFile {
         // A plugin's own configuration and data harm nobody, and a factory without models makes
         // little. Time, chance and the network are given.
         let harmless = || ["config", "kv", "model:*"].map(String::from).into();
-        let allow = Some(self.allow.unwrap_or_else(harmless));
-        let host = PolicyForm { allow, models: self.models, ..Default::default() };
+        let host = PolicyForm {
+            allow: Some(self.allow.unwrap_or_else(harmless)),
+            models: self.models,
+            limits: self.limits,
+            ..Default::default()
+        };
         let mut policies = Policies::default();
         let mut put = |place: String, scope: Result<PolicyScope, IdFault>, form: PolicyForm| {
             let scope = scope.map_err(|rule| fault(&place, rule))?;
@@ -178,6 +194,11 @@ mod tests {
                 "policy.tenants.acme.models.concurrent: must",
             ),
             ("[models]\ncost_per_day = \"1 €\"", "policy.models.cost_per_day: is a number such as"),
+            ("[limits]\ncpu = 1", "unknown field `cpu`"),
+            (
+                "[plugins.p.limits]\nkv_bytes = 1",
+                "policy.plugins.p.limits.kv_bytes: is only said of",
+            ),
         ] {
             let said = read(text).expect_err("the policy is bad");
             assert!(said.starts_with(expected), "{said}");
@@ -194,6 +215,7 @@ mod tests {
                 cost_per_day: Some("1.5".into()),
                 ..BudgetForm::default()
             },
+            limits: LimitsForm { cpu_ms: Some(5), runs: Some(1), ..LimitsForm::default() },
         };
         let scope = PolicyScope::Plugin(None, id("p"));
         assert_eq!(PolicyForm::of(&form.policy(&scope).unwrap()), form);

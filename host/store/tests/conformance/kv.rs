@@ -1,6 +1,6 @@
 //! What plugins keep.
 
-use stepmill_store::{KV_KEY_BYTES, StoreError};
+use stepmill_store::{KV_KEY_BYTES, KV_ROW_BYTES, StoreError};
 
 use crate::house::{House, tenant, workflow};
 
@@ -29,6 +29,8 @@ pub(crate) async fn values_stand_apart_by_tenant_and_plugin(house: House) {
     other.kv_set(&workflow("p"), "k", b"3").await.unwrap();
     other.kv_delete(&workflow("q"), "k").await.unwrap();
     other.kv_delete(&workflow("p"), "k").await.unwrap();
+    assert_eq!(other.kv_bytes().await.unwrap(), 0);
+    assert_eq!(acme.kv_bytes().await.unwrap(), 2 * (2 + KV_ROW_BYTES));
     assert_eq!(acme.kv_get(&workflow("p"), "k").await.unwrap().unwrap(), b"1");
     assert_eq!(acme.kv_get(&workflow("q"), "k").await.unwrap().unwrap(), b"2");
 }

@@ -41,9 +41,13 @@ pub(crate) fn follow(word: &str, argument: &str) -> Option<String> {
             std::thread::sleep(Duration::from_millis(number(argument) as u64));
             Some("slept".to_owned())
         }
-        "compute" => {
-            let rounds = (0..number(argument)).fold(0u64, |sum, it| black_box(sum ^ it as u64));
-            Some(rounds.to_string())
+        "compute" => Some(compute(number(argument)).to_string()),
+        // Another order, after so many rounds.
+        "after" => {
+            let (rounds, order) = argument.split_once(' ').unwrap_or((argument, ""));
+            compute(number(rounds));
+            let (word, argument) = order.split_once(' ').unwrap_or((order, ""));
+            follow(word, argument)
         }
         // What it may do.
         "clock" => Some(clock()),
@@ -105,6 +109,10 @@ pub(crate) fn spin() -> ! {
     loop {
         round = black_box(round + 1);
     }
+}
+
+fn compute(rounds: usize) -> u64 {
+    (0..rounds).fold(0, |sum, it| black_box(sum ^ it as u64))
 }
 
 fn hoard() -> ! {

@@ -19,13 +19,14 @@ use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use stepmill_core::ids::TenantId;
 use stepmill_core::principal::{Principal, Rules, Standing, TrustedClaims};
 use stepmill_core::role::Roles;
 use stepmill_core::scope::ADMIN;
 
 use super::door::Door;
+use super::error::ApiError;
 use crate::app::App;
 use crate::settings::{AuthMode, AuthSettings};
 use host_key::HostKey;
@@ -197,6 +198,12 @@ pub(super) async fn guard(State(door): State<Door>, request: Request, next: Next
             return answer;
         }
     };
+    // Before anything of the body is read. Whether the host is up, everybody may ask.
+    if !is_public(parts.uri.path())
+        && let Err(fault) = door.app.request_admit(&who)
+    {
+        return ApiError::from(fault).into_response();
+    }
     let allowed = admin.map_or(Ok(()), |admin| scopes::check(&parts, &who, admin));
     let answer = match allowed {
         Ok(()) => {

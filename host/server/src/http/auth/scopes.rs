@@ -47,10 +47,16 @@ fn need(method: &str, path: &[&str]) -> Need {
         ("GET", ["metrics", ..]) => Need::Scope("metrics:read"),
         ("POST", ["metrics", "refresh"]) => Need::Scope("metrics:write"),
         ("GET", ["traces", ..]) | ("POST", ["traces", "search"]) => Need::Scope("traces:read"),
-        // These ask by themselves, also where nothing here is looked at: `app`.
-        (_, ["plugins" | "keys" | "policies" | "policy" | "audit" | "usage" | "secrets", ..]) => {
-            Need::Nothing
-        }
+        // These ask by themselves, also where nothing here is looked at: `app`. What a tenant
+        // may use, everybody in it may know.
+        (
+            _,
+            [
+                "plugins" | "keys" | "policies" | "policy" | "audit" | "usage" | "secrets"
+                | "limits",
+                ..,
+            ],
+        ) => Need::Nothing,
         _ => Need::Admin,
     }
 }
@@ -69,7 +75,8 @@ fn is_personal(path: &[&str]) -> bool {
                     | "policy"
                     | "audit"
                     | "usage"
-                    | "secrets",
+                    | "secrets"
+                    | "limits",
                 ..
             ]
             | ["workflows"]

@@ -4,6 +4,7 @@ mod audit;
 mod event;
 mod fault;
 mod key;
+mod limits;
 mod list;
 mod media;
 mod os;
@@ -20,6 +21,7 @@ pub(super) use audit::AuditBody;
 pub(super) use event::{EventView, Renderer, failure};
 pub(super) use fault::{Fault, FieldFault, FieldFaults, RunFault};
 pub(super) use key::{KeyBody, NewKeyBody};
+pub(super) use limits::TenantUseBody;
 pub(super) use list::{
     Listed, RunPreview, RunSummary, iso_micros, preview, summary, workflow_run_summary,
 };
