@@ -20,57 +20,84 @@ use crate::process::target;
 /// would measure how fast its client is, which here takes its time from the same cores.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What the guest is told to do when it is to draw its graph.
-const BUILDS: [&str; 10] = [
-    "loop",
-    "memory",
-    "dive",
-    "recurse",
-    "text 20000000",
-    "kv-many 1000000",
-    "log 9000",
-    "sleep 60000",
-    "nodes 9000",
-    "compute 3000000",
+/// What the noisy tenant does, in turns: a kind, and what the guest is told.
+const ORDERS: [(Kind, &str); 16] = [
+    (Kind::Build, "loop"),
+    (Kind::Build, "memory"),
+    (Kind::Step, "loop"),
+    (Kind::Build, "dive"),
+    (Kind::Build, "recurse"),
+    (Kind::Build, "text 20000000"),
+    (Kind::Step, "memory"),
+    (Kind::Build, "kv-many 1000000"),
+    (Kind::Build, "log 9000"),
+    (Kind::Step, "kv-set 60000"),
+    (Kind::Build, "sleep 60000"),
+    (Kind::Build, "nodes 9000"),
+    (Kind::Build, "compute 3000000"),
+    (Kind::Step, "log 9000"),
+    (Kind::Build, "loop"),
+    (Kind::Upload, "upload"),
 ];
 
-/// What it is told to do in its function step, in runs that are told as they happen.
-const STEPS: [&str; 4] = ["loop", "memory", "kv-set 60000", "log 9000"];
+/// Compiling takes all cores for a while, and one at a time: every fourth turn is enough for there
+/// always to be one.
+const UPLOADS: usize = 4;
+
+/// Where an order is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// To the factory, which draws a graph.
+    Build,
+    /// To the function step of a run, which is told as it happens.
+    Step,
+    /// To nobody: a component is uploaded that was never seen before.
+    Upload,
+}
 
 /// How often each status was answered.
-pub(crate) type Noise = BTreeMap<u16, u64>;
+pub(crate) type Answers = BTreeMap<u16, u64>;
+
+/// How much noise there is.
+#[derive(Debug, Clone)]
+pub(crate) struct Noise {
+    /// All busy at once.
+    pub(crate) connections: usize,
+    /// The first words of orders; none is all of them.
+    pub(crate) words: Vec<String>,
+}
 
 /// Makes noise while it is asked to. Gives what came of it when nobody asks any more.
 pub(crate) fn run(
     address: SocketAddr,
     token: &str,
-    connections: usize,
+    plan: &Noise,
     mut asked: watch::Receiver<bool>,
-) -> anyhow::Result<Noise> {
+) -> anyhow::Result<Answers> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
         let mut round = 0;
-        while asked.changed().await.is_ok() {
-            if !*asked.borrow_and_update() {
-                continue;
-            }
+        while asked.wait_for(|is_asked| *is_asked).await.is_ok() {
             let mut noise = JoinSet::new();
-            for it in 0..connections {
-                noise.spawn(one(address, token.to_owned(), round + it, told.clone()));
+            for it in 0..plan.connections {
+                let words = plan.words.clone();
+                noise.spawn(one(address, token.to_owned(), words, round + it, told.clone()));
             }
             round += 1;
             // Ends with the connections closed in the middle of whatever they did.
-            let _ = asked.wait_for(|is_asked| !is_asked).await;
+            let goes_on = asked.wait_for(|is_asked| !is_asked).await.is_ok();
             noise.shutdown().await;
-            asked.mark_changed();
+            if !goes_on {
+                break;
+            }
         }
         drop(told);
-        let mut noise = Noise::new();
+        let mut answers = Answers::new();
         while let Some(status) = heard.recv().await {
-            *noise.entry(status).or_default() += 1;
+            *answers.entry(status).or_default() += 1;
         }
-        Ok(noise)
+        Ok(answers)
     })
 }
 
@@ -78,6 +105,7 @@ pub(crate) fn run(
 async fn one(
     address: SocketAddr,
     token: String,
+    words: Vec<String>,
     mut turn: usize,
     told: tokio::sync::mpsc::UnboundedSender<u16>,
 ) {
@@ -86,7 +114,7 @@ async fn one(
         let mut client = client.with_token(&token);
         loop {
             turn += 1;
-            let answer = client.send(&order(turn)).await;
+            let answer = client.send(&order(&words, turn)).await;
             let status = answer.as_ref().map_or(0, |(status, _)| status.as_u16());
             let _ = told.send(status);
             sleep(PAUSE).await;
@@ -97,27 +125,27 @@ async fn one(
     }
 }
 
-fn order(turn: usize) -> Ask {
-    let runs = "/workflows/hostile/runs";
-    match turn % 16 {
-        // A component that was never seen before, and has to be compiled.
-        15 if turn % 64 == 15 => Ask {
-            method: Method::PUT,
-            path: format!("/plugins/upload-{}", turn % 1_024),
-            body: unseen(turn),
-            word: "",
-        },
-        it @ 11..=15 => {
-            let step = STEPS[it % STEPS.len()].replace(' ', "+");
-            let body = format!("message={step}&stream=true");
-            Ask { method: Method::POST, path: runs.to_owned(), body: body.into(), word: "" }
+fn order(words: &[String], turn: usize) -> Ask {
+    let is_asked = |(_, order): &&(Kind, &str)| {
+        let word = order.split(' ').next().unwrap_or_default();
+        words.is_empty() || words.iter().any(|it| it == word)
+    };
+    let orders: Vec<_> = ORDERS.iter().filter(is_asked).collect();
+    let (kind, order) = match orders.get(turn % orders.len().max(1)) {
+        Some((Kind::Upload, _)) if turn / orders.len() % UPLOADS != 0 => (Kind::Build, "loop"),
+        Some(it) => **it,
+        None => (Kind::Build, "loop"),
+    };
+    let runs = "/workflows/hostile/runs".to_owned();
+    let order = order.replace(' ', "+");
+    let (method, path, body) = match kind {
+        Kind::Build => {
+            (Method::POST, runs, format!("message=x&session_id={order}&stream=false").into())
         }
-        it => {
-            let build = BUILDS[it % BUILDS.len()].replace(' ', "+");
-            let body = format!("message=x&session_id={build}&stream=false");
-            Ask { method: Method::POST, path: runs.to_owned(), body: body.into(), word: "" }
-        }
-    }
+        Kind::Step => (Method::POST, runs, format!("message={order}&stream=true").into()),
+        Kind::Upload => (Method::PUT, format!("/plugins/upload-{}", turn % 100), unseen(turn)),
+    };
+    Ask { method, path, body, word: "" }
 }
 
 /// The same component with a section of another content, which means nothing.

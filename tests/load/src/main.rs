@@ -19,6 +19,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use case::Case;
+use hostile::Noise;
 use measure::{Measured, Window};
 use neighbour::Plan;
 use report::Row;
@@ -61,6 +62,9 @@ struct Arguments {
     /// Connections of the noisy tenant
     #[arg(long, default_value_t = 48)]
     noisy: usize,
+    /// Only these orders to the hostile guest, by their first words, such as `loop,memory,upload`
+    #[arg(long, value_delimiter = ',')]
+    noise: Vec<String>,
     /// The host's binary [default: `stepmill` beside this one]
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -76,7 +80,7 @@ impl Arguments {
             slices: self.slices.max(1),
             slice: Duration::from_secs_f64(self.slice.clamp(0.1, 3_600.0)),
             requests: self.requests.clamp(1.0, 10_000.0),
-            noisy: self.noisy,
+            noise: Noise { connections: self.noisy, words: self.noise.clone() },
         }
     }
 

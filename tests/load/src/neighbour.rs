@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::case::{Ask, Case, StoredRun};
 use crate::client::Client;
-use crate::hostile;
+use crate::hostile::{self, Noise};
 use crate::process::FakeModel;
 use crate::report;
 use crate::subject::{Guarded, guarded};
@@ -25,15 +25,15 @@ const AT_MOST: f64 = 1.2;
 const SETTLE: Duration = Duration::from_millis(700);
 
 /// How a run is made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// Slices of each kind.
     pub(crate) slices: usize,
     pub(crate) slice: Duration,
     /// Of the quiet tenant, each second.
     pub(crate) requests: f64,
-    /// Connections of the noisy tenant, all busy at once.
-    pub(crate) noisy: usize,
+    /// Of the noisy tenant.
+    pub(crate) noise: Noise,
 }
 
 /// Connections of the quiet tenant. More than it needs while its answers come in time.
@@ -63,10 +63,10 @@ pub(crate) async fn measure(
     let host = guarded(binary, &model.url).await.context("the host does not start")?;
     let (noise, heard_noise) = watch::channel(false);
     // In a thread of its own: what it does is not to delay the quiet tenant's own clock.
-    let (address, token) = (host.address, host.noisy_token.clone());
+    let (address, token, planned) = (host.address, host.noisy_token.clone(), plan.noise.clone());
     let making_noise =
-        std::thread::spawn(move || hostile::run(address, &token, plan.noisy, heard_noise));
-    quiet(&host, plan).await.context("the quiet tenant, to warm up")?;
+        std::thread::spawn(move || hostile::run(address, &token, &planned, heard_noise));
+    quiet(&host, &plan).await.context("the quiet tenant, to warm up")?;
     let (mut alone, mut beside) = (Heard::default(), Heard::default());
     for _ in 0..plan.slices {
         for (is_noisy, heard) in [(false, &mut alone), (true, &mut beside)] {
@@ -74,15 +74,15 @@ pub(crate) async fn measure(
             sleep(SETTLE).await;
             let who = if is_noisy { "beside the noisy one" } else { "alone" };
             heard.0.extend(
-                quiet(&host, plan).await.with_context(|| format!("the quiet tenant {who}"))?,
+                quiet(&host, &plan).await.with_context(|| format!("the quiet tenant {who}"))?,
             );
         }
     }
     drop(noise);
-    let noise = making_noise.join().map_err(|_| anyhow::anyhow!("the noise broke off"))??;
+    let answers = making_noise.join().map_err(|_| anyhow::anyhow!("the noise broke off"))??;
     alone.0.sort_unstable();
     beside.0.sort_unstable();
-    report::noise(&noise);
+    report::noise(&answers);
     report::slices("alone", alone.0.len(), alone.ms(0.5), alone.ms(0.99));
     report::slices("beside", beside.0.len(), beside.ms(0.5), beside.ms(0.99));
     let ratio = beside.ms(0.99) / alone.ms(0.99);
@@ -92,7 +92,7 @@ pub(crate) async fn measure(
 }
 
 /// One slice of the quiet tenant's two-step runs.
-async fn quiet(host: &Guarded, plan: Plan) -> anyhow::Result<Vec<Duration>> {
+async fn quiet(host: &Guarded, plan: &Plan) -> anyhow::Result<Vec<Duration>> {
     let nothing = StoredRun { run: String::new(), session: String::new() };
     let ask = Case::TwoStep.ask(&nothing);
     let gap = Duration::from_secs_f64(QUIET_CONNECTIONS as f64 / plan.requests);

@@ -1,7 +1,7 @@
 //! Tables, and how each target was met.
 
 use crate::case::Case;
-use crate::hostile::Noise;
+use crate::hostile::Answers;
 use crate::measure::Measured;
 use crate::process::Memory;
 use crate::subject::Subject;
@@ -107,8 +107,9 @@ pub(crate) fn targets(rows: &[Row], subject: &Subject) -> anyhow::Result<()> {
 }
 
 /// What the noisy tenant was answered, by status.
-pub(crate) fn noise(noise: &Noise) {
-    let told: Vec<_> = noise.iter().map(|(status, times)| format!("{times} × {status}")).collect();
+pub(crate) fn noise(answers: &Answers) {
+    let told: Vec<_> =
+        answers.iter().map(|(status, times)| format!("{times} × {status}")).collect();
     say(&format!("the noisy tenant was answered {}", told.join(", ")));
 }
 
