@@ -132,7 +132,9 @@ fn order(words: &[String], turn: usize) -> Ask {
     };
     let orders: Vec<_> = ORDERS.iter().filter(is_asked).collect();
     let (kind, order) = match orders.get(turn % orders.len().max(1)) {
-        Some((Kind::Upload, _)) if turn / orders.len() % UPLOADS != 0 => (Kind::Build, "loop"),
+        Some((Kind::Upload, _)) if !(turn / orders.len()).is_multiple_of(UPLOADS) => {
+            (Kind::Build, "loop")
+        }
         Some(it) => **it,
         None => (Kind::Build, "loop"),
     };

@@ -65,7 +65,8 @@ async fn others_are_quick_however_many_loop() {
 async fn seats_are_shared() {
     let call = CallLimits { queue_ms: 20, ..patient() };
     let pool = PoolSettings { concurrent_calls: 3, share_calls: 2, ..PoolSettings::default() };
-    let sandbox = Sandbox::open(SandboxSettings { call, pool, ..settings() }).unwrap();
+    let sandbox =
+        Sandbox::open(SandboxSettings { call, pool, ..settings() }, guests::worker()).unwrap();
     let plugin = sandbox.load(guests::hostile()).await.unwrap();
     let never = |share: &str, calls| {
         let limits = Limits { calls, ..Limits::default() };
@@ -99,7 +100,8 @@ async fn seats_are_shared() {
 async fn a_greedy_call_that_is_dropped_ends() {
     let pool = PoolSettings { concurrent_calls: 2, slow_threads: 1, ..PoolSettings::default() };
     let call = CallLimits { queue_ms: 20, ..patient() };
-    let sandbox = Sandbox::open(SandboxSettings { call, pool, ..settings() }).unwrap();
+    let sandbox =
+        Sandbox::open(SandboxSettings { call, pool, ..settings() }, guests::worker()).unwrap();
     let plugin = sandbox.load(guests::hostile()).await.unwrap();
     let mut loops = JoinSet::new();
     for _ in 0..2 {
