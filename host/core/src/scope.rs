@@ -9,15 +9,17 @@ pub const ADMIN: &str = "agent_os:admin";
 pub const OPERATOR: &str = "stepmill:operator";
 
 /// What the host itself asks scopes for.
-const RESOURCES: [&str; 9] = [
+const RESOURCES: [&str; 11] = [
     "agents",
     "config",
     "metrics",
     "plugins",
+    "secrets",
     "sessions",
     "system",
     "teams",
     "traces",
+    "usage",
     "workflows",
 ];
 

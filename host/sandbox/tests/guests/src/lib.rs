@@ -142,6 +142,7 @@ fn leaking(text: &str) -> Workflow {
         match &mut step.executor {
             Executor::Agent(agent) => agent.instructions = text.to_owned(),
             Executor::Function(function) => function.argument = Some(text.to_owned()),
+            Executor::Query(query) => query.statement = text.to_owned(),
         }
     }
     workflow

@@ -6,8 +6,8 @@ use std::hint::black_box;
 use std::io::Read;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::stepmill::plugin::http::{self, HttpRequest};
 use crate::stepmill::plugin::database::{self, Value};
+use crate::stepmill::plugin::http::{self, HttpRequest};
 use crate::stepmill::plugin::types::{Capability, Header};
 use crate::stepmill::plugin::{config, kv, log, secrets};
 
@@ -170,9 +170,13 @@ pub(crate) fn sending() -> Vec<Capability> {
 /// Puts all that it knows of its secret wherever it can, and gives it.
 pub(crate) fn leak() -> String {
     let key = secrets::get("key").expect("there is a secret");
-    for level in
-        [log::Level::Trace, log::Level::Debug, log::Level::Info, log::Level::Warn, log::Level::Error]
-    {
+    for level in [
+        log::Level::Trace,
+        log::Level::Debug,
+        log::Level::Info,
+        log::Level::Warn,
+        log::Level::Error,
+    ] {
         log::write(level, &key);
     }
     println!("{key}");
