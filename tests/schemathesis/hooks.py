@@ -26,6 +26,10 @@ schemathesis.openapi.format("role", st.sampled_from(["reader", "runner", "author
 capabilities = ["clock", "randomness", "config", "kv", "model:gpt-*", "http:GET api.example.com/v1/*"]
 schemathesis.openapi.format("capability", st.sampled_from(capabilities))
 
+# Where a secret may go.
+places_of_secrets = ["api.example.com", "*.example.com", "POST api.example.com/v1/*"]
+schemathesis.openapi.format("place", st.sampled_from(places_of_secrets))
+
 # A component that is a plugin. Bytes that are none are what `negative` cases send.
 component = Path(os.environ["STEPMILL_COMPONENT"]).read_bytes()
 schemathesis.openapi.media_type("application/wasm", st.just(component))
@@ -47,7 +51,11 @@ UNSAID = (
 )
 
 # Whole numbers of any size are read: `int64` is what should be sent. Two of them have a least.
-UNBOUNDED, COUNTED = ("version", "created_after", "created_before", "before"), ("page", "limit")
+LIMITS = (
+    *("answer_bytes", "calls", "cpu_ms", "host_calls", "kv_bytes", "log_lines", "log_lines_per_minute", "memory_bytes"),
+    *("nodes", "plugin_bytes", "plugins", "requests_per_minute", "runs"),
+)
+UNBOUNDED, COUNTED = ("version", "created_after", "created_before", "before", *LIMITS), ("page", "limit")
 
 
 @schemathesis.hook
@@ -66,6 +74,8 @@ def filter_failure(context, failure, case, response):
     if any(is_about(broken, it) for it in UNBOUNDED) and re.search("maximum|minimum|format", rules):
         return False
     if any(is_about(broken, it) for it in COUNTED) and "maximum" in rules:
+        return False
+    if any(is_about(broken, it) and str((case.query or {}).get(it)).lower() in LENIENT for it in ("shared", "host")):
         return False
     if not isinstance(case.body, dict):
         return True

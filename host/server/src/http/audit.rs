@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
     params(
         ("tenant" = Option<String>, Query, description = "Whose; absent: the caller's", pattern = r"^[^\x00-\x1f\x7f-\x9f]{0,128}$"),
         ("host" = Option<bool>, Query, description = "The host's own"),
-        ("action" = Option<String>, Query, description = "Only this, such as `plugin.upload`", pattern = "^(plugin.upload|plugin.delete|policy.put|policy.delete|key.create|key.delete|secret.put|secret.delete|session.delete|access.denied)?$"),
+        ("action" = Option<String>, Query, description = "Only this, such as `plugin.upload`", pattern = r"^((plugin\.upload|policy\.put|key\.create|secret\.put|access\.denied)|(plugin|policy|key|secret|session)\.delete)?$"),
         ("before" = Option<i64>, Query, description = "Only what stands before this `sequence`"),
         ("limit" = Option<i64>, Query, description = "How many; 100 if absent, 1,000 at most", minimum = 1),
     ),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -138,23 +139,27 @@ impl BudgetForm {
     }
 }
 
-/// A budget is written with its keys; a list of values, which serde would take too, is none.
-pub(super) fn with_keys<'de, D: Deserializer<'de>>(from: D) -> Result<BudgetForm, D::Error> {
-    struct Keys;
+/// A form is written with its keys; a list of values, which serde would take too, is none.
+pub(super) fn with_keys<'de, T, D>(from: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct Keys<T>(PhantomData<T>);
 
-    impl<'de> Visitor<'de> for Keys {
-        type Value = BudgetForm;
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Keys<T> {
+        type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("bounds by name")
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<BudgetForm, A::Error> {
-            BudgetForm::deserialize(MapAccessDeserializer::new(keys))
+        fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(keys))
         }
     }
 
-    from.deserialize_map(Keys)
+    from.deserialize_map(Keys(PhantomData))
 }
 
 /// What a million tokens of some models cost.

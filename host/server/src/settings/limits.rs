@@ -15,7 +15,7 @@ macro_rules! limits_form {
             $(
                 $(#[$doc])*
                 #[serde(skip_serializing_if = "Option::is_none")]
-                #[schema(nullable = false)]
+
                 pub $name: Option<u64>,
             )*
         }

@@ -55,7 +55,7 @@ pub struct PolicyForm {
     pub models: BudgetForm,
     /// How much there may be of what. Each that is absent is as the next wider scope says; none is
     /// above what the host allows anybody.
-    #[serde(skip_serializing_if = "LimitsForm::says_nothing")]
+    #[serde(skip_serializing_if = "LimitsForm::says_nothing", deserialize_with = "with_keys")]
     #[schema(inline)]
     pub limits: LimitsForm,
 }
