@@ -40,11 +40,12 @@ start() {
         >"$work/said" 2>"$work/log" &
     host=$!
     for _ in $(seq 300); do
-        address=$(sed -n 's/.* listens on //p' "$work/said")
         grep -q '^  models' "$work/said" && break
         sleep 0.1
     done
     grep -q '^  models' "$work/said" || { cat "$work/said" "$work/log" >&2; exit 1; }
+    # Only now: read before the last line is there, the first may not be there either.
+    address=$(sed -n 's/.* listens on //p' "$work/said")
     [ "$kind" = demo ] || fill
 }
 
