@@ -109,7 +109,7 @@ impl Network for Watching {
 fn is_no_other_spelling(host: &str) {
     let labels = host.strip_suffix('.').unwrap_or(host);
     let last = labels.rsplit('.').next().unwrap_or_default();
-    let is_number = last.bytes().all(|it| it.is_ascii_digit())
+    let is_number = (!last.is_empty() && last.bytes().all(|it| it.is_ascii_digit()))
         || last.strip_prefix("0x").is_some_and(|it| it.bytes().all(|it| it.is_ascii_hexdigit()));
     if is_number {
         let address = host.parse::<Ipv4Addr>();
