@@ -40,6 +40,10 @@ hostile:
 tenants:
     tests/house tenants
 
+# Hostile bytes for whatever meets them first, so many seconds for each fuzzer; tests/fuzz/README.md.
+fuzz seconds *targets:
+    tests/fuzz/run {{seconds}} {{targets}}
+
 # How much slower a quiet tenant's runs are beside one that runs the hostile guest.
 neighbour *arguments:
     cargo build --release --locked -p stepmill -p stepmill-fake-provider -p stepmill-load

@@ -12,6 +12,8 @@ mod compile;
 mod describe;
 mod engine;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod lane;
 mod load;
 mod meter;

@@ -7,6 +7,8 @@
 mod audit;
 mod database;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod journal;
 mod keys;
 mod kv;

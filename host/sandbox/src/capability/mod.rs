@@ -1,12 +1,12 @@
 //! What a guest may call: one file for each capability.
 
 mod config;
-mod database;
-mod http;
-mod kv;
-mod log;
+pub(crate) mod database;
+pub(crate) mod http;
+pub(crate) mod kv;
+pub(crate) mod log;
 pub(crate) mod outgoing;
-mod secrets;
+pub(crate) mod secrets;
 pub(crate) mod wasi;
 mod wasi_http;
 

@@ -2,11 +2,13 @@
 //!
 //! The name that is granted and the name that is connected to must be the same, whoever reads the
 //! URL. So only URLs are let through that every reader reads alike: plain ASCII, no user
-//! information, no backslash, a host of letters, digits, `-`, `.` and `_`.
+//! information, no backslash, a host of letters, digits, `-`, `.` and `_`, and no address in an
+//! unusual form.
 //!
 //! A guest names a secret by a placeholder. It is as random as a key and made anew for each call,
 //! so that it can neither be guessed nor be kept for another call.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use stepmill_core::capability::Grants;
@@ -196,7 +198,27 @@ fn host_of(url: &str) -> Result<String, &'static str> {
     if host.is_empty() || !host.bytes().all(allowed) || !port_is_good {
         return Err("the URL must name a host, and nothing but a port with it");
     }
-    Ok(host.to_ascii_lowercase())
+    let host = host.to_ascii_lowercase();
+    // `0x7f.1`, `2130706433` and `127.0.0.1.` are names here, and addresses to who connects.
+    if ends_in_number(&host) && !is_plain_address(&host) {
+        return Err("an address must be written as four decimal numbers");
+    }
+    Ok(host)
+}
+
+/// Whether readers take a host for an IPv4 address, or for a broken one: as the URL standard's
+/// "ends in a number".
+fn ends_in_number(host: &str) -> bool {
+    let labels = host.strip_suffix('.').unwrap_or(host);
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    let is_decimal = !last.is_empty() && last.bytes().all(|it| it.is_ascii_digit());
+    let hex = last.strip_prefix("0x");
+    is_decimal || hex.is_some_and(|it| it.bytes().all(|it| it.is_ascii_hexdigit()))
+}
+
+/// Whether a host is an IPv4 address in its one usual form.
+fn is_plain_address(host: &str) -> bool {
+    host.parse().is_ok_and(|it: Ipv4Addr| it.to_string() == host)
 }
 
 /// The path of a URL whose host was found, as it is sent.
@@ -224,4 +246,34 @@ fn headers(headers: Vec<(String, String)>) -> Result<Vec<(String, String)>, &'st
         Ok((name, value))
     });
     headers.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+
+    #[test]
+    fn an_address_has_one_form() {
+        for host in ["127.0.0.1", "a.test", "a.test.", "0x7f.example", "1.a", "v1", "0xg"] {
+            assert_eq!(host_of(&format!("https://{host}/")).as_deref(), Ok(host));
+        }
+        for host in [
+            "0x7f.1",
+            "0X7F.0x1",
+            "127.1",
+            "127.0.0.1.",
+            "127.0.0.01",
+            "2130706433",
+            "017700000001",
+            "0x7f000001",
+            "0x",
+            "1.2.3.4.5",
+            "256.0.0.1",
+            "a.1",
+            "a.0x1.",
+        ] {
+            let expected = Err("an address must be written as four decimal numbers");
+            assert_eq!(host_of(&format!("https://{host}:443/x")), expected, "{host}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ use crate::load::LoadFailure;
 use crate::text::cut;
 
 pub(crate) use v1::bindings as newest;
+#[cfg(feature = "fuzzing")]
+pub(crate) use v1::lifted;
 
 /// Why `build` refuses, in the guest's words.
 pub(crate) enum Refusal {

@@ -23,6 +23,9 @@ use crate::failure::CallFailure;
 use crate::lane::Work;
 use crate::load::LoadFailure;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod lifted;
+
 /// What the engine's macro makes of the contract.
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({

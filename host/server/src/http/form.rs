@@ -12,6 +12,7 @@ use serde_json::Number;
 
 use super::door::Door;
 use super::error::{ApiError, FieldFault};
+use crate::settings::HttpSettings;
 
 /// The most fields of a form, as Agno's. Its client sends about ten.
 const MAX_FIELDS: usize = 1_000;
@@ -38,25 +39,28 @@ impl Form {
     /// # Errors
     /// Malformed, too large, or too slow.
     pub(super) async fn read(door: &Door, request: Request) -> Result<Self, ApiError> {
-        in_time(door, Self::read_any(door, request)).await
+        in_time(door, Self::read_any(&door.settings, request)).await
     }
 
-    async fn read_any(door: &Door, request: Request) -> Result<Self, ApiError> {
+    pub(super) async fn read_any(
+        settings: &HttpSettings,
+        request: Request,
+    ) -> Result<Self, ApiError> {
         let (mut parts, stream) = request.into_parts();
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let kind = kind.unwrap_or_default().trim_start().to_ascii_lowercase();
-        let body = body(stream, door.settings.form_bytes).await?;
+        let body = body(stream, settings.form_bytes).await?;
         if kind.starts_with("multipart/form-data") {
             parts.headers.remove(header::CONTENT_LENGTH);
-            return Self::read_multipart(door, Request::from_parts(parts, body.into())).await;
+            return Self::read_multipart(settings, Request::from_parts(parts, body.into())).await;
         }
         if kind.starts_with("application/x-www-form-urlencoded") {
-            return Self::read_urlencoded(door, &body);
+            return Self::read_urlencoded(settings, &body);
         }
         Ok(Self::default())
     }
 
-    async fn read_multipart(door: &Door, request: Request) -> Result<Self, ApiError> {
+    async fn read_multipart(settings: &HttpSettings, request: Request) -> Result<Self, ApiError> {
         let missing = |_| ApiError::bad_request("Missing boundary in multipart.");
         let mut parts = Multipart::from_request(request, &()).await.map_err(missing)?;
         let mut form = Self::default();
@@ -73,19 +77,19 @@ impl Form {
                 continue;
             }
             let value = part.bytes().await.map_err(|_| malformed())?;
-            if door.settings.field_bytes < value.len() {
-                return Err(oversized("Part", door.settings.field_bytes));
+            if settings.field_bytes < value.len() {
+                return Err(oversized("Part", settings.field_bytes));
             }
             form.insert(name, String::from_utf8_lossy(&value).into_owned())?;
         }
         Ok(form)
     }
 
-    fn read_urlencoded(door: &Door, body: &[u8]) -> Result<Self, ApiError> {
+    fn read_urlencoded(settings: &HttpSettings, body: &[u8]) -> Result<Self, ApiError> {
         let mut form = Self::default();
         // As they came: name and value together, still encoded.
-        if body.split(|it| *it == b'&').any(|it| door.settings.field_bytes + 1 < it.len()) {
-            return Err(oversized("Field", door.settings.field_bytes));
+        if body.split(|it| *it == b'&').any(|it| settings.field_bytes + 1 < it.len()) {
+            return Err(oversized("Field", settings.field_bytes));
         }
         for (name, value) in form_urlencoded::parse(body) {
             form.insert(name.into_owned(), value.into_owned())?;
@@ -126,6 +130,16 @@ impl Form {
     /// Whether a field was sent as a file.
     pub(super) fn is_upload(&self, name: &str) -> bool {
         self.uploads.contains(name)
+    }
+
+    /// Fields and names of files, in order of their names.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn said(&self) -> (Vec<(String, String)>, Vec<String>) {
+        let mut fields: Vec<_> = self.fields.clone().into_iter().collect();
+        let mut uploads: Vec<_> = self.uploads.iter().cloned().collect();
+        fields.sort();
+        uploads.sort();
+        (fields, uploads)
     }
 
     #[cfg(test)]

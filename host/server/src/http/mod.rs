@@ -8,6 +8,8 @@ mod door;
 mod error;
 mod extras;
 mod form;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod health;
 mod json_body;
 mod keys;

@@ -7,6 +7,8 @@ mod budget;
 mod databases;
 mod environment;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod identity;
 mod limits;
 mod models;

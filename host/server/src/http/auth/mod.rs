@@ -1,6 +1,8 @@
 //! Who is at the door: turns a request into a principal. Nothing else can make one of a request.
 
 mod api_key;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod host_key;
 mod issuers;
 mod jwks;
