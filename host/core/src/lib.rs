@@ -20,6 +20,7 @@ pub mod ids;
 pub mod json;
 pub mod key;
 pub mod limits;
+pub mod pace;
 pub mod plugin;
 pub mod policy;
 pub mod principal;

@@ -12,7 +12,7 @@ use wasmtime::Store;
 use crate::capability::outgoing::Outgoing;
 use crate::capability::wasi::WasiState;
 use crate::failure::CallFailure;
-use crate::lane::Pace;
+use crate::lane::{Pace, Recent};
 use crate::meter::Meter;
 use crate::sandbox::Shared;
 use crate::seats::Seat;
@@ -109,6 +109,7 @@ impl CallState {
 /// A seat and a fresh store. Both are given back when this is dropped, whatever happened.
 pub(crate) struct Call {
     pub(crate) store: Store<CallState>,
+    recent: Arc<Recent>,
     _running: Running,
     _seat: Seat<Arc<str>>,
 }
@@ -119,13 +120,16 @@ impl Call {
         let running = shared.ticker.run();
         let limits = shared.settings.call.within(&site.limits);
         let state = CallState::new(site, &limits);
+        if shared.recent.is_heavy(&state.site.share) {
+            state.meter.pace.slow_down();
+        }
         let mut store = Store::new(&shared.engine, state);
         store.limiter(|it| &mut it.meter);
         store.set_hostcall_fuel(limits.answer_bytes);
         store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| store.data_mut().meter.tick());
-        Ok(Self { store, _running: running, _seat: seat })
+        Ok(Self { store, recent: shared.recent.clone(), _running: running, _seat: seat })
     }
 
     /// How fast it goes on.
@@ -134,10 +138,12 @@ impl Call {
     }
 }
 
-/// Says in the debug log what the guest wrote to its standard streams, however it ended.
+/// Counts what the guest used, and says in the debug log what it wrote to its standard streams,
+/// however it ended.
 impl Drop for Call {
     fn drop(&mut self) {
         let state = self.store.data();
+        self.recent.note(&state.site.share, state.meter.used_ms());
         if let Some(wasi) = &state.wasi {
             wasi.tell(&state.site.label);
         }

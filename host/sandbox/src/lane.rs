@@ -3,15 +3,19 @@
 //! A guest runs on the thread of whoever asked, and lets others go on at every tick. That is the
 //! quickest for guests that answer at once, which most do. Many guests that compute together would
 //! make everybody wait for a tick of each of them. So a call that computed for a few ticks goes on
-//! here, on threads that the system only runs when no other thread of the host wants to.
+//! here, on threads that the system only runs when no other thread of the host wants to. And many
+//! short calls of one share are as much in the way as a long one: whose calls used more of late
+//! than its part begins here.
 
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
+use std::time::Instant;
 
+use stepmill_core::pace::RecentUse;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -52,6 +56,9 @@ impl SlowLane {
         pace: &Pace,
         mut work: Work<T>,
     ) -> Result<T, CallFailure> {
+        if pace.is_slow() {
+            return self.go_on(pace, work).await;
+        }
         let here = poll_fn(|context| match work.as_mut().poll(context) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
             Poll::Pending if pace.is_slow() => Poll::Ready(None),
@@ -100,6 +107,31 @@ fn step_back() {
     // On Linux this is the calling thread's. Where it is not allowed, which is nowhere we know of,
     // the thread is as good as any other.
     let _ = rustix::process::setpriority_process(None, NICE);
+}
+
+/// What the calls of each share used of late.
+pub(crate) struct Recent {
+    began: Instant,
+    used: Mutex<RecentUse<Arc<str>>>,
+}
+
+impl Recent {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), used: Mutex::default() }
+    }
+
+    pub(crate) fn note(&self, share: &Arc<str>, ms: u64) {
+        self.used().note(share, ms, self.began.elapsed());
+    }
+
+    /// Whether its next call had better not be in the way of others.
+    pub(crate) fn is_heavy(&self, share: &Arc<str>) -> bool {
+        self.used().is_heavy(share, self.began.elapsed())
+    }
+
+    fn used(&self) -> MutexGuard<'_, RecentUse<Arc<str>>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How fast one call goes on: said by its meter, seen by whoever runs it.

@@ -69,6 +69,12 @@ impl Meter {
         Ok(UpdateDeadline::Yield(1))
     }
 
+    /// Time on the processor until now.
+    pub(crate) fn used_ms(&self) -> u64 {
+        let ticks = self.limits.cpu_ms / self.limits.tick_ms.max(1);
+        (ticks - self.ticks_left) * self.limits.tick_ms
+    }
+
     /// The guest waited this long for the host: the tick that went by was not its own. Shorter
     /// waits count, so that a guest cannot hide its computing behind many of them.
     pub(crate) fn note_wait(&mut self, wait: Duration) {

@@ -17,7 +17,7 @@ use crate::compile::Compiler;
 use crate::describe;
 use crate::engine::engine;
 use crate::failure::CallFailure;
-use crate::lane::{SlowLane, Work};
+use crate::lane::{Recent, SlowLane, Work};
 use crate::load::{LoadFailure, OpenError};
 use crate::plugin::Plugin;
 use crate::seats::Seats;
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) ticker: Arc<Ticker>,
     /// One for each instance that may be alive.
     pub(crate) seats: Seats<Arc<str>>,
+    pub(crate) recent: Arc<Recent>,
     lane: SlowLane,
     linker: Linker<CallState>,
     compiler: Compiler,
@@ -64,6 +65,7 @@ impl Sandbox {
         };
         Ok(Self(Arc::new(Shared {
             seats: Seats::new(settings.pool.concurrent_calls as usize, settings.pool.share_line),
+            recent: Arc::new(Recent::new()),
             lane: SlowLane::open(settings.pool.slow_threads).map_err(OpenError::SlowLane)?,
             compiler: Compiler::new(engine.clone(), cache, &settings, worker),
             ticker: Arc::new(ticker),
