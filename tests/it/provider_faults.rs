@@ -17,11 +17,12 @@ const AROUND: Duration = Duration::from_secs(15);
 /// The most that a call may use: what is around a prompt, the prompt, and the answer.
 const HELD: u64 = 128 + 8 + 60;
 
-/// How the provider behaves, and how a run ends. The same for a listener, unless said otherwise.
+/// How the provider behaves, and how a run ends that nobody listens to, so that asks for a whole
+/// answer. One with a listener asks for pieces; how each fault ends that is said in the models' room.
 const FAULTS: [(&str, &str, &str); 31] = [
     ("stalls before a word", "silent", "model_timed_out"),
     ("stalls in the middle", "stall", "model_timed_out"),
-    ("drips", "drip-1000", "model_timed_out"),
+    ("drips", "drip-1000", ""),
     ("is alive and says nothing", "drip-comments", "model_timed_out"),
     ("says for ever that it will answer", "flood-hints", "model_timed_out"),
     ("floods with headers", "flood-headers", "model_failed"),
@@ -40,7 +41,7 @@ const FAULTS: [(&str, &str, &str); 31] = [
     ("says that an error is good", "error-200", "model_failed"),
     ("fails in the middle", "failed", "model_failed"),
     ("calls a tool that nobody offered", "tool-call", "model_failed"),
-    ("ends for an unknown reason", "finish-unknown", ""),
+    ("ends for an unknown reason", "finish-unknown", "model_failed"),
     ("says it is a page", "type-html", ""),
     ("counts nothing", "usage-none", ""),
     ("counts below zero", "usage-negative", ""),
@@ -85,7 +86,7 @@ async fn house(provider: &FakeProvider) -> House {
     house.open().await
 }
 
-/// Tokens spent so far, and how many are held.
+/// Tokens spent so far.
 async fn spent(house: &House) -> u64 {
     let usage = house.get("/usage").await.good();
     1_000_000 - usage["budgets"][0]["tokens_left"].as_u64().unwrap()
@@ -158,7 +159,12 @@ async fn a_count_that_is_absurd_closes_the_day_of_who_asked_and_breaks_nothing()
             (refused.status, &refused.json()["error_id"]),
             (429, &json!("budget_exhausted"))
         );
-        assert_eq!(house.get("/usage").await.good(), usage);
+        let now = house.get("/usage").await.good();
+        assert_eq!(
+            (&now["usage"], &now["budgets"][0]["tokens_left"]),
+            (&usage["usage"], &json!(0))
+        );
+        assert_eq!(now["budgets"][0]["cost_left"], "0");
         house.get("/sessions/s?type=workflow").await.good();
         house.kill().await;
         house.start().await;

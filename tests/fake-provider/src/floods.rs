@@ -22,8 +22,8 @@ pub(crate) async fn flood(
     streamed: bool,
 ) -> io::Result<Infallible> {
     let is_events = streamed && script.content_type == "text/event-stream";
-    // Nothing in the middle of JSON, and between lines of it.
-    let comment = if is_events { ": still here\n\n" } else { " \n" };
+    // What says nothing: between events, and before JSON or between lines of it.
+    let comment = if is_events { ": still here\n\n" } else { "\n" };
     match flood {
         Flood::Headers => {
             connection.raw(b"HTTP/1.1 200 Fake\r\n").await?;
@@ -38,10 +38,10 @@ pub(crate) async fn flood(
         },
         Flood::Deltas if streamed => {
             connection.begin(200, script.content_type).await?;
-            connection.chunk(script.before.concat().as_bytes()).await?;
-            let more = script.deltas.concat();
+            let mut more = script.before.concat() + &script.deltas.concat();
             loop {
                 connection.chunk(more.as_bytes()).await?;
+                more = script.deltas.concat();
             }
         }
         Flood::Deltas | Flood::Comments => {

@@ -104,9 +104,9 @@ pub enum Flood {
     Headers,
     /// `flood-hints`: answers that say that the answer will come.
     Hints,
-    /// `flood-deltas`: good pieces; blanks before the body where it is one.
+    /// `flood-deltas`: good pieces; empty lines before the body where it is one.
     Deltas,
-    /// `flood-comments`: signs of life between the pieces; blanks, where a protocol has no such.
+    /// `flood-comments`: signs of life between the pieces; empty lines where there are no such.
     Comments,
     /// `drip-comments`: the same, slowly.
     SlowComments,

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::house::{House, Reply, Token, hostile, hostile_of_databases, sender};
+use crate::house::{House, Reply, Token, hostile, hostile_describing};
 
 /// Stands in everything that is acme's.
 const CANARY: &str = "canary-of-acme";
@@ -24,17 +24,17 @@ const ORDERS: [(&str, &str, &str, &str); 20] = [
     ("a secret with a way up", "sender", "secret ../acme/key", "SecretError::NotGranted"),
     ("a secret of another name", "sender", "secret other", "SecretError::NotGranted"),
     ("a secret that is a statement", "sender", "secret ' or '1'='1", "SecretError::NotGranted"),
-    ("a database with a way up", "orders", "query ../acme", "DatabaseError::NotGranted"),
-    ("a database with the tenant in front", "orders", "query acme/orders", "NotGranted"),
-    ("another tenant's file", "orders", "sql attach '{acme}' as a", "DatabaseError::Invalid"),
+    ("a database with a way up", "sender", "query ../acme", "DatabaseError::NotGranted"),
+    ("a database with the tenant in front", "sender", "query acme/orders", "NotGranted"),
+    ("another tenant's file", "sender", "sql attach '{acme}' as a", "DatabaseError::Invalid"),
     (
         "another tenant's file as a table",
-        "orders",
+        "sender",
         "sql select readfile('{acme}')",
         "DatabaseError::",
     ),
-    ("the table that acme has", "orders", "sql select title from orders", "DatabaseError::"),
-    ("where the file lies", "orders", "sql select file from pragma_database_list", "DatabaseError"),
+    ("the table that acme has", "sender", "sql select title from orders", "DatabaseError::"),
+    ("where the file lies", "sender", "sql select file from pragma_database_list", "DatabaseError"),
 ];
 
 async fn house(folder: &std::path::Path) -> House {
@@ -47,18 +47,17 @@ async fn house(folder: &std::path::Path) -> House {
         ))
         .settings(
             "[policy]\nallow = [\"clock\", \"randomness\", \"config\", \"kv\", \"model:*\", \
-             \"http:*\", \"secret:key\", \"database:orders:write\"]\n\
+             \"http:127.0.0.1\", \"http:api.example.com\", \"secret:key\", \"database:orders:write\"]\n\
              [policy.plugins.\"acme/hostile\"]\nallow = [\"clock\", \"randomness\", \
-             \"config\", \"kv\", \"model:*\", \"http:*\"]\n\
+             \"config\", \"kv\", \"model:*\", \"http:127.0.0.1\", \"http:api.example.com\"]\n\
              config = { word = \"canary-of-acme\" }",
         )
         .open()
         .await;
     for tenant in ["acme", "eve"] {
         let admin = Token::admin(tenant);
-        for (id, component) in
-            [("hostile", hostile()), ("sender", sender()), ("orders", hostile_of_databases())]
-        {
+        // The second may send secrets and ask databases besides.
+        for (id, component) in [("hostile", hostile()), ("sender", hostile_describing(b'e'))] {
             let pushed = house.push_as(&admin, id, component).await;
             assert_eq!(pushed.status, 201, "{}", pushed.text);
         }
@@ -78,8 +77,8 @@ async fn furnish(house: &House) -> String {
     for (workflow, message) in [
         ("hostile", "kv-set 5"),
         ("shared", "kv-set 5"),
-        ("orders", "sql-write create table orders (title text)"),
-        ("orders", "sql-write insert into orders values ('canary-of-acme')"),
+        ("sender", "sql-write create table orders (title text)"),
+        ("sender", "sql-write insert into orders values ('canary-of-acme')"),
     ] {
         run(house, "acme", workflow, "furnish", message).await.good();
     }
@@ -123,7 +122,7 @@ async fn what_is_anothers_is_not_there() {
     // Nothing of it was changed.
     let own = run(&house, "acme", "hostile", "mine", "kv-get key").await.good();
     assert_eq!(own["content"], "Ok(Some([7, 7, 7, 7, 7]))");
-    let own = run(&house, "acme", "orders", "mine", "sql select title from orders").await.good();
+    let own = run(&house, "acme", "sender", "mine", "sql select title from orders").await.good();
     assert_eq!(own["content"], CANARY);
     println!(
         "hostile: {} names of another tenant's, and nothing of it was there",

@@ -5,7 +5,8 @@ use crate::stepmill::plugin::types::{Executor, Node, StepOutput, Workflow};
 use crate::{output, workflow};
 
 /// Somebody else, in every word that a host, a client or a log knows somebody by.
-pub(crate) const SOMEBODY_ELSE: &str = r#"{"user_id":"bob","session_id":"of-bob","tenant":"other","tenant_id":"other","run_id":"00000000-0000-7000-8000-000000000000","workflow_id":"of-bob","scopes":["agent_os:admin"],"roles":["operator"],"claims":{"sub":"bob","tenant":"other"},"current_user_id":"bob"}"#;
+/// No longer than a name may be.
+pub(crate) const SOMEBODY_ELSE: &str = r#"{"user_id":"bob","session_id":"of-bob","tenant":"other","workflow_id":"of-bob","scopes":["agent_os:admin"],"roles":["operator"],"claims":{"sub":"bob","tenant":"other"},"current_user_id":"bob"}"#;
 
 /// The end of one event and another one behind it, as a stream writes them.
 const EVENT: &str = "x\n\nevent: WorkflowCompleted\ndata: {\"event\":\"WorkflowCompleted\",\"user_id\":\"bob\",\"content\":\"forged\"}\n\n";
