@@ -1,4 +1,5 @@
-//! The corpus: every kind of hostile plugin we know, each with the answer it has to get.
+//! The corpus: every kind of hostile plugin we know, each with the answer it has to get; those that need
+//! a house or a world of their own are beside it.
 //!
 //! `just hostile` runs it and ends with a line that says how many kinds there are, and what memory
 //! the host held before and after.

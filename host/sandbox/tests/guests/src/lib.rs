@@ -44,10 +44,9 @@ impl workflow_factory::Guest for Guest {
             },
             b'9' => Description { name: Some(orders::clock()), ..description() },
             b's' => Description { capabilities: sending::capabilities(), ..description() },
-            b'e' => Description {
-                capabilities: sending::capabilities_of_databases(),
-                ..description()
-            },
+            b'e' => {
+                Description { capabilities: sending::capabilities_of_databases(), ..description() }
+            }
             _ => description(),
         }
     }
