@@ -34,7 +34,7 @@ load *arguments:
 
 # Every kind of hostile plugin, each with the answer it has to get.
 hostile:
-    tests/house hostile::corpus
+    tests/house hostile::
 
 # One tenant tries every route with every handle of another.
 tenants:

@@ -12,6 +12,8 @@ mod bomb;
 mod budgets;
 mod cli;
 #[cfg(target_os = "linux")]
+mod clock;
+#[cfg(target_os = "linux")]
 mod compiling;
 mod cors;
 mod databases;
@@ -31,6 +33,7 @@ mod outage;
 mod page;
 mod plugins;
 mod policies;
+mod provider_faults;
 mod real_model;
 mod recovery;
 mod scopes;

@@ -85,11 +85,27 @@ impl Connection {
         headers: &[Header],
         body: &[u8],
     ) -> io::Result<()> {
+        self.claimed(status, headers, body, body.len()).await
+    }
+
+    /// A whole answer that says how long it is, whether that is true or not.
+    pub(crate) async fn claimed(
+        &mut self,
+        status: u16,
+        headers: &[Header],
+        body: &[u8],
+        length: usize,
+    ) -> io::Result<()> {
         let mut all = headers.to_vec();
-        all.push(("content-length", body.len().to_string()));
+        all.push(("content-length", length.to_string()));
         let mut answer = head(status, &all).into_bytes();
         answer.extend_from_slice(body);
         self.writer.write_all(&answer).await
+    }
+
+    /// Bytes as they are.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.write_all(bytes).await
     }
 
     /// The beginning of an answer in chunks.

@@ -6,6 +6,8 @@
 //! path says how it behaves, or else the model's name: see [`Scenario`].
 
 mod connection;
+mod floods;
+mod lies;
 mod record;
 mod scenario;
 mod serve;
@@ -19,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 pub use record::Recorded;
-pub use scenario::Scenario;
+pub use scenario::{Flood, Lie, Scenario};
 
 use record::Record;
 

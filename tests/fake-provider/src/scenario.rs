@@ -62,6 +62,54 @@ pub enum Scenario {
     Gate,
     /// `gate-deltas`: holds each piece until it is released.
     GateDeltas,
+    /// One that answers, and lies in it.
+    Lying(Lie),
+    /// One that answers without an end.
+    Flooding(Flood),
+}
+
+/// What is not true of an answer, or not the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// `usage-none`: no counts of tokens at all.
+    NoUsage,
+    /// `usage-negative`: counts below zero.
+    NegativeUsage,
+    /// `usage-absurd`: counts as large as numbers are.
+    AbsurdUsage,
+    /// `usage-words`: counts that are words.
+    WordyUsage,
+    /// `finish-unknown`: an end for a reason that nobody knows.
+    Finish,
+    /// `type-html`: says that it is a page.
+    ContentType,
+    /// `no-utf8`: bytes that are no text, in the third piece or in the body.
+    NoText,
+    /// `length-long`: promises more bytes than come, and hangs up.
+    LongLength,
+    /// `length-short`: promises fewer bytes than come.
+    ShortLength,
+    /// `error-200`: an error's body with a good status.
+    GoodError,
+    /// `empty-200`: a good status and nothing.
+    Nothing,
+    /// `tool-call`: calls a tool that nobody offered, and says nothing.
+    ToolCall,
+}
+
+/// What there is no end of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flood {
+    /// `flood-headers`: headers.
+    Headers,
+    /// `flood-hints`: answers that say that the answer will come.
+    Hints,
+    /// `flood-deltas`: good pieces; empty lines before the body where it is one.
+    Deltas,
+    /// `flood-comments`: signs of life between the pieces; empty lines where there are no such.
+    Comments,
+    /// `drip-comments`: the same, slowly.
+    SlowComments,
 }
 
 impl Scenario {
@@ -118,6 +166,23 @@ impl Scenario {
             "unknown-event" => Self::UnknownEvent,
             "gate" => Self::Gate,
             "gate-deltas" => Self::GateDeltas,
+            "usage-none" => Self::Lying(Lie::NoUsage),
+            "usage-negative" => Self::Lying(Lie::NegativeUsage),
+            "usage-absurd" => Self::Lying(Lie::AbsurdUsage),
+            "usage-words" => Self::Lying(Lie::WordyUsage),
+            "finish-unknown" => Self::Lying(Lie::Finish),
+            "type-html" => Self::Lying(Lie::ContentType),
+            "no-utf8" => Self::Lying(Lie::NoText),
+            "length-long" => Self::Lying(Lie::LongLength),
+            "length-short" => Self::Lying(Lie::ShortLength),
+            "error-200" => Self::Lying(Lie::GoodError),
+            "empty-200" => Self::Lying(Lie::Nothing),
+            "tool-call" => Self::Lying(Lie::ToolCall),
+            "flood-headers" => Self::Flooding(Flood::Headers),
+            "flood-hints" => Self::Flooding(Flood::Hints),
+            "flood-deltas" => Self::Flooding(Flood::Deltas),
+            "flood-comments" => Self::Flooding(Flood::Comments),
+            "drip-comments" => Self::Flooding(Flood::SlowComments),
             other => return Self::of_number(other),
         })
     }

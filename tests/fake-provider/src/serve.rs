@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 
 use crate::connection::{Connection, Header, Request};
 use crate::record::{Record, Recorded};
-use crate::scenario::Scenario;
+use crate::scenario::{Lie, Scenario};
 use crate::wires::{Ask, Ending, Script, Telling};
+use crate::{floods, lies};
 
 /// What becomes of the connection after an answer.
 enum After {
@@ -62,9 +63,21 @@ async fn answer(
     let scenario = scenario.of_model(&ask.model);
     let telling = Telling::of(&ask, number, ending(scenario), scenario == Scenario::Details);
     let script = ask.wire.script(&telling);
+    let script = match scenario {
+        Scenario::Lying(lie) => lies::told(script, lie),
+        Scenario::Flooding(flood) => {
+            return floods::flood(connection, flood, &script, ask.streamed)
+                .await
+                .map(|it| match it {});
+        }
+        _ => script,
+    };
     let mut stage = Stage { connection, record, scenario };
     if let Some(after) = stage.instead(&script, path).await? {
         return Ok(after);
+    }
+    if let Scenario::Lying(lie) = scenario {
+        return stage.lying(&script, lie, ask.streamed).await;
     }
     if ask.streamed { stage.streamed(&script).await } else { stage.unary(&script).await }
 }
@@ -84,6 +97,7 @@ fn ending(scenario: Scenario) -> Ending {
     match scenario {
         Scenario::Incomplete => Ending::Limit,
         Scenario::Filtered => Ending::Filtered,
+        Scenario::Lying(Lie::ToolCall) => Ending::Tool,
         _ => Ending::Natural,
     }
 }
@@ -144,6 +158,37 @@ impl Stage<'_> {
             Scenario::OversizedError => self.endless(500, "application/json").await.map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// An answer whose head or bytes are untrue. What is untrue of its words is in the script.
+    async fn lying(&mut self, script: &Script, lie: Lie, streamed: bool) -> io::Result<After> {
+        let frames = [&script.before, &script.deltas, &script.after].map(|it| it.concat()).concat();
+        let body = if streamed { frames } else { script.whole.to_string() };
+        let content_type = match lie {
+            Lie::ContentType => "text/html",
+            _ if streamed => script.content_type,
+            _ => "application/json",
+        };
+        let headers = [("content-type", content_type.to_owned())];
+        let mut body = body.into_bytes();
+        let mut length = body.len();
+        match lie {
+            Lie::GoodError => {
+                body = script.whole_failed.1.to_string().into_bytes();
+                length = body.len();
+            }
+            Lie::Nothing => (body, length) = (Vec::new(), 0),
+            Lie::NoText => {
+                // In the middle of a word that is told.
+                let word = body.windows(5).position(|it| it == b"terse").unwrap_or_default();
+                body[word..word + 2].copy_from_slice(b"\xff\xfe");
+            }
+            Lie::LongLength => length += 100,
+            Lie::ShortLength => length /= 2,
+            _ => {}
+        }
+        self.connection.claimed(200, &headers, &body, length).await?;
+        Ok(if lie == Lie::LongLength { After::Close } else { After::Keep })
     }
 
     async fn unary(&mut self, script: &Script) -> io::Result<After> {

@@ -1,14 +1,13 @@
-//! The corpus: every kind of hostile plugin we know, each with the answer it has to get.
+//! The corpus: every kind of hostile plugin we know, each with the answer it has to get; those that need
+//! a house or a world of their own are beside it.
 //!
 //! `just hostile` runs it and ends with a line that says how many kinds there are, and what memory
 //! the host held before and after.
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
-use super::nobody_noticed;
-use crate::house::{House, Reply, example, hostile, hostile_core, hostile_describing};
+use super::{nobody_noticed, told};
+use crate::house::{House, example, hostile, hostile_core, hostile_describing};
 
 /// The memory that may stay with the host after everything: a few caches, and what the allocator
 /// keeps for itself.
@@ -37,13 +36,6 @@ async fn house() -> House {
     house.push_example("echo").await;
     assert_eq!(house.push("hostile", hostile()).await.status, 201);
     house
-}
-
-/// What came back: the status, and the stable word or the sentence.
-fn told(reply: &Reply) -> (u16, String) {
-    let body: Value = serde_json::from_str(&reply.text).unwrap_or_default();
-    let word = body["error_id"].as_str().or_else(|| body["detail"].as_str());
-    (reply.status, word.unwrap_or_default().to_owned())
 }
 
 /// Components that are not taken in.

@@ -1,8 +1,23 @@
 //! Hostile plugins at the door: each gets its own error, and nobody else notices.
 
 mod corpus;
+mod exfiltration;
+mod forgeries;
+mod neighbours;
+#[cfg(target_os = "linux")]
+mod rebinding;
+mod waiting;
+
+use serde_json::Value;
 
 use crate::house::{House, Reply, hostile, hostile_core};
+
+/// What came back: the status, and the stable word or the sentence.
+fn told(reply: &Reply) -> (u16, String) {
+    let body: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+    let word = body["error_id"].as_str().or_else(|| body["detail"].as_str());
+    (reply.status, word.unwrap_or_default().to_owned())
+}
 
 /// A hundred calls of a good plugin, all of them right.
 async fn nobody_noticed(house: &House) {

@@ -1,11 +1,15 @@
 //! The furniture: a host in a process of its own, and a client at its door.
 
+mod echo;
 mod fragile;
 mod needs;
 mod process;
 mod reply;
 mod token;
+#[cfg(target_os = "linux")]
+mod world;
 
+pub(crate) use echo::Echo;
 pub(crate) use fragile::Fragile;
 pub(crate) use needs::{
     Application, component, example, example_file, fetcher, hostile, hostile_core,
@@ -15,3 +19,5 @@ pub(crate) use needs::{
 pub(crate) use process::{House, command, stepmill};
 pub(crate) use reply::Reply;
 pub(crate) use token::{KEY, Token};
+#[cfg(target_os = "linux")]
+pub(crate) use world::World;

@@ -35,17 +35,18 @@ impl Times {
 ///
 /// # Errors
 /// The provider filtered the content, reported a failure inside a good status, or ended without
-/// any text although it was cut short.
+/// any text although it was cut short or called a tool.
 pub(super) fn answer_of(
     response: &CompletionResponse,
     content: String,
     times: Times,
 ) -> Result<ModelAnswer, ModelFailure> {
     match response.stop() {
-        StopReason::Stop | StopReason::ToolUse => {}
-        // Cut at the graph's own limit: what there is counts, unless there is nothing.
-        StopReason::Length if !content.is_empty() => {}
-        StopReason::Length => return Err(failed(FailureCause::Empty)),
+        StopReason::Stop => {}
+        // Cut at the graph's own limit, or beside a call of a tool that nobody offered: what there
+        // is counts, unless there is nothing.
+        StopReason::Length | StopReason::ToolUse if !content.is_empty() => {}
+        StopReason::Length | StopReason::ToolUse => return Err(failed(FailureCause::Empty)),
         _ if response.finish_reason() == Some(FinishReason::ContentFilter) => {
             let code = ProviderCode::new("content_filter");
             return Err(ModelFailure::Refused { status: None, code });

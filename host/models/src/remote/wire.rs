@@ -1,6 +1,7 @@
 //! The five protocols, as the client crate writes and reads them.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
 use futures::{FutureExt, StreamExt};
 use rig_core::completion::{CompletionRequest, CompletionResponse, Message};
@@ -16,12 +17,13 @@ use rig_core::streaming::{CompletionStream, Item, StreamEvent};
 use rig_core::wire::Wire as RigWire;
 use stepmill_core::call::ModelRequest;
 use tracing::Dispatch;
-use tracing::instrument::{WithDispatch, WithSubscriber};
+use tracing::instrument::WithSubscriber;
 
 use super::body::Tail;
-use super::classify::FailedTry;
+use super::classify::{FailedTry, failed};
 use super::media;
 use super::transport::Transport;
+use crate::failure::FailureCause;
 use crate::settings::{CallLimits, Wire};
 
 /// OpenAI's own rules, but texts as strings instead of lists of parts: OpenAI takes both, and
@@ -107,7 +109,7 @@ impl WireModel {
             Spoken::Gemini(model) => model.call(request).boxed(),
             Spoken::Ollama(model) => model.call(request).boxed(),
         };
-        Ok(quiet(call).await?)
+        Ok(quiet(call).await??)
     }
 
     /// Asks once for the answer in pieces. Nothing is sent before the stream is polled.
@@ -146,7 +148,7 @@ pub(super) struct WireStream {
 impl WireStream {
     /// The next words; none when the provider ended the answer, well or not.
     pub(super) async fn words(&mut self) -> Result<Option<String>, FailedTry> {
-        while let Some(item) = quiet(self.stream.next()).await {
+        while let Some(item) = quiet(self.stream.next()).await? {
             match item? {
                 Item::Event(StreamEvent::Text { text, .. }) if !text.is_empty() => {
                     return Ok(Some(text));
@@ -161,14 +163,17 @@ impl WireStream {
     /// What the provider said of the whole answer, and what is left of its body. An answer it did
     /// not end is a failure.
     pub(super) async fn finish(self) -> Result<(CompletionResponse, Tail), FailedTry> {
-        let response = quiet(self.stream.finish().boxed()).await?;
+        let response = quiet(self.stream.finish().boxed()).await??;
         Ok((response, self.tail))
     }
 }
 
-/// The client crate traces whole prompts, frames and answers; here nobody listens to it.
-fn quiet<F: Future>(future: F) -> WithDispatch<F> {
-    future.with_subscriber(Dispatch::none())
+/// The client crate traces whole prompts, frames and answers; here nobody listens to it. It panics
+/// where a sum of what a provider says is too large to be a number: that ends the call, and neither
+/// the run nor its seat is left behind.
+async fn quiet<F: Future>(future: F) -> Result<F::Output, FailedTry> {
+    let caught = AssertUnwindSafe(future).catch_unwind().with_subscriber(Dispatch::none());
+    caught.await.map_err(|_| failed(FailureCause::Malformed).into())
 }
 
 /// The request in the client crate's words.

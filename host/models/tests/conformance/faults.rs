@@ -3,12 +3,12 @@
 use crate::harness::{WIRES, limits, streamed_outcome, unary_outcome};
 
 /// Every protocol ends the same way.
-async fn all(scenario: &str, unary: &str, streamed: &str) {
+pub(crate) async fn all(scenario: &str, unary: &str, streamed: &str) {
     each(scenario, [(unary, streamed); 5]).await;
 }
 
 /// Each protocol ends in its own way; in the order of [`WIRES`].
-async fn each(scenario: &str, expected: [(&str, &str); 5]) {
+pub(crate) async fn each(scenario: &str, expected: [(&str, &str); 5]) {
     for (wire, (unary, streamed)) in WIRES.into_iter().zip(expected) {
         let seen = unary_outcome(wire, scenario, limits()).await;
         assert_eq!(seen, unary, "{wire:?}, whole, {scenario}");
@@ -18,7 +18,7 @@ async fn each(scenario: &str, expected: [(&str, &str); 5]) {
 }
 
 /// Nothing was told yet, so whole and streamed calls end alike.
-async fn before_any_word(scenario: &str, expected: [&str; 5]) {
+pub(crate) async fn before_any_word(scenario: &str, expected: [&str; 5]) {
     let streamed = expected.map(|it| format!("0 pieces, {it}"));
     each(scenario, std::array::from_fn(|at| (expected[at], streamed[at].as_str()))).await;
 }

@@ -4,6 +4,7 @@ mod answers;
 mod deadlines;
 mod faults;
 mod harness;
+mod lies;
 mod requests;
 mod secrecy;
 mod streaming;

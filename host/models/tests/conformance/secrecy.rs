@@ -11,7 +11,7 @@ use crate::harness::{
     INSTRUCTIONS, KEY, MESSAGE, WIRES, for_each_wire, limits, model, open, request, streamed,
 };
 
-const FAULTS: [&str; 16] = [
+const FAULTS: [&str; 20] = [
     "429",
     "500",
     "400",
@@ -28,6 +28,10 @@ const FAULTS: [&str; 16] = [
     "oversized-error",
     "failed",
     "filtered",
+    "error-200",
+    "empty-200",
+    "tool-call",
+    "finish-unknown",
 ];
 
 /// What must not be seen: the key, the prompt, the provider's sentences, and where it is.

@@ -9,7 +9,10 @@ pub(super) fn script(telling: &Telling) -> Script {
         Ending::Natural => "end_turn",
         Ending::Limit => "max_tokens",
         Ending::Filtered => "refusal",
+        Ending::Tool => "tool_use",
     };
+    let is_tool = telling.ending == Ending::Tool;
+    let tool = json!({ "type": "tool_use", "id": "toolu_1", "name": "rm", "input": {} });
     // Cached tokens are not among the input tokens of this protocol.
     let usage = |output: u64| {
         json!({
@@ -31,7 +34,9 @@ pub(super) fn script(telling: &Telling) -> Script {
             "usage": usage,
         })
     };
-    let text = json!([{ "type": "text", "text": telling.text() }]);
+    let text = json!({ "type": "text", "text": telling.text() });
+    let content = if is_tool { tool.clone() } else { text };
+    let begun = if is_tool { tool } else { json!({ "type": "text", "text": "" }) };
     let deltas = telling.deltas.iter().map(|it| {
         event(&json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": it } }))
     });
@@ -43,9 +48,7 @@ pub(super) fn script(telling: &Telling) -> Script {
                 &json!({ "type": "message_start", "message": message(json!([]), Value::Null, usage(1)) }),
             ),
             event(&json!({ "type": "ping" })),
-            event(
-                &json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
-            ),
+            event(&json!({ "type": "content_block_start", "index": 0, "content_block": begun })),
         ],
         deltas: deltas.collect(),
         after: vec![
@@ -59,7 +62,7 @@ pub(super) fn script(telling: &Telling) -> Script {
         busy: event(&error("overloaded_error")),
         unknown: event(&json!({ "type": "brand_new", "value": 1 })),
         bad: "event: content_block_delta\ndata: {\"type\": \"content_bl\n\n".to_owned(),
-        whole: message(text, json!(stop), usage(telling.output)),
+        whole: message(json!([content]), json!(stop), usage(telling.output)),
         whole_failed: (500, error("api_error")),
         wire: Wire::Anthropic,
     }

@@ -10,7 +10,9 @@ pub(super) fn script(telling: &Telling) -> Script {
         Ending::Natural => "stop",
         Ending::Limit => "length",
         Ending::Filtered => "content_filter",
+        Ending::Tool => "tool_calls",
     };
+    let call = json!([{ "index": 0, "id": "call_1", "type": "function", "function": { "name": "rm", "arguments": "{}" } }]);
     let usage = json!({
         "prompt_tokens": telling.input,
         "completion_tokens": telling.output,
@@ -28,7 +30,13 @@ pub(super) fn script(telling: &Telling) -> Script {
             json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish });
         chunk(json!([choice]), Value::Null)
     };
-    let message = json!({ "role": "assistant", "content": telling.text(), "refusal": null });
+    let mut message = json!({ "role": "assistant", "content": telling.text(), "refusal": null });
+    let mut before = vec![choice(json!({ "role": "assistant", "content": "" }), Value::Null)];
+    if telling.ending == Ending::Tool {
+        message["content"] = Value::Null;
+        message["tool_calls"] = call.clone();
+        before.push(choice(json!({ "tool_calls": call }), Value::Null));
+    }
     let whole = json!({
         "id": id,
         "object": "chat.completion",
@@ -43,7 +51,7 @@ pub(super) fn script(telling: &Telling) -> Script {
         |code: &str| json!({ "error": { "message": "Provider text", "type": code, "code": code } });
     Script {
         content_type: "text/event-stream",
-        before: vec![choice(json!({ "role": "assistant", "content": "" }), Value::Null)],
+        before,
         deltas: deltas.collect(),
         after: vec![
             choice(json!({}), json!(finish)),

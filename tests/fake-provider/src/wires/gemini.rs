@@ -9,10 +9,15 @@ pub(super) fn script(telling: &Telling) -> Script {
         Ending::Natural => "STOP",
         Ending::Limit => "MAX_TOKENS",
         Ending::Filtered => "SAFETY",
+        Ending::Tool => "STOP",
     };
+    let is_tool = telling.ending == Ending::Tool;
     let chunk = |text: &str, finish: Value| {
-        let mut candidate =
-            json!({ "content": { "parts": [{ "text": text }], "role": "model" }, "index": 0 });
+        let part = match is_tool {
+            true => json!({ "functionCall": { "name": "rm", "args": {} } }),
+            false => json!({ "text": text }),
+        };
+        let mut candidate = json!({ "content": { "parts": [part], "role": "model" }, "index": 0 });
         if !finish.is_null() {
             candidate["finishReason"] = finish;
         }
@@ -36,11 +41,13 @@ pub(super) fn script(telling: &Telling) -> Script {
         data(&chunk(text, finish))
     });
     let error = |status: u16, word: &str| json!({ "error": { "code": status, "status": word, "message": "Provider text" } });
+    // A call of a tool comes whole, in one chunk.
+    let after = if is_tool { vec![data(&chunk("", json!(finish)))] } else { Vec::new() };
     Script {
         content_type: "text/event-stream",
         before: Vec::new(),
         deltas: deltas.collect(),
-        after: Vec::new(),
+        after,
         failed: data(&error(500, "INTERNAL")),
         busy: data(&error(503, "UNAVAILABLE")),
         unknown: data(&json!({ "brandNew": 1 })),

@@ -33,6 +33,8 @@ pub(crate) enum Ending {
     Natural,
     Limit,
     Filtered,
+    /// A call of a tool, and no text.
+    Tool,
 }
 
 /// What is answered, whatever the protocol.
@@ -138,7 +140,7 @@ impl Telling {
     pub(crate) fn of(ask: &Ask, number: u64, ending: Ending, details: bool) -> Self {
         let text =
             format!("[{}] instructions={} | input={}", ask.model, ask.instructions, ask.message);
-        let deltas = pieces(&text);
+        let deltas = if ending == Ending::Tool { vec![] } else { pieces(&text) };
         let words = |text: &str| text.split_whitespace().count() as u64;
         Self {
             number,

@@ -6,7 +6,7 @@ use super::{Ending, Script, Telling, Wire};
 
 pub(super) fn script(telling: &Telling) -> Script {
     let reason = match telling.ending {
-        Ending::Natural => "stop",
+        Ending::Natural | Ending::Tool => "stop",
         Ending::Limit => "length",
         Ending::Filtered => "content_filter",
     };
@@ -17,6 +17,10 @@ pub(super) fn script(telling: &Telling) -> Script {
             "message": { "role": "assistant", "content": text },
             "done": done,
         });
+        if done && telling.ending == Ending::Tool {
+            chunk["message"]["tool_calls"] =
+                json!([{ "function": { "name": "rm", "arguments": {} } }]);
+        }
         if done {
             chunk["done_reason"] = json!(reason);
             chunk["prompt_eval_count"] = json!(telling.input);

@@ -16,17 +16,25 @@ pub(super) fn script(telling: &Telling) -> Script {
     let part = |text: &str| json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] });
     let message = |status: &str, content: Value| json!({ "id": item, "type": "message", "status": status, "role": "assistant", "content": content });
     let (status, ended) = match telling.ending {
-        Ending::Natural => ("completed", "response.completed"),
+        Ending::Natural | Ending::Tool => ("completed", "response.completed"),
         _ => ("incomplete", "response.incomplete"),
     };
-    let whole = response(telling, status, json!([message("completed", json!([part(&text)]))]));
+    let is_tool = telling.ending == Ending::Tool;
+    let call = |status: &str| json!({ "id": "fc_1", "type": "function_call", "status": status, "call_id": "call_1", "name": "rm", "arguments": "{}" });
+    let output = match is_tool {
+        true => call("completed"),
+        false => message("completed", json!([part(&text)])),
+    };
+    let whole = response(telling, status, json!([output]));
     let started = response(telling, "in_progress", json!([]));
     let mut failed = response(telling, "failed", json!([]));
     failed["error"] = json!({ "code": "server_error", "message": "Provider text" });
 
-    let before = vec![
+    let mut before = vec![
         numbered(json!({ "type": "response.created", "response": started })),
         numbered(json!({ "type": "response.in_progress", "response": started })),
+    ];
+    let begun = [
         numbered(
             json!({ "type": "response.output_item.added", "output_index": 0, "item": message("in_progress", json!([])) }),
         ),
@@ -34,12 +42,24 @@ pub(super) fn script(telling: &Telling) -> Script {
             json!({ "type": "response.content_part.added", "item_id": item, "output_index": 0, "content_index": 0, "part": part("") }),
         ),
     ];
+    if !is_tool {
+        before.extend(begun);
+    }
     let unknown = numbered(json!({ "type": "response.brand_new.delta", "value": 1 }));
     let deltas = telling.deltas.iter().map(|it| {
         numbered(json!({ "type": "response.output_text.delta", "item_id": item, "output_index": 0, "content_index": 0, "delta": it, "logprobs": [] }))
     });
     let deltas = deltas.collect();
-    let after = vec![
+    let ended = numbered(json!({ "type": ended, "response": whole }));
+    let of_tool = [
+        numbered(
+            json!({ "type": "response.output_item.added", "output_index": 0, "item": call("in_progress") }),
+        ),
+        numbered(
+            json!({ "type": "response.output_item.done", "output_index": 0, "item": call("completed") }),
+        ),
+    ];
+    let of_text = [
         numbered(
             json!({ "type": "response.output_text.done", "item_id": item, "output_index": 0, "content_index": 0, "text": text, "logprobs": [] }),
         ),
@@ -49,8 +69,9 @@ pub(super) fn script(telling: &Telling) -> Script {
         numbered(
             json!({ "type": "response.output_item.done", "output_index": 0, "item": message("completed", json!([part(&text)])) }),
         ),
-        numbered(json!({ "type": ended, "response": whole })),
     ];
+    let mut after = if is_tool { of_tool.to_vec() } else { of_text.to_vec() };
+    after.push(ended);
     Script {
         content_type: "text/event-stream",
         before,

@@ -4,8 +4,10 @@
 //! argument. What an order finds out comes back as the workflow's description, or as the step's
 //! content. `describe` has no request, so its behaviour is a byte in the file: see [`MODE`].
 
+mod forgeries;
 mod graphs;
 mod orders;
+mod sending;
 
 wit_bindgen::generate!({ path: "../../../../wit/v1", world: "factory", generate_all });
 
@@ -41,7 +43,10 @@ impl workflow_factory::Guest for Guest {
                 ..description()
             },
             b'9' => Description { name: Some(orders::clock()), ..description() },
-            b's' => Description { capabilities: orders::sending(), ..description() },
+            b's' => Description { capabilities: sending::capabilities(), ..description() },
+            b'e' => {
+                Description { capabilities: sending::capabilities_of_databases(), ..description() }
+            }
             _ => description(),
         }
     }
@@ -54,10 +59,10 @@ impl workflow_factory::Guest for Guest {
             "validation" => Err(FactoryError::Validation(argument.to_owned())),
             "other" => Err(FactoryError::Other(argument.to_owned())),
             "long-refusal" => Err(FactoryError::Other("é".repeat(orders::number(argument)))),
-            "leak" => Ok(leaking(&orders::leak())),
-            "leak-permission" => Err(FactoryError::Permission(orders::leak())),
-            "leak-validation" => Err(FactoryError::Validation(orders::leak())),
-            "leak-other" => Err(FactoryError::Other(orders::leak())),
+            "leak" => Ok(leaking(&sending::leak())),
+            "leak-permission" => Err(FactoryError::Permission(sending::leak())),
+            "leak-validation" => Err(FactoryError::Validation(sending::leak())),
+            "leak-other" => Err(FactoryError::Other(sending::leak())),
             "context" => Ok(workflow(Some(format!("{context:?}")))),
             "nodes" => Ok(Workflow {
                 nodes: vec![Node::Sequence(vec![]); orders::number(argument)],
@@ -70,23 +75,26 @@ impl workflow_factory::Guest for Guest {
             }
             "cycle" => Ok(Workflow { nodes: vec![Node::Sequence(vec![0, 99])], ..workflow(None) }),
             "graph" => Ok(graphs::odd(argument)),
+            "forge" => Ok(forgeries::drawn(argument)),
             _ => Ok(workflow(orders::follow(word, argument))),
         }
     }
 }
 
 impl functions::Guest for Guest {
-    fn run(_context: RequestContext, input: StepInput) -> Result<StepOutput, String> {
+    fn run(context: RequestContext, input: StepInput) -> Result<StepOutput, String> {
         let (word, argument) = input.message.split_once(' ').unwrap_or((&input.message, ""));
         match word {
             "report" => Err(argument.to_owned()),
             "stop" => Ok(StepOutput { stop: true, ..output(argument.to_owned()) }),
             "leak" => Ok(StepOutput {
-                session_state: Some(state_of(&orders::leak())),
-                ..output(orders::leak())
+                session_state: Some(state_of(&sending::leak())),
+                ..output(sending::leak())
             }),
-            "leak-report" => Err(orders::leak()),
+            "leak-report" => Err(sending::leak()),
             "input" => Ok(output(format!("{input:?}"))),
+            "context" => Ok(output(format!("{context:?}"))),
+            "forge" => forgeries::produced(argument),
             "state" => {
                 Ok(StepOutput { session_state: Some(argument.to_owned()), ..output(String::new()) })
             }

@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::io::Read;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::sending;
 use crate::stepmill::plugin::database::{self, Value};
 use crate::stepmill::plugin::http::{self, HttpRequest};
-use crate::stepmill::plugin::types::{Capability, Header};
 use crate::stepmill::plugin::{config, kv, log, secrets};
 
 /// Does what the word says; what it found out, if it comes back. An unknown word does nothing.
@@ -68,7 +68,8 @@ pub(crate) fn follow(word: &str, argument: &str) -> Option<String> {
             Some(titles(outcome.map(|it| it.returned)))
         }
         "secret" => Some(format!("{:?}", secrets::get(argument))),
-        "send" => Some(send(argument)),
+        "send" => Some(sending::send(argument)),
+        "leak-sql" => Some(sending::leak_sql()),
         "world" => Some(world()),
         _ => None,
     }
@@ -153,65 +154,8 @@ pub(crate) fn clock() -> String {
     format!("{} stands still: {}", wall.unwrap_or(0), began.elapsed().is_zero())
 }
 
-fn get(url: &str) -> HttpRequest {
+pub(crate) fn get(url: &str) -> HttpRequest {
     HttpRequest { method: "GET".to_owned(), url: url.to_owned(), headers: vec![], body: None }
-}
-
-/// What a guest asks for that sends secrets.
-pub(crate) fn sending() -> Vec<Capability> {
-    vec![
-        Capability::Kv,
-        Capability::Http("127.0.0.1".to_owned()),
-        Capability::Model("*".to_owned()),
-        Capability::Secret("key".to_owned()),
-    ]
-}
-
-/// Puts all that it knows of its secret wherever it can, and gives it.
-pub(crate) fn leak() -> String {
-    let key = secrets::get("key").expect("there is a secret");
-    for level in [
-        log::Level::Trace,
-        log::Level::Debug,
-        log::Level::Info,
-        log::Level::Warn,
-        log::Level::Error,
-    ] {
-        log::write(level, &key);
-    }
-    println!("{key}");
-    eprintln!("{key}");
-    kv::set("key", key.as_bytes()).expect("it is kept");
-    kv::set(&key, b"key").expect("it is kept");
-    key
-}
-
-/// Sends its secret: a place in the request, a method, a URL. What comes back is leaked.
-fn send(argument: &str) -> String {
-    let mut words = argument.splitn(3, ' ');
-    let mut word = || words.next().unwrap_or_default();
-    let (place, method, url) = (word(), word().to_owned(), word().to_owned());
-    let key = leak();
-    let mut request = HttpRequest { method, ..get(&url) };
-    let header = |name: &str, value: String| Header { name: name.to_owned(), value };
-    match place {
-        "header" => request.headers.push(header("authorization", format!("Bearer {key}"))),
-        "body" => request.body = Some(format!("{{\"key\":\"{key}\"}}").into_bytes()),
-        "binary" => request.body = Some([key.as_bytes(), b"\xff"].concat()),
-        "name" => request.headers.push(header(&key, String::new())),
-        "url" => request.url.push_str(&key),
-        "method" => request.method = key,
-        _ => (),
-    }
-    match http::fetch(&request) {
-        Ok(answer) => {
-            let headers = answer.headers.iter().map(|it| format!("{}: {}\n", it.name, it.value));
-            let said = headers.collect::<String>() + &String::from_utf8_lossy(&answer.body);
-            log::write(log::Level::Info, &said);
-            said
-        }
-        Err(error) => format!("{error:?}"),
-    }
 }
 
 /// What there is to see outside.
