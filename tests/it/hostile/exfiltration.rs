@@ -35,7 +35,7 @@ const REQUESTS: [(&str, &str, &str, Sent); 29] = [
     ("a URL's query", "url GET", "/right/?key=", Nothing("Invalid")),
     ("a URL's fragment", "url GET", "/right/#", Nothing("Invalid")),
     ("a URL's user", "user GET", "/right/a", Nothing("Invalid")),
-    ("a URL's host", "host GET", "/right/a", Nothing("NotGranted")),
+    ("a URL's host", "host GET", "/right/a", Nothing("Invalid")),
     ("a header's name", "name GET", "/right/a", Nothing("Invalid")),
     ("a method", "method GET", "/right/a", Nothing("Invalid")),
     ("a body that is no text", "binary POST", "/right/a", Nothing("Invalid")),
