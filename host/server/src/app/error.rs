@@ -129,6 +129,9 @@ pub enum AppError {
     /// A policy says something that cannot be.
     #[error("the policy cannot be")]
     BadPolicy(#[source] PolicyFault),
+    /// After a patch a policy would have a field that is unknown, or of another type.
+    #[error("the patch makes no policy")]
+    BadPatch(#[source] serde_json::Error),
     /// As many policies are said over the API as the host keeps.
     #[error("there must not be more than {0} policies")]
     TooManyPolicies(usize),

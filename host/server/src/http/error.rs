@@ -187,6 +187,9 @@ fn app(fault: AppError) -> Response {
         AppError::BadPolicy(fault) => {
             coded(StatusCode::UNPROCESSABLE_ENTITY, format!("policy: {fault}"), "bad_policy")
         }
+        AppError::BadPatch(fault) => {
+            detail(StatusCode::UNPROCESSABLE_ENTITY, format!("policy: {fault}"))
+        }
         AppError::TooManyPolicies(_) => coded(StatusCode::CONFLICT, fault.to_string(), "too_many"),
         AppError::UnknownSecret => detail(StatusCode::NOT_FOUND, "Secret not found"),
         AppError::BadSecret(fault) => {

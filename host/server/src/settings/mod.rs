@@ -40,7 +40,7 @@ pub use file::{Overrides, SettingsFault, read};
 pub use identity::Identity;
 pub use limits::LimitsForm;
 pub use models::{demo_models, models_of_environment};
-pub use policy::{PolicyFault, PolicyForm};
+pub use policy::{PolicyFault, PolicyForm, PolicyPatch};
 pub use secrets::SecretsSettings;
 
 /// Everything the host needs to know before it opens.
