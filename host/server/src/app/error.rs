@@ -191,6 +191,9 @@ pub enum AppError {
     /// As many runs of the caller's tenant are under way as it may have at once.
     #[error("as many runs of the tenant are under way as it may have at once")]
     TenantBusy,
+    /// As many uploads of the caller's tenant wait for their turn as may.
+    #[error("as many uploads of the tenant wait as may, which are {0}")]
+    UploadsWait(usize),
     /// As many runs of this workflow are under way as the tenant may have at once.
     #[error("as many runs of the workflow are under way as the tenant may have at once")]
     WorkflowBusy,

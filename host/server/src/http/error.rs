@@ -214,6 +214,10 @@ fn app(fault: AppError) -> Response {
             let text = "As many runs of the tenant are under way as it may have at once";
             later(StatusCode::TOO_MANY_REQUESTS, text, TENANT_BUSY)
         }
+        AppError::UploadsWait(most) => {
+            let text = format!("{most} uploads of the tenant wait, which are as many as may");
+            later(StatusCode::TOO_MANY_REQUESTS, &text, TENANT_BUSY)
+        }
         AppError::WorkflowBusy => {
             let text = "As many runs of this workflow are under way as the tenant may have at once";
             later(StatusCode::TOO_MANY_REQUESTS, text, "workflow_busy")

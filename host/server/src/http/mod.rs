@@ -9,6 +9,7 @@ mod error;
 mod extras;
 mod form;
 mod health;
+mod held;
 mod json_body;
 mod keys;
 mod limits;

@@ -79,6 +79,7 @@ overlay! {
         compile_memory_bytes: u64 => load.compile_memory_bytes,
         compile_workers: usize => load.compile_workers,
         compile_queue_ms: u64 => load.compile_queue_ms,
+        scans: usize => load.scans,
         compiled_bytes: usize => load.compiled_bytes,
         cache_bytes: u64 => load.cache_bytes,
         cpu_ms: u64 => call.cpu_ms,
@@ -169,6 +170,8 @@ overlay! {
     HttpFile over HttpSettings {
         form_bytes: usize => form_bytes,
         field_bytes: usize => field_bytes,
+        uploads: usize => uploads,
+        large_lists: usize => large_lists,
         body_timeout_ms: u64 => body_timeout_ms,
         plugin_headers: Vec<String> => plugin_headers,
         cors_origins: Vec<String> => cors_origins,
