@@ -6,12 +6,15 @@ mod auth;
 mod budget;
 mod databases;
 mod environment;
+mod fault;
 mod file;
 mod identity;
 mod limits;
 mod models;
 mod policy;
+mod providers;
 mod secrets;
+mod sections;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,7 +39,8 @@ pub use auth::{
 };
 pub use budget::{BudgetForm, Money};
 pub use environment::Environment;
-pub use file::{Overrides, SettingsFault, read};
+pub use fault::SettingsFault;
+pub use file::{Overrides, read};
 pub use identity::Identity;
 pub use limits::LimitsForm;
 pub use models::{demo_models, models_of_environment};
