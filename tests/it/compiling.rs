@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::future::join3;
+use futures::future::{join_all, join3};
 use tokio::time::{sleep, timeout};
 
 use crate::bomb::compile_bomb;
@@ -124,6 +124,44 @@ async fn bombs_of_one_tenant_cost_one_worker_and_nobody_else() {
         assert_eq!(reply.refusal().1, "the component took too long to compile");
     }
     no_worker_is_left(&house).await;
+    let known = house.log().matches("is refused as it was a moment ago").count();
+    assert_eq!(known, 2, "the same bytes cost a worker once");
+}
+
+#[tokio::test]
+async fn uploads_that_wait_are_not_held_and_do_not_wait_for_ever() {
+    let settings =
+        "[limits]\ncompile_timeout_ms = 8000\ncompile_queue_ms = 3000\n[http]\nuploads = 1";
+    let house = House::serve().guarded().demo_models().settings(settings).open().await;
+    let before = resident_bytes(house.process());
+    let eve = Token::admin("evil");
+    let mut bomb = std::pin::pin!(house.push_as(&eve, "bomb", compile_bomb(BOMB)));
+    let others = async {
+        Worker::of(&house).await;
+        let tenants: Vec<_> = (0..8).map(|it| Token::admin(&format!("t{it}"))).collect();
+        let push = |it| house.push_as(it, "large", vec![0; 30_000_000]);
+        let mut waiting = std::pin::pin!(join_all(tenants.iter().map(push)));
+        let mut most = 0;
+        let replies = loop {
+            tokio::select! {
+                replies = &mut waiting => break replies,
+                () = sleep(Duration::from_millis(50)) => {
+                    most = most.max(resident_bytes(house.process()));
+                }
+            }
+        };
+        (replies, most)
+    };
+    let (replies, most) = tokio::select! {
+        reply = &mut bomb => panic!("{}", reply.text),
+        done = others => done,
+    };
+    assert!(most < before + 80 * 1024 * 1024, "{before} bytes became {most}");
+    for reply in replies {
+        assert_eq!(reply.refusal(), (503, "The host is busy".into()));
+        assert!(reply.headers.contains_key("retry-after"));
+    }
+    assert_eq!(bomb.await.status, 422);
 }
 
 #[tokio::test]

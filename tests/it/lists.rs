@@ -82,6 +82,32 @@ async fn sessions_that_hold_too_much_for_one_page_are_refused() {
 }
 
 #[tokio::test]
+async fn a_large_list_that_nobody_reads_keeps_others_waiting_and_small_ones_not() {
+    let house = House::serve().demo_models().settings("[http]\nlarge_lists = 1").open().await;
+    let plan = "x".repeat(1_000_000);
+    for number in 0..20 {
+        let body =
+            json!({ "session_id": format!("{number:02}"), "session_state": { "plan": plan } });
+        assert_eq!(house.send(Method::POST, "/sessions", &body).await.status, 201);
+    }
+    let unread = house.ask(Method::GET, "/sessions?limit=20").send().await.unwrap();
+
+    let refused = house.get("/sessions?limit=20").await;
+    assert_eq!(refused.refusal(), (503, "The host is busy".into()));
+    assert_eq!(refused.headers["retry-after"], "1");
+    let small = house.get("/sessions?limit=20&session_name=none").await.good();
+    assert_eq!(small["data"], json!([]));
+
+    // What waits gets its turn as soon as the other is read, or given up.
+    let (read, waited) =
+        futures::future::join(unread.bytes(), house.get("/sessions?limit=20")).await;
+    assert!(20_000_000 < read.unwrap().len());
+    assert_eq!(waited.good()["data"].as_array().unwrap().len(), 20);
+    drop(house.ask(Method::GET, "/sessions?limit=20").send().await.unwrap());
+    assert_eq!(house.get("/sessions?limit=20").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_workflows_runs_are_filtered_before_they_are_counted() {
     let house = House::serve().demo_models().generous().settings("[runs]\nlist = 2").open().await;
     assert_eq!(house.push("hostile", hostile()).await.status, 201);

@@ -170,3 +170,34 @@ async fn a_database_that_takes_no_writes_is_still_read() {
     connection.execute("drop function refuses cascade").await.unwrap();
     events.until("WorkflowCompleted").await;
 }
+
+/// A server that ends takes all connections of the pool with it. None of them is found dead by a
+/// caller that reads, or that begins to write.
+#[tokio::test]
+async fn connections_that_ended_with_the_server_cost_no_caller_its_answer() {
+    if !is_postgres() {
+        return;
+    }
+    let settings = "[database]\nconnections = 4";
+    let house = House::serve().demo_models().settings(settings).open().await;
+    house.push_example("echo").await;
+    let mut connection = PgConnection::connect(house.database_url().unwrap()).await.unwrap();
+    for round in 0..3 {
+        // All four are open and have rested for a moment only.
+        for reply in futures::future::join_all((0..32).map(|_| house.get("/sessions"))).await {
+            reply.good();
+        }
+        let ended = connection
+            .execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                where application_name = 'stepmill' and datname = current_database()",
+            )
+            .await;
+        assert!(4 <= ended.unwrap().rows_affected(), "in round {round}");
+
+        house.get("/sessions").await.good();
+        for _ in 0..6 {
+            house.run("echo", &[("message", "sea"), ("session_id", "s")]).await.good();
+        }
+    }
+}

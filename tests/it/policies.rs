@@ -99,8 +99,10 @@ async fn policies_are_the_host_operators() {
             let refused = Reply::of(house.ask_as(&token, method, path)).await;
             assert_eq!(refused.refusal(), (403, "Only the host's operator may do this".into()));
         }
-        let put = house.ask_as(&token, Method::PUT, "/policy").json(&json!({ "allow": [] }));
-        assert_eq!(Reply::of(put).await.status, 403);
+        for method in [Method::PUT, Method::PATCH] {
+            let said = house.ask_as(&token, method, "/policy").json(&json!({ "allow": [] }));
+            assert_eq!(Reply::of(said).await.status, 403);
+        }
     }
     let root = Token::operator("ops");
     let said = house.get_as(&root, "/policy").await.good();
@@ -124,6 +126,56 @@ async fn policies_are_the_host_operators() {
     assert_eq!((&said["source"], &said["updated_by"]), (&json!("api"), &json!("root")));
     let all = house.get_as(&root, "/policies").await.good();
     assert_eq!(all.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names_and_nothing_else() {
+    let file = "[policy.tenants.acme]\nallow = [\"kv\"]\nlimits = { runs = 7, plugins = 3 }";
+    let mut house = House::serve().guarded().demo_models().settings(file).open().await;
+    let root = Token::operator("ops");
+    let patch = async |house: &House, query: &str, patch: Value| {
+        let request = house.ask_as(&root, Method::PATCH, &format!("/policy{query}"));
+        let request = request.header("content-type", "application/merge-patch+json");
+        Reply::of(request.body(patch.to_string())).await
+    };
+
+    // What the file says of the scope is where it begins.
+    let change =
+        json!({ "limits": { "plugins": null, "calls": 2 }, "models": { "concurrent": 4 } });
+    let said = patch(&house, "?tenant=acme", change).await.good();
+    let expected = json!({
+        "allow": ["kv"], "models": { "concurrent": 4 }, "limits": { "calls": 2, "runs": 7 }
+    });
+    assert_eq!((&said["policy"], &said["source"]), (&expected, &json!("api")));
+    house.kill().await;
+    house.start().await;
+    let said = house.get_as(&root, "/policy?tenant=acme").await.good();
+    assert_eq!(said["policy"], expected);
+
+    // Changes at the same moment do not undo each other.
+    let config = |it: u32| json!({ "config": { format!("k{it}"): "v" } });
+    let all = (0..20).map(|it| patch(&house, "?tenant=acme&plugin=p", config(it)));
+    for reply in futures::future::join_all(all).await {
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    let said = house.get_as(&root, "/policy?tenant=acme&plugin=p").await.good();
+    assert_eq!(said["policy"]["config"].as_object().unwrap().len(), 20);
+
+    // The same checks as of a whole policy, and nothing is changed by what is refused.
+    for (change, place) in [
+        (json!({ "allow": ["everything"] }), "allow: each is one of"),
+        (json!({ "may": [] }), "unknown field `may`"),
+        (json!({ "limits": { "runs": "many" } }), "invalid type"),
+        (json!({ "config": { "a": "b" } }), "config: is only said of a plugin"),
+    ] {
+        let refused = patch(&house, "?tenant=acme", change).await;
+        assert_eq!(refused.status, 422, "{}", refused.text);
+        assert!(refused.refusal().1.contains(place), "{}", refused.text);
+    }
+    assert_eq!(house.get_as(&root, "/policy?tenant=acme").await.good()["policy"], expected);
+    let audit = house.get_as(&root, "/audit?host=true").await.good();
+    let puts = audit.as_array().unwrap().iter().filter(|it| it["action"] == "policy.put");
+    assert_eq!(puts.count(), 21);
 }
 
 #[tokio::test]

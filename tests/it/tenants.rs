@@ -183,7 +183,7 @@ impl Route {
             ("PUT", "/secrets/{name}") => {
                 request.json(&json!({ "value": "12345678", "hosts": ["api.example.com"] }))
             }
-            ("PUT", "/policy") => request.json(&json!({ "allow": [] })),
+            ("PUT" | "PATCH", "/policy") => request.json(&json!({ "allow": [] })),
             ("POST", "/sessions") => {
                 request.json(&json!({ "session_id": session, "user_id": user }))
             }

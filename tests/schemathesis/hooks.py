@@ -95,7 +95,8 @@ def is_about(message, field):
 # What a policy says is said of a tenant nobody is in: the others go on.
 @schemathesis.hook
 def map_query(context, query):
-    return {**(query or {}), "tenant": "nobody"} if context.operation.label == "PUT /policy" else query
+    is_said = context.operation.label in ("PUT /policy", "PATCH /policy")
+    return {**(query or {}), "tenant": "nobody"} if is_said else query
 
 
 # A key has a role or a scope. As many kinds as ids, where there are some of both; nothing that is

@@ -46,6 +46,25 @@ pub fn lay_over(below: &mut Map<String, Value>, above: Map<String, Value>) {
     }
 }
 
+/// Changes an object as a merge patch says (RFC 7396): null removes, an object is merged into what
+/// is in its place, everything else is replaced.
+pub fn merge_patch(object: &mut Map<String, Value>, patch: Map<String, Value>) {
+    for (name, value) in patch {
+        match (object.get_mut(&name), value) {
+            (_, Value::Null) => drop(object.shift_remove(&name)),
+            (Some(Value::Object(object)), Value::Object(patch)) => merge_patch(object, patch),
+            (_, Value::Object(patch)) => {
+                let mut made = Map::new();
+                merge_patch(&mut made, patch);
+                object.insert(name, Value::Object(made));
+            }
+            (_, value) => {
+                object.insert(name, value);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -71,6 +90,27 @@ mod tests {
             Value::Object(below),
             json!({ "a": { "x": 1, "y": 2, "z": null }, "b": {}, "c": [2] })
         );
+    }
+
+    /// The examples of RFC 7396, as far as both are objects.
+    #[test]
+    fn a_merge_patch_removes_merges_and_replaces() {
+        for (before, patch, after) in [
+            (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"a":null}"#, "{}"),
+            (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
+            (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
+            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+            (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
+            (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
+            ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
+        ] {
+            let mut object_ = object(before).unwrap();
+            merge_patch(&mut object_, object(patch).unwrap());
+            assert_eq!(object_, object(after).unwrap(), "{before} and {patch}");
+        }
     }
 
     #[test]

@@ -3,20 +3,22 @@
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use stepmill_core::ids::Digest;
-use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{info, warn};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::cache::CodeCache;
 use crate::engine::{CodeSettings, fingerprint};
-use crate::load::LoadFailure;
+use crate::load::{LoadFailure, LoadSite};
+use crate::refusals::Refusals;
 use crate::scan::{at_most, scan};
+use crate::seats::{Seat, Seats};
 use crate::settings::{LoadLimits, SandboxSettings};
 use crate::worker::{self, Order, WorkerProgram};
 
@@ -30,7 +32,10 @@ pub(crate) struct Compiler {
     limits: LoadLimits,
     code: CodeSettings,
     program: WorkerProgram,
-    seats: Semaphore,
+    /// Seats to be read at, and to be compiled at; each with the share it is for.
+    scans: Seats<Arc<str>>,
+    workers: Seats<Arc<str>>,
+    refusals: Arc<Refusals>,
 }
 
 impl Compiler {
@@ -40,50 +45,82 @@ impl Compiler {
         settings: &SandboxSettings,
         program: WorkerProgram,
     ) -> Self {
+        let (limits, line) = (settings.load, settings.pool.share_line);
         Self {
             engine,
             cache,
-            limits: settings.load,
+            limits,
             code: CodeSettings::of(settings),
             program,
-            seats: Semaphore::new(settings.load.compile_workers),
+            scans: Seats::new(limits.scans, line),
+            workers: Seats::new(limits.compile_workers, line),
+            refusals: Arc::default(),
         }
     }
 
     pub(crate) async fn component(
         &self,
-        digest: Digest,
+        site: &LoadSite,
         bytes: Arc<[u8]>,
-    ) -> Result<Component, LoadFailure> {
-        let component = match self.scan_and_find(digest, bytes.clone()).await? {
-            Some(component) => component,
-            None => self.compile(digest, &bytes).await?,
+    ) -> Result<(Digest, Component), LoadFailure> {
+        let (digest, found) = self.read(site, bytes.clone()).await?;
+        let made = match found {
+            Some(component) => Ok(component),
+            None => self.compile(&site.share, digest, &bytes).await,
         };
-        self.check_resources(&component)?;
-        Ok(component)
+        let component = made.and_then(|it| self.check_resources(&it).map(|()| it));
+        if let Err(failure) = &component
+            && site.is_upload
+        {
+            self.refusals.note(&site.share, digest, failure, Instant::now());
+        }
+        Ok((digest, component?))
     }
 
-    async fn scan_and_find(
+    /// Everything that can be known without compiling. Whoever stops waiting leaves the work to
+    /// be done; its seat is kept until it is.
+    async fn read(
         &self,
-        digest: Digest,
+        site: &LoadSite,
         bytes: Arc<[u8]>,
-    ) -> Result<Option<Component>, LoadFailure> {
+    ) -> Result<(Digest, Option<Component>), LoadFailure> {
+        let seat = self.seat(&self.scans, self.limits.scans, &site.share).await?;
         let (engine, cache, limits) = (self.engine.clone(), self.cache.clone(), self.limits);
+        let (site, refusals) = (site.clone(), self.refusals.clone());
         let work = spawn_blocking(move || {
+            let _seat = seat;
+            let digest = Digest::from_bytes(Sha256::digest(&bytes).into());
+            if site.is_upload
+                && let Some(failure) = refusals.find(&site.share, digest, Instant::now())
+            {
+                info!(%digest, share = %site.share, "{digest} is refused as it was a moment ago");
+                return Err(failure);
+            }
             scan(&bytes, &limits)?;
-            Ok(cache.and_then(|it| it.find(&engine, digest)))
+            Ok((digest, cache.and_then(|it| it.find(&engine, digest))))
         });
         work.await.map_err(aborted)?
     }
 
-    /// Whoever stops waiting for this ends the worker, and its seat is free at once.
-    async fn compile(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadFailure> {
+    async fn seat(
+        &self,
+        seats: &Seats<Arc<str>>,
+        most: usize,
+        share: &Arc<str>,
+    ) -> Result<Seat<Arc<str>>, LoadFailure> {
         let wait = Duration::from_millis(self.limits.compile_queue_ms);
-        let _seat = match timeout(wait, self.seats.acquire()).await {
-            Ok(Ok(seat)) => seat,
-            // The semaphore is never closed, so this is the wait that ended.
-            Ok(Err(_)) | Err(_) => return Err(LoadFailure::Busy),
-        };
+        // Whether the line is too long or too slow: the same may be asked again.
+        timeout(wait, seats.take(share, most)).await.ok().flatten().ok_or(LoadFailure::Busy)
+    }
+
+    /// Whoever stops waiting for this ends the worker, and its seat is free at once.
+    async fn compile(
+        &self,
+        share: &Arc<str>,
+        digest: Digest,
+        bytes: &[u8],
+    ) -> Result<Component, LoadFailure> {
+        let _seat = self.seat(&self.workers, self.limits.compile_workers, share).await?;
         let order = self.order(bytes.len());
         let work = worker::run(&self.program, &order, bytes, self.limits.compiled_bytes);
         let limit = Duration::from_millis(self.limits.compile_timeout_ms);

@@ -18,6 +18,7 @@ mod lane;
 mod load;
 mod meter;
 mod plugin;
+mod refusals;
 mod sandbox;
 mod scan;
 mod seats;
@@ -30,7 +31,7 @@ mod worker;
 
 pub use call::CallSite;
 pub use failure::{BuildFailure, CallFailure, Cause, FunctionFailure};
-pub use load::{LoadFailure, OpenError};
+pub use load::{LoadFailure, LoadSite, OpenError};
 pub use plugin::Plugin;
 pub use sandbox::Sandbox;
 pub use seats::{Seat, Seats};

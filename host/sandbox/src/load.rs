@@ -1,7 +1,30 @@
-//! Why the sandbox cannot be opened, and why a component cannot be loaded.
+//! For whom a component is loaded, why it cannot be, and why the sandbox cannot be opened.
+
+use std::sync::Arc;
 
 use crate::failure::{CallFailure, Cause};
 use crate::worker::WorkerFault;
+
+/// For whom a component is loaded.
+#[derive(Debug, Clone)]
+pub struct LoadSite {
+    pub(crate) share: Arc<str>,
+    /// Whether somebody may send the same again and again, to no end but what it costs.
+    pub(crate) is_upload: bool,
+}
+
+impl LoadSite {
+    /// A component that was taken in before. Who loads under one share waits for its own.
+    pub fn kept(share: impl Into<Arc<str>>) -> Self {
+        Self { share: share.into(), is_upload: false }
+    }
+
+    /// A component that somebody sends. What took too much to compile is refused again at once
+    /// when the same share sends it again soon.
+    pub fn upload(share: impl Into<Arc<str>>) -> Self {
+        Self { share: share.into(), is_upload: true }
+    }
+}
 
 /// The sandbox cannot be opened.
 #[derive(Debug, thiserror::Error)]

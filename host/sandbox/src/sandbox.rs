@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-use stepmill_core::ids::Digest;
 use stepmill_core::limits::Limits;
 use tokio::time::timeout;
 use wasmtime::Engine;
@@ -18,7 +16,7 @@ use crate::describe;
 use crate::engine::engine;
 use crate::failure::CallFailure;
 use crate::lane::{Recent, SlowLane, Work};
-use crate::load::{LoadFailure, OpenError};
+use crate::load::{LoadFailure, LoadSite, OpenError};
 use crate::plugin::Plugin;
 use crate::seats::Seats;
 use crate::settings::SandboxSettings;
@@ -81,9 +79,19 @@ impl Sandbox {
     /// See [`LoadFailure`]; all but those that [are passing](LoadFailure::is_passing) are
     /// the component's fault and come again.
     pub async fn load(&self, component: impl Into<Arc<[u8]>>) -> Result<Plugin, LoadFailure> {
-        let bytes: Arc<[u8]> = component.into();
-        let digest = Digest::from_bytes(Sha256::digest(&bytes).into());
-        let component = self.0.compiler.component(digest, bytes).await?;
+        self.load_at(&LoadSite::kept(""), component).await
+    }
+
+    /// As [`Self::load`], where others load at the same time: each share gets its turn.
+    ///
+    /// # Errors
+    /// As of [`Self::load`].
+    pub async fn load_at(
+        &self,
+        site: &LoadSite,
+        component: impl Into<Arc<[u8]>>,
+    ) -> Result<Plugin, LoadFailure> {
+        let (digest, component) = self.0.compiler.component(site, component.into()).await?;
         let contract = Contract::of(&component, &self.0.linker)?;
         let claimed = self.describe(&contract).await?;
         let description = describe::check(claimed, &self.0.settings.load)?;

@@ -43,8 +43,11 @@ pub struct LoadLimits {
     /// Components compiled at once, each with the memory above. With two, one that takes all its
     /// time does not keep the others waiting; more would only share the same processors.
     pub compile_workers: usize,
-    /// How long a load may wait for those before it to be compiled.
+    /// How long a load may wait for those before it to be read, and to be compiled.
     pub compile_queue_ms: u64,
+    /// Components read at once: hashed, scanned, and looked for among compiled code. Each keeps a
+    /// processor busy, so by default as many as there are.
+    pub scans: usize,
     /// Functions with a body; 100,000 empty ones take 600 MB to compile.
     pub functions: usize,
     /// One function's code, in bytes; compiling is worse than linear in it.
@@ -89,6 +92,7 @@ impl Default for LoadLimits {
             cache_bytes: 4 * 1024 * 1024 * 1024,
             compile_workers: 2,
             compile_queue_ms: 120_000,
+            scans: std::thread::available_parallelism().map_or(1, usize::from),
             functions: 50_000,
             function_body_bytes: 1024 * 1024,
             locals: 2_000,

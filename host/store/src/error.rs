@@ -115,8 +115,8 @@ pub enum StoreError {
         /// The most it may have, as JSON.
         limit: usize,
     },
-    /// The rows of a list hold more than [`crate::LIST_BYTES`] together.
-    #[error("the list holds more than {} bytes", crate::LIST_BYTES)]
+    /// The rows of a list hold more together than they may.
+    #[error("the list holds more bytes than it may")]
     TooLarge,
     /// A row that this host does not understand: written by a newer one, or damaged.
     #[error("cannot be read: {what}")]

@@ -54,16 +54,18 @@ pub enum PreviewedOutcome {
 
 impl TenantStore {
     /// Previews of the latest `limit` runs of a session that the filter lets through, oldest
-    /// first, without other users'. None if there is no such session, or it is another user's.
+    /// first, without other users', while they hold `bytes` at most. None if there is no such
+    /// session, or it is another user's.
     ///
     /// # Errors
-    /// The database's; [`StoreError::Unreadable`].
+    /// [`StoreError::TooLarge`]; the database's; [`StoreError::Unreadable`].
     pub async fn run_previews(
         &self,
         sees: Sees<'_>,
         session: &SessionId,
         filter: &RunFilter,
         limit: u32,
+        bytes: usize,
     ) -> Result<Option<Vec<StoredPreview>>, StoreError> {
         let runs = Statement::new(format!(
             "select id, workflow_id, user_id, status, created_at,
@@ -76,7 +78,7 @@ impl TenantStore {
         ));
         let runs = self.listed(runs, sees, session, filter).number(limit.into());
         let known = self.session_seen(sees, session);
-        let [known, runs] = self.database.read_each("preview runs", [known, runs]).await?;
+        let [known, runs] = self.database.read_within("preview runs", bytes, [known, runs]).await?;
         if known.is_empty() {
             return Ok(None);
         }

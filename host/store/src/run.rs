@@ -45,7 +45,7 @@ pub struct StoredRun {
     pub updated_at: Timestamp,
 }
 
-/// The most that the rows of one list hold together. A page of twenty sessions, which a client gets
+/// The most that the rows of one list ever hold together. A page of twenty sessions, which a client gets
 /// that names no number, fits in whatever their states are (`[runs] state_bytes`); and what the host
 /// holds while it tells the list is a few times as much.
 pub const LIST_BYTES: usize = 32 * 1024 * 1024;
@@ -207,8 +207,8 @@ impl TenantStore {
         Ok(Some((stored_run(row)?, self.journal_from(run, &page).await?)))
     }
 
-    /// The latest `limit` runs of a session that the filter lets through, without other users'.
-    /// None if there is no such session, or it is another user's.
+    /// The latest `limit` runs of a session that the filter lets through, without other users',
+    /// while they hold `bytes` at most. None if there is no such session, or it is another user's.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`]; the database's; [`StoreError::Unreadable`].
@@ -218,6 +218,7 @@ impl TenantStore {
         session: &SessionId,
         filter: &RunFilter,
         limit: u32,
+        bytes: usize,
     ) -> Result<Option<RunList>, StoreError> {
         const DOING: &str = "list runs";
         let listed = |statement| self.listed(statement, sees, session, filter).number(limit.into());
@@ -226,7 +227,7 @@ impl TenantStore {
         let facts = listed(facts).and(")").and(FACTS_ORDER);
         let known = self.session_seen(sees, session);
         let [known, runs, facts] =
-            self.database.read_within(DOING, LIST_BYTES, [known, runs, facts]).await?;
+            self.database.read_within(DOING, bytes, [known, runs, facts]).await?;
         if known.is_empty() {
             return Ok(None);
         }
@@ -240,7 +241,7 @@ impl TenantStore {
                 statement = statement.text(run.to_string());
             }
             let statement = statement.and(FACTS_ORDER);
-            let [more] = self.database.read_within(DOING, LIST_BYTES, [statement]).await?;
+            let [more] = self.database.read_within(DOING, bytes, [statement]).await?;
             facts.add(more)?;
         }
         Ok(Some(RunList { runs: runs.into_iter(), facts }))

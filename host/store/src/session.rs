@@ -11,7 +11,7 @@ use stepmill_core::time::Timestamp;
 use crate::audit;
 use crate::database::{Row, Statement};
 use crate::error::StoreError;
-use crate::run::{LIST_BYTES, SessionEntry, seen};
+use crate::run::{SessionEntry, seen};
 use crate::store::TenantStore;
 use crate::stored;
 use crate::usage::ModelUsage;
@@ -214,8 +214,8 @@ impl TenantStore {
         rows.first().map(before).transpose()
     }
 
-    /// A page of the sessions that the filter lets through, without other users', and how many
-    /// there are in all.
+    /// A page of the sessions that the filter lets through, without other users', while they hold
+    /// `bytes` at most, and how many there are in all.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`]; the database's.
@@ -224,6 +224,7 @@ impl TenantStore {
         sees: Sees<'_>,
         filter: &SessionFilter,
         page: SessionPage,
+        bytes: usize,
     ) -> Result<(SessionList, u64), StoreError> {
         let offset = i64::try_from(page.offset).unwrap_or(i64::MAX);
         let wanted = |select| {
@@ -236,7 +237,7 @@ impl TenantStore {
         let total = rows.first().map_or(Ok(0), |it| it.number(0))?.unsigned_abs();
         let statement = wanted(select(sees)).and(order(page.key, page.descending));
         let statement = statement.and(" limit ? offset ?").number(page.limit.into()).number(offset);
-        let [rows] = self.database.read_within("list sessions", LIST_BYTES, [statement]).await?;
+        let [rows] = self.database.read_within("list sessions", bytes, [statement]).await?;
         Ok((self.session_rows(rows).await?, total))
     }
 

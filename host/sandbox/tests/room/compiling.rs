@@ -4,7 +4,7 @@ use std::error::Error;
 use std::ffi::OsString;
 
 use stepmill_sandbox::{
-    LoadFailure, LoadLimits, Sandbox, SandboxSettings, WorkerFault, WorkerProgram,
+    LoadFailure, LoadLimits, LoadSite, Sandbox, SandboxSettings, WorkerFault, WorkerProgram,
 };
 
 use crate::bomb::compile_bomb;
@@ -41,6 +41,31 @@ async fn a_bomb_ends_at_the_deadline_and_leaves_its_seat_at_once() {
     let refused = sandbox.load(compile_bomb(20)).await.err();
     assert!(matches!(refused, Some(LoadFailure::CompileTimedOut)), "{refused:?}");
     assert!(sandbox.load(tiny()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_bomb_that_is_sent_again_costs_its_sender_no_second_worker() {
+    let sandbox = sandbox(LoadLimits { compile_timeout_ms: 2_000, ..LoadLimits::default() });
+    let bomb: std::sync::Arc<[u8]> = compile_bomb(20).into();
+    let refused = async |site: &LoadSite| {
+        let since = std::time::Instant::now();
+        let refused = sandbox.load_at(site, bomb.clone()).await.err();
+        assert!(matches!(refused, Some(LoadFailure::CompileTimedOut)), "{refused:?}");
+        std::time::Duration::from_millis(2_000) <= since.elapsed()
+    };
+    let (eve, ada) = (LoadSite::upload("eve"), LoadSite::upload("ada"));
+    assert!(refused(&eve).await, "it is compiled");
+    assert!(!refused(&eve).await, "it is known");
+    // Neither another's upload nor what was taken in before is refused for it.
+    assert!(refused(&ada).await);
+    assert!(refused(&LoadSite::kept("eve")).await);
+}
+
+#[tokio::test]
+async fn who_waits_to_be_read_waits_no_longer_than_it_may() {
+    let load = LoadLimits { scans: 0, compile_queue_ms: 10, ..LoadLimits::default() };
+    let refused = sandbox(load).load(tiny()).await.err();
+    assert!(matches!(refused, Some(LoadFailure::Busy)), "{refused:?}");
 }
 
 #[tokio::test]

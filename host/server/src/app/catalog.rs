@@ -9,7 +9,7 @@ use stepmill_core::graph::{GraphLimits, StepGraph};
 use stepmill_core::ids::{Digest, TenantId, WorkflowId};
 use stepmill_core::plugin::WorkflowKind;
 use stepmill_core::principal::TrustedClaims;
-use stepmill_sandbox::{CallSite, LoadFailure, Plugin, Sandbox};
+use stepmill_sandbox::{CallSite, LoadFailure, LoadSite, Plugin, Sandbox};
 use stepmill_store::{PluginRow, Store};
 use tokio::sync::OnceCell;
 
@@ -39,9 +39,11 @@ impl Factory {
         sandbox: &Sandbox,
         limits: &GraphLimits,
         shelf: Shelf,
+        site: &LoadSite,
         component: Arc<[u8]>,
     ) -> Result<Self, AppError> {
-        let plugin = sandbox.load(component).await.map_err(AppError::NotAPlugin)?;
+        let loaded = sandbox.load_at(site, component).await;
+        let plugin = loaded.map_err(AppError::NotAPlugin)?;
         let schema =
             plugin.description().input_schema.as_ref().map(InputSchema::compile).transpose()?;
         let fixed = match plugin.description().kind {
@@ -291,8 +293,9 @@ impl Catalog {
             Shelf::Tenant(tenant) => self.store.tenant(tenant).component_fetch(digest).await?,
         };
         let Some(component) = component else { return Ok(None) };
-        let loaded =
-            Factory::load(&self.sandbox, &self.graph_limits, shelf.clone(), component.into());
+        let (sandbox, limits, site) =
+            (&self.sandbox, &self.graph_limits, LoadSite::kept(shelf.share()));
+        let loaded = Factory::load(sandbox, limits, shelf.clone(), &site, component.into());
         match loaded.await {
             Ok(factory) => Ok(Some(Arc::new(factory))),
             // It compiled when it was uploaded; a machine under load may need another try.

@@ -129,6 +129,9 @@ pub enum AppError {
     /// A policy says something that cannot be.
     #[error("the policy cannot be")]
     BadPolicy(#[source] PolicyFault),
+    /// After a patch a policy would have a field that is unknown, or of another type.
+    #[error("the patch makes no policy")]
+    BadPatch(#[source] serde_json::Error),
     /// As many policies are said over the API as the host keeps.
     #[error("there must not be more than {0} policies")]
     TooManyPolicies(usize),
@@ -188,6 +191,9 @@ pub enum AppError {
     /// As many runs of the caller's tenant are under way as it may have at once.
     #[error("as many runs of the tenant are under way as it may have at once")]
     TenantBusy,
+    /// As many uploads of the caller's tenant wait for their turn as may.
+    #[error("as many uploads of the tenant wait as may, which are {0}")]
+    UploadsWait(usize),
     /// As many runs of this workflow are under way as the tenant may have at once.
     #[error("as many runs of the workflow are under way as the tenant may have at once")]
     WorkflowBusy,

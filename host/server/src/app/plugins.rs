@@ -8,12 +8,14 @@ use stepmill_core::capability::Grants;
 use stepmill_core::ids::{Digest, TenantId, WorkflowId};
 use stepmill_core::principal::Principal;
 use stepmill_core::scope::Right;
+use stepmill_sandbox::LoadSite;
 use stepmill_store::PluginRow;
 
 use super::audit::note;
 use super::catalog::{Factory, Slot};
 use super::clock::now;
 use super::error::AppError;
+use super::upload_turns::UploadTurn;
 use super::wiring::App;
 
 /// Whose plugins.
@@ -32,6 +34,11 @@ impl Shelf {
             Self::Shared => None,
             Self::Tenant(tenant) => Some(tenant),
         }
+    }
+
+    /// Under which share of the sandbox its plugins are loaded. No tenant has the operator's name.
+    pub(crate) fn share(&self) -> &str {
+        self.owner().map_or("", TenantId::as_str)
     }
 }
 
@@ -57,41 +64,49 @@ pub enum Upload {
 }
 
 impl App {
-    /// Takes in a component. It is validated, compiled and stored before anybody can ask for
-    /// it, and answers from the next request on.
+    /// Lets somebody upload a component to its tenant, when it is its turn. Nothing of the
+    /// component has to be read before.
     ///
     /// # Errors
     /// The scope `plugins:write` is missing, the id is the operator's (and no older plugin of the
-    /// tenant has it), the tenant has as much as it may, or the component is no plugin.
+    /// tenant has it), or others upload for too long.
     pub async fn plugin_put(
         &self,
         who: &Principal,
         id: WorkflowId,
-        component: Arc<[u8]>,
-    ) -> Result<(Upload, PluginView), AppError> {
+    ) -> Result<UploadTurn, AppError> {
         require(who, "plugins:write", Some(&id))?;
         let shelf = Shelf::Tenant(who.tenant.clone());
         // Who had the id before the operator took it keeps it.
         if self.catalog.is_operators(&id) && self.catalog.slot(&shelf, &id).is_none() {
             return Err(AppError::IdTaken(id));
         }
-        self.take_in(shelf, id, component, who.actor()).await
+        self.upload_turn(shelf, id, who.actor()).await
     }
 
-    /// Takes in a component for all tenants, as [`Self::plugin_put`] does for one. A tenant that
-    /// has a plugin of this id already goes on with its own.
+    /// Lets somebody upload a component for all tenants, as [`Self::plugin_put`] does for one. A
+    /// tenant that has a plugin of this id already goes on with its own.
     ///
     /// # Errors
-    /// The caller is not the host's operator, or the component is no plugin.
+    /// The caller is not the host's operator, or others upload for too long.
     pub async fn plugin_publish(
         &self,
         who: &Principal,
         id: WorkflowId,
-        component: Arc<[u8]>,
-    ) -> Result<(Upload, PluginView), AppError> {
+    ) -> Result<UploadTurn, AppError> {
         require_operator(who)?;
         self.note_hidden(&id);
-        self.take_in(Shelf::Shared, id, component, who.actor()).await
+        self.upload_turn(Shelf::Shared, id, who.actor()).await
+    }
+
+    async fn upload_turn(
+        &self,
+        shelf: Shelf,
+        id: WorkflowId,
+        actor: Actor,
+    ) -> Result<UploadTurn, AppError> {
+        let seat = self.upload_turns.take(&shelf).await?;
+        Ok(UploadTurn { shelf, id, actor, _seat: seat })
     }
 
     /// Puts a component on the operator's shelf, where every tenant finds it. Does nothing if
@@ -109,7 +124,8 @@ impl App {
         if self.catalog.slot(&Shelf::Shared, &id).is_some_and(|it| it.row.digest == digest) {
             return Ok(Upload::Unchanged);
         }
-        Ok(self.take_in(Shelf::Shared, id, component, Actor::default()).await?.0)
+        let turn = self.upload_turn(Shelf::Shared, id, Actor::default()).await?;
+        Ok(self.plugin_take_in(turn, component).await?.0)
     }
 
     fn note_hidden(&self, id: &WorkflowId) {
@@ -118,38 +134,38 @@ impl App {
         }
     }
 
-    async fn take_in(
+    /// Takes in a component. It is validated, compiled and stored before anybody can ask for
+    /// it, and answers from the next request on.
+    ///
+    /// # Errors
+    /// The tenant has as much as it may, or the component is no plugin.
+    pub async fn plugin_take_in(
         &self,
-        shelf: Shelf,
-        id: WorkflowId,
+        turn: UploadTurn,
         component: Arc<[u8]>,
-        actor: Actor,
     ) -> Result<(Upload, PluginView), AppError> {
+        let (shelf, id) = (&turn.shelf, &turn.id);
         // Before it is compiled; and again when it takes its place.
-        self.check_shelf(&shelf, &id, component.len())?;
-        let loaded =
-            Factory::load(&self.sandbox, &self.graph_limits, shelf.clone(), component.clone());
-        let turn = match shelf.owner() {
-            Some(tenant) => Some(self.upload_turns.take(tenant).await?),
-            None => None,
-        };
-        let factory = loaded.await?;
-        drop(turn);
-        self.check_grants(&shelf, &id, &factory)?;
+        self.check_shelf(shelf, id, component.len())?;
+        let site = LoadSite::upload(shelf.share());
+        let (sandbox, limits) = (&self.sandbox, &self.graph_limits);
+        let factory =
+            Factory::load(sandbox, limits, shelf.clone(), &site, component.clone()).await?;
+        self.check_grants(shelf, id, &factory)?;
         let uploaded_at = now();
-        let before = self.catalog.slot(&shelf, &id);
+        let before = self.catalog.slot(shelf, id);
         let row = PluginRow {
-            id,
+            id: id.clone(),
             digest: factory.plugin.digest(),
             bytes: component.len() as u64,
             description: factory.plugin.description().clone(),
             uploaded_at,
-            uploaded_by: actor.user.clone(),
+            uploaded_by: turn.actor.user.clone(),
             created_at: before.map_or(uploaded_at, |it| it.row.created_at),
         };
-        let mut note = note(actor, Action::PluginUpload, &row.id);
+        let mut note = note(turn.actor.clone(), Action::PluginUpload, &row.id);
         note.detail = Some(format!("sha256:{}", row.digest));
-        self.see_through(self.clone().shelve(shelf, row, factory, component, note)).await
+        self.see_through(self.clone().shelve(turn, row, factory, component, note)).await
     }
 
     /// A plugin that asks for what it would not get would fail later, where its author sees
@@ -170,14 +186,16 @@ impl App {
         Err(AppError::NotGranted { missing, allowed: allowed.to_vec() })
     }
 
+    /// The turn ends when nothing of the component is held any more.
     async fn shelve(
         self,
-        shelf: Shelf,
+        turn: UploadTurn,
         row: PluginRow,
         factory: Factory,
         component: Arc<[u8]>,
         note: AuditNote,
     ) -> Result<(Upload, PluginView), AppError> {
+        let shelf = turn.shelf.clone();
         // One upload at a time: what answers from now on is what is stored.
         let _turn = self.uploads.lock().await;
         self.check_shelf(&shelf, &row.id, component.len())?;

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use stepmill_core::audit::{Action, AuditNote};
+use serde_json::{Map, Value};
+use stepmill_core::audit::{Action, Actor, AuditNote};
 use stepmill_core::policy::{Policies, Policy, PolicyScope};
 use stepmill_core::principal::Principal;
 use stepmill_store::{PolicyRow, Store};
@@ -48,6 +49,21 @@ impl PolicyBook {
     pub(crate) fn current(&self) -> Arc<Policies> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// What is said of a scope now, wherever it is said.
+    fn form(&self, scope: &PolicyScope) -> PolicyForm {
+        let current = self.current();
+        let said = current.iter().find(|(it, _)| *it == scope);
+        said.map_or_else(PolicyForm::default, |(_, policy)| PolicyForm::of(policy))
+    }
+}
+
+/// What becomes of what was said of a scope.
+enum Saying {
+    /// This takes its place.
+    All(PolicyForm),
+    /// This is merged into it.
+    Part(Map<String, Value>),
 }
 
 fn together(file: &Policies, said: &[PolicyRow]) -> Result<Policies, AppError> {
@@ -105,25 +121,60 @@ impl App {
         scope: PolicyScope,
         form: PolicyForm,
     ) -> Result<PolicyView, AppError> {
-        require(who)?;
-        let policy = form.policy(&scope).map_err(AppError::BadPolicy)?;
-        let document = serde_json::to_string(&form).map_err(|_| AppError::Broken)?;
-        let updated_by = who.user.clone();
-        let row = PolicyRow { scope: scope.clone(), document, updated_at: now(), updated_by };
-        let note = note(who.actor(), Action::PolicyPut, place(&scope));
-        self.see_through(self.clone().policy_keep(row.clone(), note)).await?;
-        Ok(PolicyView { scope, policy, said: Some(row) })
+        self.policy_say(who, scope, Saying::All(form)).await
     }
 
-    async fn policy_keep(self, row: PolicyRow, note: AuditNote) -> Result<(), AppError> {
+    /// Changes what is said of a scope, in the settings file too, and leaves the rest of it as it
+    /// is. Of two changes at once neither undoes the other.
+    ///
+    /// # Errors
+    /// As of [`Self::policy_put`].
+    pub async fn policy_patch(
+        &self,
+        who: &Principal,
+        scope: PolicyScope,
+        patch: Map<String, Value>,
+    ) -> Result<PolicyView, AppError> {
+        self.policy_say(who, scope, Saying::Part(patch)).await
+    }
+
+    async fn policy_say(
+        &self,
+        who: &Principal,
+        scope: PolicyScope,
+        saying: Saying,
+    ) -> Result<PolicyView, AppError> {
+        require(who)?;
+        self.see_through(self.clone().policy_keep(scope, saying, who.actor())).await
+    }
+
+    async fn policy_keep(
+        self,
+        scope: PolicyScope,
+        saying: Saying,
+        actor: Actor,
+    ) -> Result<PolicyView, AppError> {
         let mut said = self.policies.said.lock().await;
-        let mut next: Vec<_> = said.iter().filter(|it| it.scope != row.scope).cloned().collect();
+        let form = match saying {
+            Saying::All(form) => form,
+            Saying::Part(patch) => {
+                let form = self.policies.form(&scope);
+                form.patched(patch).map_err(AppError::BadPatch)?
+            }
+        };
+        let policy = form.policy(&scope).map_err(AppError::BadPolicy)?;
+        let document = serde_json::to_string(&form).map_err(|_| AppError::Broken)?;
+        let (updated_at, updated_by) = (now(), actor.user.clone());
+        let row = PolicyRow { scope: scope.clone(), document, updated_at, updated_by };
+        let mut next: Vec<_> = said.iter().filter(|it| it.scope != scope).cloned().collect();
         if MAX_SAID <= next.len() {
             return Err(AppError::TooManyPolicies(MAX_SAID));
         }
+        let note = note(actor, Action::PolicyPut, place(&scope));
         self.store.policy_put(&row, &note).await?;
-        next.push(row);
-        self.policy_take_effect(&mut said, next)
+        next.push(row.clone());
+        self.policy_take_effect(&mut said, next)?;
+        Ok(PolicyView { scope, policy, said: Some(row) })
     }
 
     /// Takes back what was said over the API; what the settings file says counts again.

@@ -24,6 +24,7 @@ use super::driver::Driver;
 use super::error::AppError;
 use super::follow::{Follow, Started};
 use super::input;
+use super::large_lists::ListRead;
 use super::wiring::App;
 
 /// To look at a workflow.
@@ -273,7 +274,7 @@ impl App {
         who: &Principal,
         ask: ReadRuns,
         statuses: Option<Vec<RunStatus>>,
-    ) -> Result<RunList, AppError> {
+    ) -> Result<ListRead<RunList>, AppError> {
         let (workflow, session) = self.admit(who, ask).await?;
         let session = session.ok_or(AppError::UnknownSession)?;
         let filter = RunFilter { workflow: Some(workflow), statuses, ..RunFilter::default() };
@@ -285,12 +286,11 @@ impl App {
         who: &Principal,
         session: &SessionId,
         filter: &RunFilter,
-    ) -> Result<RunList, AppError> {
-        let store = self.store.tenant(&who.tenant);
-        match store.run_list(who.sees(), session, filter, self.run_settings.list).await {
-            Err(StoreError::TooLarge) => Err(AppError::RunsTooLarge),
-            done => done?.ok_or(AppError::UnknownSession),
-        }
+    ) -> Result<ListRead<RunList>, AppError> {
+        let (store, limit) = (self.store.tenant(&who.tenant), self.run_settings.list);
+        let read = |bytes| store.run_list(who.sees(), session, filter, limit, bytes);
+        let found = self.large_lists.read(&who.tenant, read).await.map_err(runs_too_large)?;
+        found.transpose().ok_or(AppError::UnknownSession)
     }
 
     /// Lets a reader in as the factory would let a run in. A session that cannot be one is `None`.
@@ -368,6 +368,14 @@ fn covers(grants: &Grants, query: &Query) -> bool {
 fn graph_limits(host: GraphLimits, limits: &Limits) -> GraphLimits {
     let nodes = limits.nodes.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX));
     GraphLimits { nodes: host.nodes.min(nodes), ..host }
+}
+
+/// Runs that are beyond what one list may hold, in the words of whoever asked for them.
+pub(super) fn runs_too_large(fault: AppError) -> AppError {
+    match fault {
+        AppError::Store(StoreError::TooLarge) => AppError::RunsTooLarge,
+        fault => fault,
+    }
 }
 
 /// Who the run belongs to: the token's subject; on an open host whoever the client says.

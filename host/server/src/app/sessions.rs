@@ -16,7 +16,8 @@ use stepmill_store::{
 use super::audit::note;
 use super::clock::now;
 use super::error::AppError;
-use super::runs::{effective_user, new_session};
+use super::large_lists::ListRead;
+use super::runs::{effective_user, new_session, runs_too_large};
 use super::wiring::App;
 
 /// A session that a client asks for. Every text is still as the client wrote it.
@@ -107,17 +108,19 @@ impl App {
         &self,
         who: &Principal,
         ask: ListSessions,
-    ) -> Result<(SessionList, u64), AppError> {
+    ) -> Result<ListRead<(SessionList, u64)>, AppError> {
         // What cannot be an id is nobody's.
-        let Ok(user) = said_user(who, ask.user) else { return Ok(Default::default()) };
+        let Ok(user) = said_user(who, ask.user) else { return Ok(ListRead::default()) };
         let Ok(workflow) = ask.workflow.map(WorkflowId::new).transpose() else {
-            return Ok(Default::default());
+            return Ok(ListRead::default());
         };
         let filter = SessionFilter { user, workflow, name: ask.name };
-        match self.store.tenant(&who.tenant).session_list(who.sees(), &filter, ask.page).await {
-            Err(StoreError::TooLarge) => Err(AppError::SessionsTooLarge),
-            done => Ok(done?),
-        }
+        let store = self.store.tenant(&who.tenant);
+        let read = |bytes| store.session_list(who.sees(), &filter, ask.page, bytes);
+        self.large_lists.read(&who.tenant, read).await.map_err(|fault| match fault {
+            AppError::Store(StoreError::TooLarge) => AppError::SessionsTooLarge,
+            fault => fault,
+        })
     }
 
     /// One session.
@@ -208,7 +211,7 @@ impl App {
         id: &str,
         user: Option<String>,
         filter: &RunFilter,
-    ) -> Result<RunList, AppError> {
+    ) -> Result<ListRead<RunList>, AppError> {
         let session = self.session_of(who, id, user).await?.session.id;
         self.runs_of(who, &session, filter).await
     }
@@ -216,19 +219,19 @@ impl App {
     /// The same runs in a few words.
     ///
     /// # Errors
-    /// As of [`Self::session_fetch`].
+    /// As of [`Self::session_runs`].
     pub async fn session_previews(
         &self,
         who: &Principal,
         id: &str,
         user: Option<String>,
         filter: &RunFilter,
-    ) -> Result<Vec<StoredPreview>, AppError> {
+    ) -> Result<ListRead<Vec<StoredPreview>>, AppError> {
         let session = self.session_of(who, id, user).await?.session.id;
-        let store = self.store.tenant(&who.tenant);
-        let limit = self.run_settings.list;
-        let found = store.run_previews(who.sees(), &session, filter, limit).await?;
-        found.ok_or(AppError::UnknownSession)
+        let (store, limit) = (self.store.tenant(&who.tenant), self.run_settings.list);
+        let read = |bytes| store.run_previews(who.sees(), &session, filter, limit, bytes);
+        let found = self.large_lists.read(&who.tenant, read).await.map_err(runs_too_large)?;
+        found.transpose().ok_or(AppError::UnknownSession)
     }
 
     /// One run of a session, of whichever workflow.

@@ -25,6 +25,7 @@ use super::catalog::Catalog;
 use super::declared::{self, DeclaredFault};
 use super::driver::Driver;
 use super::error::AppError;
+use super::large_lists::LargeLists;
 use super::outbound::Outbound;
 use super::policies::PolicyBook;
 use super::rates::Rates;
@@ -58,6 +59,7 @@ pub struct Rooms {
     pub(crate) kept: Arc<Kept>,
     pub(crate) lines: Arc<Rates>,
     pub(crate) requests: Rates,
+    pub(crate) large_lists: LargeLists,
     pub(crate) upload_turns: UploadTurns,
     pub(crate) uploads: Mutex<()>,
     pub(crate) tasks: TaskTracker,
@@ -164,7 +166,8 @@ impl App {
             kept: Arc::default(),
             lines: Arc::new(Rates::new()),
             requests: Rates::new(),
-            upload_turns: UploadTurns::new(upload_wait),
+            large_lists: LargeLists::new(settings.http.large_lists),
+            upload_turns: UploadTurns::new(settings.http.uploads, upload_wait),
             uploads: Mutex::new(()),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -187,6 +187,9 @@ fn app(fault: AppError) -> Response {
         AppError::BadPolicy(fault) => {
             coded(StatusCode::UNPROCESSABLE_ENTITY, format!("policy: {fault}"), "bad_policy")
         }
+        AppError::BadPatch(fault) => {
+            detail(StatusCode::UNPROCESSABLE_ENTITY, format!("policy: {fault}"))
+        }
         AppError::TooManyPolicies(_) => coded(StatusCode::CONFLICT, fault.to_string(), "too_many"),
         AppError::UnknownSecret => detail(StatusCode::NOT_FOUND, "Secret not found"),
         AppError::BadSecret(fault) => {
@@ -210,6 +213,10 @@ fn app(fault: AppError) -> Response {
         AppError::TenantBusy => {
             let text = "As many runs of the tenant are under way as it may have at once";
             later(StatusCode::TOO_MANY_REQUESTS, text, TENANT_BUSY)
+        }
+        AppError::UploadsWait(most) => {
+            let text = format!("{most} uploads of the tenant wait, which are as many as may");
+            later(StatusCode::TOO_MANY_REQUESTS, &text, TENANT_BUSY)
         }
         AppError::WorkflowBusy => {
             let text = "As many runs of this workflow are under way as the tenant may have at once";

@@ -110,6 +110,11 @@ impl JsonBody {
         serde_json::from_value(Value::Object(self.fields))
     }
 
+    /// The whole object as it came.
+    pub(super) fn fields(self) -> Map<String, Value> {
+        self.fields
+    }
+
     /// A text; `null` is none.
     pub(super) fn text(&mut self, field: &'static str) -> Option<String> {
         match self.fields.remove(field) {

@@ -11,6 +11,7 @@ mod form;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
+mod held;
 mod json_body;
 mod keys;
 mod limits;

@@ -1,5 +1,7 @@
 //! `/plugins`: upload, list, look at and delete plugins of a running host.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
@@ -13,7 +15,7 @@ use utoipa_axum::routes;
 use super::auth::Caller;
 use super::door::Door;
 use super::error::ApiError;
-use super::form::{body, in_time};
+use super::form::{body, forgotten, in_time};
 use super::query::Query;
 use super::view::{Fault, FieldFaults, PluginBody};
 use crate::app::{AppError, Upload};
@@ -72,12 +74,21 @@ async fn plugin_put(
 ) -> Result<Response, ApiError> {
     let shared = Query::of(request.uri()).boolean("shared")?;
     let id = WorkflowId::new(id).map_err(|fault| AppError::BadId { field: "plugin id", fault })?;
-    let component = in_time(&door, body(request.into_body(), door.component_bytes)).await?;
-    let component = component.as_ref().into();
-    let (upload, plugin) = match shared {
-        true => door.app.plugin_publish(&who, id, component).await?,
-        false => door.app.plugin_put(&who, id, component).await?,
+    let turn = match shared {
+        true => door.app.plugin_publish(&who, id).await,
+        false => door.app.plugin_put(&who, id).await,
     };
+    let turn = match turn {
+        Ok(turn) => turn,
+        Err(fault) => {
+            forgotten(&door, request.into_body()).await;
+            return Err(fault.into());
+        }
+    };
+    // Held once: what was read is let go as soon as it is in one piece.
+    let component: Arc<[u8]> =
+        in_time(&door, body(request.into_body(), door.component_bytes)).await?.as_ref().into();
+    let (upload, plugin) = door.app.plugin_take_in(turn, component).await?;
     let (status, word) = match upload {
         Upload::Created => (StatusCode::CREATED, "new"),
         Upload::Replaced => (StatusCode::OK, "replaced"),

@@ -16,12 +16,13 @@ use super::json_body::Sent;
 use super::query::Query;
 use super::view::{Fault, PolicyBody};
 use crate::app::AppError;
-use crate::settings::PolicyForm;
+use crate::settings::{PolicyForm, PolicyPatch};
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new().routes(routes!(policy_list)).routes(routes!(
         policy_fetch,
         policy_put,
+        policy_patch,
         policy_delete
     ))
 }
@@ -109,6 +110,38 @@ async fn policy_put(
     let body = Sent::read(&door, request).await?.required()?;
     let form = body.form().map_err(|fault| ApiError::unusable(format!("policy: {fault}")))?;
     let said = door.app.policy_put(&who, scope, form).await?;
+    Ok(Json(serde_json::to_value(PolicyBody::of(&said))?))
+}
+
+/// Change what is said of one scope.
+///
+/// A merge patch (RFC 7396): what is absent stays as it is said, in the settings file too, `null`
+/// takes it back, and lists are replaced. What comes of it takes the place of what was said, as
+/// by `PUT`. For the host's operator.
+#[utoipa::path(
+    patch, path = "/policy", operation_id = "patch_policy", tag = "Policies",
+    params(
+        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
+        ("plugin" = Option<String>, Query, description = "Of which plugin", pattern = "^[a-z0-9_-]{0,64}$"),
+    ),
+    request_body(content = PolicyPatch, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "What is said now", body = PolicyBody),
+        (status = 400, description = "No tenant or plugin can have this id, or the body broke off", body = Fault),
+        (status = 408, description = "The body did not arrive in time", body = Fault),
+        (status = 409, description = "There are too many", body = Fault),
+        (status = 413, description = "The body is too large", body = Fault),
+        (status = 422, description = "The policy cannot be"),
+    ),
+)]
+async fn policy_patch(
+    State(door): State<Door>,
+    Caller(who): Caller,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let scope = scope(request.uri())?;
+    let patch = Sent::read(&door, request).await?.required()?.fields();
+    let said = door.app.policy_patch(&who, scope, patch).await?;
     Ok(Json(serde_json::to_value(PolicyBody::of(&said))?))
 }
 

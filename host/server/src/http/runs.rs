@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stepmill_core::event::JournalEntry;
 use stepmill_core::run::{RunPin, Telling};
@@ -20,13 +20,14 @@ use super::door::Door;
 use super::error::{AWAY_CODE, ApiError, FieldFault};
 use super::extras;
 use super::form::Form;
+use super::held::{json_list, json_text};
 use super::query::{Query, facts};
 use super::stream;
 use super::view::{
     Detail, Fault, FieldFaults, Listed, Renderer, RunFault, RunSummary, RunView, failure, run,
     status_of, workflow_run_summary,
 };
-use crate::app::{AppError, ReadRuns, StartRun};
+use crate::app::{AppError, ListRead, ReadRuns, StartRun};
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new().routes(routes!(run_start, run_list)).routes(routes!(run_fetch))
@@ -223,11 +224,6 @@ fn fault(
     }
 }
 
-fn json_text(text: Vec<u8>) -> Response {
-    let kind = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
-}
-
 fn read(door: &Door, workflow: String, parts: &Parts) -> Result<ReadRuns, ApiError> {
     let mut query = Query::of(&parts.uri);
     Ok(ReadRuns {
@@ -252,18 +248,18 @@ pub(super) fn stored(
 
 /// Runs as a JSON list, each written before the next is read.
 pub(super) fn list(
-    found: RunList,
+    found: ListRead<RunList>,
     write: impl Fn(&Listed, &mut Vec<u8>) -> serde_json::Result<()>,
 ) -> Result<Response, ApiError> {
     let mut text = vec![b'['];
-    for run in found {
+    for run in found.list {
         if 1 < text.len() {
             text.push(b',');
         }
         write(&stored(run.map_err(AppError::from)?)?, &mut text)?;
     }
     text.push(b']');
-    Ok(json_text(text))
+    Ok(json_list(text, found.room))
 }
 
 /// One run, as stored.

@@ -13,7 +13,7 @@ use stepmill_core::capability::ModelPattern;
 use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::file::{SettingsFault, value};
+use super::fault::{SettingsFault, value};
 use super::policy::{PolicyFault, fault};
 
 /// What money has to look like.

@@ -9,7 +9,8 @@ use stepmill_core::ids::DatabaseName;
 use stepmill_databases::DatabaseSettings;
 
 use super::environment::Environment;
-use super::file::{SettingsFault, overlay, read_text, value};
+use super::fault::{SettingsFault, read_text, value};
+use super::sections::overlay;
 
 overlay! {
     /// One `[databases.NAME]`.

@@ -1,225 +1,27 @@
 //! The settings file: TOML, every key optional, unknown keys refused.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
 use stepmill_core::graph::GraphLimits;
-use stepmill_models::{ModelSettings, ProviderSettings, Route, Wire};
 use stepmill_sandbox::SandboxSettings;
-use stepmill_store::{SqliteSync, StoreSettings};
+use stepmill_store::StoreSettings;
 
 use super::auth::AuthFile;
-use super::budget::{PriceFile, prices};
+use super::budget::prices;
 use super::databases::DatabasesFile;
 use super::environment::Environment;
+use super::fault::{SettingsFault, value};
 use super::models::models_of_environment;
 use super::policy::PolicyFile;
+use super::providers::{ModelsFile, models};
 use super::secrets::SecretsFile;
+use super::sections::{
+    AuditFile, DatabaseFile, GraphFile, HttpFile, LimitsFile, OsFile, OutboundFile, RunsFile,
+};
 use super::{AuditSettings, HttpSettings, Identity, OutboundSettings, RunSettings, Settings};
-
-/// What is wrong with the settings. No text repeats a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsFault {
-    /// The file is not there or not readable.
-    #[error("{} cannot be read", file.display())]
-    Unreadable {
-        /// Which.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not what this host understands.
-    #[error("{}: {message}", file.display())]
-    Malformed {
-        /// Which.
-        file: PathBuf,
-        /// Line, column and rule.
-        message: String,
-    },
-    /// A value that has the right type and is wrong all the same.
-    #[error("{place}: {rule}")]
-    Value {
-        /// The key.
-        place: String,
-        /// What it has to be.
-        rule: String,
-    },
-}
-
-pub(super) fn value(place: impl Into<String>, rule: impl Into<String>) -> SettingsFault {
-    SettingsFault::Value { place: place.into(), rule: rule.into() }
-}
-
-/// Declares a section whose keys, when present, replace fields of a settings struct.
-macro_rules! overlay {
-    ($(#[$doc:meta])* $name:ident over $target:ty { $($key:ident: $type:ty => $($field:ident).+),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Deserialize, Default)]
-        #[serde(default, deny_unknown_fields)]
-        struct $name { $($key: Option<$type>),* }
-
-        impl $name {
-            fn lay_over(self, target: &mut $target) {
-                $(if let Some(it) = self.$key { target.$($field).+ = it.into(); })*
-            }
-        }
-    };
-}
-pub(super) use overlay;
-
-overlay! {
-    /// `[limits]`: bounds of plugins.
-    LimitsFile over SandboxSettings {
-        component_bytes: usize => load.component_bytes,
-        compile_timeout_ms: u64 => load.compile_timeout_ms,
-        compile_cpu_ms: u64 => load.compile_cpu_ms,
-        compile_memory_bytes: u64 => load.compile_memory_bytes,
-        compile_workers: usize => load.compile_workers,
-        compile_queue_ms: u64 => load.compile_queue_ms,
-        compiled_bytes: usize => load.compiled_bytes,
-        cache_bytes: u64 => load.cache_bytes,
-        cpu_ms: u64 => call.cpu_ms,
-        quick_ms: u64 => call.quick_ms,
-        deadline_ms: u64 => call.deadline_ms,
-        queue_ms: u64 => call.queue_ms,
-        memory_bytes: usize => call.memory_bytes,
-        table_elements: usize => call.table_elements,
-        stack_bytes: usize => call.stack_bytes,
-        answer_bytes: usize => call.answer_bytes,
-        nodes: usize => call.nodes,
-        host_calls: u64 => call.host_calls,
-        log_lines: u64 => call.log_lines,
-        log_line_bytes: usize => call.log_line_bytes,
-        kv_key_bytes: usize => call.kv_key_bytes,
-        kv_value_bytes: usize => call.kv_value_bytes,
-        http_requests: u64 => call.http_requests,
-        http_body_bytes: usize => call.http_body_bytes,
-        database_statements: u64 => call.database_statements,
-        concurrent_calls: u32 => pool.concurrent_calls,
-        tenant_calls: u32 => pool.share_calls,
-        slow_threads: usize => pool.slow_threads,
-        kept_memory_bytes: usize => pool.kept_memory_bytes,
-    }
-}
-
-overlay! {
-    /// `[os]`: what the host calls itself.
-    OsFile over Identity {
-        id: String => id,
-        name: String => name,
-        description: String => description,
-        version: String => version,
-        available_models: Vec<String> => available_models,
-    }
-}
-
-overlay! {
-    /// `[database]`: what it is called, and how it is used.
-    DatabaseFile over Settings {
-        id: String => identity.database,
-        connections: u32 => store.connections,
-        acquire_timeout_ms: u64 => store.acquire_timeout_ms,
-        statement_timeout_ms: u64 => store.statement_timeout_ms,
-        ping_timeout_ms: u64 => store.ping_timeout_ms,
-        takeover_wait_ms: u64 => store.takeover_wait_ms,
-        sqlite_sync: Sync => store.sqlite_sync,
-    }
-}
-
-/// [`SqliteSync`] as the file writes it.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Sync(SqliteSync);
-
-impl TryFrom<String> for Sync {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "never" => Ok(Self(SqliteSync::Never)),
-            "accepted" => Ok(Self(SqliteSync::Accepted)),
-            "always" => Ok(Self(SqliteSync::Always)),
-            _ => Err("one of never, accepted, always"),
-        }
-    }
-}
-
-impl From<Sync> for SqliteSync {
-    fn from(sync: Sync) -> Self {
-        sync.0
-    }
-}
-
-overlay! {
-    /// `[graph]`: bounds of graphs.
-    GraphFile over GraphLimits {
-        nodes: usize => nodes,
-        depth: usize => depth,
-        name_bytes: usize => name_bytes,
-        description_bytes: usize => description_bytes,
-        text_bytes: usize => text_bytes,
-    }
-}
-
-overlay! {
-    /// `[http]`: the door.
-    HttpFile over HttpSettings {
-        form_bytes: usize => form_bytes,
-        field_bytes: usize => field_bytes,
-        body_timeout_ms: u64 => body_timeout_ms,
-        plugin_headers: Vec<String> => plugin_headers,
-        cors_origins: Vec<String> => cors_origins,
-        docs: bool => docs,
-        connections: usize => connections,
-        write_timeout_ms: u64 => write_timeout_ms,
-        keep_alive_ms: u64 => keep_alive_ms,
-        drain_timeout_ms: u64 => drain_timeout_ms,
-    }
-}
-
-overlay! {
-    /// `[outbound]`: requests of plugins.
-    OutboundFile over OutboundSettings {
-        allow_http: bool => allow_http,
-        allow_private: bool => allow_private,
-        timeout_ms: u64 => timeout_ms,
-        body_bytes: usize => body_bytes,
-        concurrent: usize => concurrent,
-    }
-}
-
-overlay! {
-    /// `[audit]`.
-    AuditFile over AuditSettings {
-        keep_days: u32 => keep_days,
-    }
-}
-
-overlay! {
-    /// `[runs]`.
-    RunsFile over RunSettings {
-        concurrent: usize => concurrent,
-        tenant_concurrent: usize => tenant_concurrent,
-        list: u32 => list,
-        state_bytes: usize => state_bytes,
-        budget_wait_ms: u64 => budget_wait_ms,
-    }
-}
-
-overlay! {
-    /// Bounds of one provider's calls.
-    CallLimitsFile over ProviderSettings {
-        connect_timeout_ms: u64 => limits.connect_timeout_ms,
-        idle_timeout_ms: u64 => limits.idle_timeout_ms,
-        total_timeout_ms: u64 => limits.total_timeout_ms,
-        body_bytes: usize => limits.body_bytes,
-        retries: u32 => limits.retries,
-        default_output_tokens: u32 => limits.default_output_tokens,
-    }
-}
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -240,46 +42,6 @@ struct File {
     outbound: OutboundFile,
     runs: RunsFile,
     audit: AuditFile,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ModelsFile {
-    default_provider: Option<String>,
-    #[serde(default)]
-    routes: Vec<RouteFile>,
-    #[serde(default)]
-    providers: BTreeMap<String, ProviderFile>,
-    #[serde(default)]
-    prices: BTreeMap<String, PriceFile>,
-}
-
-impl ModelsFile {
-    /// Whether nothing is said but what models cost: the environment says who answers then.
-    fn is_priced_only(&self) -> bool {
-        let is_silent = self.default_provider.is_none() && self.routes.is_empty();
-        is_silent && self.providers.is_empty() && !self.prices.is_empty()
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RouteFile {
-    pattern: String,
-    provider: String,
-    model: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProviderFile {
-    wire: String,
-    base_url: Option<String>,
-    key_file: Option<PathBuf>,
-    key_env: Option<String>,
-    vendor: Option<String>,
-    #[serde(default)]
-    limits: CallLimitsFile,
 }
 
 /// What flags and environment variables say; it outweighs the file.
@@ -387,59 +149,6 @@ fn is_origin(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, authority)| {
         !scheme.is_empty() && !authority.is_empty() && authority.bytes().all(is_plain)
     })
-}
-
-/// A file that the settings name.
-pub(super) fn read_text(file: PathBuf) -> Result<String, SettingsFault> {
-    std::fs::read_to_string(&file).map_err(|source| SettingsFault::Unreadable { file, source })
-}
-
-pub(super) fn secret(
-    place: &str,
-    key_file: Option<PathBuf>,
-    key_env: Option<String>,
-    environment: &Environment,
-) -> Result<Option<SecretString>, SettingsFault> {
-    match (key_file, key_env) {
-        (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(value(place, "give `key_file` or `key_env`, not both")),
-        (Some(path), None) => Ok(Some(read_text(path)?.trim().into())),
-        (None, Some(name)) => match environment.get(&name) {
-            Some(key) => Ok(Some(key.clone())),
-            None => {
-                Err(value(format!("{place}.key_env"), format!("the variable `{name}` is not set")))
-            }
-        },
-    }
-}
-
-fn models(file: ModelsFile, environment: &Environment) -> Result<ModelSettings, SettingsFault> {
-    let mut providers = BTreeMap::new();
-    for (name, file) in file.providers {
-        let place = format!("models.providers.{name}");
-        let wire = match file.wire.as_str() {
-            "openai-responses" => Wire::OpenAiResponses,
-            "openai-chat" => Wire::OpenAiChat,
-            "anthropic" => Wire::Anthropic,
-            "gemini" => Wire::Gemini,
-            "ollama" => Wire::Ollama,
-            "demo" => Wire::Demo,
-            _ => {
-                let rule = "one of openai-responses, openai-chat, anthropic, gemini, ollama, demo";
-                return Err(value(format!("{place}.wire"), rule));
-            }
-        };
-        let mut provider = ProviderSettings::new(wire);
-        provider.base_url = file.base_url;
-        provider.key = secret(&place, file.key_file, file.key_env, environment)?;
-        provider.vendor = file.vendor;
-        file.limits.lay_over(&mut provider);
-        providers.insert(name, provider);
-    }
-    let route =
-        |it: RouteFile| Route { pattern: it.pattern, provider: it.provider, model: it.model };
-    let routes = file.routes.into_iter().map(route).collect();
-    Ok(ModelSettings { providers, routes, default_provider: file.default_provider })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod auth;
 mod budget;
 mod databases;
 mod environment;
+mod fault;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -13,7 +14,9 @@ mod identity;
 mod limits;
 mod models;
 mod policy;
+mod providers;
 mod secrets;
+mod sections;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,11 +41,12 @@ pub use auth::{
 };
 pub use budget::{BudgetForm, Money};
 pub use environment::Environment;
-pub use file::{Overrides, SettingsFault, read};
+pub use fault::SettingsFault;
+pub use file::{Overrides, read};
 pub use identity::Identity;
 pub use limits::LimitsForm;
 pub use models::{demo_models, models_of_environment};
-pub use policy::{PolicyFault, PolicyForm};
+pub use policy::{PolicyFault, PolicyForm, PolicyPatch};
 pub use secrets::SecretsSettings;
 
 /// Everything the host needs to know before it opens.
@@ -92,6 +96,12 @@ pub struct HttpSettings {
     pub form_bytes: usize,
     /// The largest single field of a form, as Agno's.
     pub field_bytes: usize,
+    /// Components taken in at once, over all tenants; more wait, unread. Each is held in memory
+    /// until it is stored, and is as large as `[limits] component_bytes` at most.
+    pub uploads: usize,
+    /// Lists over a megabyte that are held at once, from when they are read until clients have
+    /// them; more wait. Each may be 32 MiB of rows, and is its text after that.
+    pub large_lists: usize,
     /// How long a client may take to send its form or its component.
     pub body_timeout_ms: u64,
     /// Request headers that plugins may see, in lower case.
@@ -132,6 +142,10 @@ impl Default for HttpSettings {
         Self {
             form_bytes: 8 * 1024 * 1024,
             field_bytes: 1024 * 1024,
+            // Twice as many as wait for a worker and are compiled, by default: half of them may
+            // still be on their way.
+            uploads: 8,
+            large_lists: 8,
             body_timeout_ms: 60_000,
             plugin_headers: ["accept-language", "user-agent", "x-request-id"]
                 .map(String::from)

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use stepmill_core::capability::Capability;
 use stepmill_core::ids::{IdFault, TenantId, WorkflowId};
+use stepmill_core::json::merge_patch;
 use stepmill_core::policy::{Policies, Policy, PolicyScope};
 
 use super::budget::{BudgetForm, with_keys};
@@ -85,6 +87,18 @@ impl PolicyForm {
         Ok(Policy { allow, config: Arc::new(self.config.clone()), models, limits })
     }
 
+    /// What is said after a merge patch.
+    ///
+    /// # Errors
+    /// A field is unknown or has another type.
+    pub fn patched(&self, patch: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let mut form = serde_json::to_value(self)?;
+        if let Value::Object(fields) = &mut form {
+            merge_patch(fields, patch);
+        }
+        serde_json::from_value(form)
+    }
+
     /// What would be written to say the same.
     pub fn of(policy: &Policy) -> Self {
         let word = |it: &Vec<Capability>| it.iter().map(ToString::to_string).collect();
@@ -95,6 +109,23 @@ impl PolicyForm {
             limits: LimitsForm::of(&policy.limits),
         }
     }
+}
+
+/// What is changed of a policy: what is absent stays, `null` takes back what was said.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the document's word for a merge patch")]
+pub struct PolicyPatch {
+    /// All that plugins may do if they ask: a list is replaced as a whole.
+    #[schema(value_type = Option<Vec<CapabilityWord>>, max_items = 256)]
+    allow: Option<Vec<String>>,
+    /// Of what a plugin's `config.get` answers, key by key. Of a plugin only.
+    config: Option<BTreeMap<String, Option<String>>>,
+    /// Of how much models may be asked for, bound by bound.
+    models: Option<BudgetForm>,
+    /// Of how much there may be of what, limit by limit.
+    #[schema(inline)]
+    limits: Option<LimitsForm>,
 }
 
 fn capabilities(words: &[String]) -> Result<Vec<Capability>, PolicyFault> {

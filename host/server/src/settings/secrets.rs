@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::environment::Environment;
-use super::file::{SettingsFault, secret, value};
+use super::fault::{SettingsFault, secret, value};
 use crate::app::{KeySource, MasterKey};
 
 /// Where the keys are that seal secrets.

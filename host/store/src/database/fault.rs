@@ -17,6 +17,11 @@ pub(super) fn told(doing: &'static str, source: Error) -> StoreError {
     }
 }
 
+/// Whether the connection is of no use any more.
+pub(super) fn is_break(source: &Error) -> bool {
+    meaning(source) == Meaning::BrokeOff
+}
+
 /// Which [`StoreError`].
 #[derive(Debug, PartialEq, Eq)]
 enum Meaning {

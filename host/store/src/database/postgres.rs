@@ -6,7 +6,7 @@
 //! epoch and is refused. Statements themselves carry no check.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 
 use super::lock_file::LOOK_EVERY;
 use super::statement::{Arg, Statement};
-use super::{PREPARED_STATEMENTS, Row};
+use super::{PREPARED_STATEMENTS, Row, fault};
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
@@ -41,6 +41,24 @@ pub(super) struct PostgresDatabase {
     keeper: Mutex<Option<PgConnection>>,
     /// Becomes true when another host has taken over, and stays so.
     lost: Arc<watch::Sender<bool>>,
+    broken: Arc<Broken>,
+}
+
+/// When a connection was last found broken. Mostly the server ended, and all others with it: those
+/// that have rested since before are asked first, so that not each of them is found by a caller.
+#[derive(Default)]
+struct Broken(StdMutex<Option<Instant>>);
+
+impl Broken {
+    fn note(&self, now: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Whether a connection that has rested so long may be broken as well.
+    fn concerns(&self, idle_for: Duration, now: Instant) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|it| now.duration_since(it) <= idle_for)
+    }
 }
 
 impl PostgresDatabase {
@@ -54,8 +72,9 @@ impl PostgresDatabase {
             .await
             .map_err(|_| StoreError::TimedOut { doing: "bring the schema up to date" })??;
         let lost = Arc::new(watch::Sender::new(false));
-        let pool = pool(options, epoch, Arc::clone(&lost), settings);
-        Ok(Self { pool, keeper: Mutex::new(Some(keeper)), lost })
+        let broken = Arc::<Broken>::default();
+        let pool = pool(options, epoch, Arc::clone(&lost), Arc::clone(&broken), settings);
+        Ok(Self { pool, keeper: Mutex::new(Some(keeper)), lost, broken })
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -76,55 +95,86 @@ impl PostgresDatabase {
         }
     }
 
-    /// Gives the rows of each statement; None if they hold more than `bytes`.
+    /// Gives the rows of each statement; None if they hold more than `bytes`. What a broken
+    /// connection did not give is asked for once more: to read twice changes nothing.
     pub(super) async fn read(
         &self,
         statements: Vec<Statement<'_>>,
         bytes: usize,
     ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
         let answer = async {
-            let mut connection = self.pool.acquire().await?;
-            let mut answers = Vec::with_capacity(statements.len());
-            let mut room = bytes;
-            for statement in &statements {
-                let args = arguments(&mut connection, &statement.args).await?;
-                let query = sqlx::query_with(AssertSqlSafe(statement.numbered()), args);
-                let mut found = query.fetch(&mut *connection);
-                let mut rows = Vec::new();
-                while let Some(row) = found.try_next().await? {
-                    let Some(left) = room.checked_sub(held(&row)) else {
-                        drop(found);
-                        // Its next user would have to read what the server goes on to send.
-                        connection.close_on_drop();
-                        return Ok(None);
-                    };
-                    room = left;
-                    rows.push(Row::Postgres(row));
-                }
-                answers.push(rows);
+            match self.read_once(&statements, bytes).await {
+                Err(fault) if self.is_break(&fault) => self.read_once(&statements, bytes).await,
+                answer => answer,
             }
-            Ok(Some(answers))
         };
         self.unless_lost(answer).await
     }
 
+    async fn read_once(
+        &self,
+        statements: &[Statement<'_>],
+        bytes: usize,
+    ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let mut answers = Vec::with_capacity(statements.len());
+        let mut room = bytes;
+        for statement in statements {
+            let args = arguments(&mut connection, &statement.args).await?;
+            let query = sqlx::query_with(AssertSqlSafe(statement.numbered()), args);
+            let mut found = query.fetch(&mut *connection);
+            let mut rows = Vec::new();
+            while let Some(row) = found.try_next().await? {
+                let Some(left) = room.checked_sub(held(&row)) else {
+                    drop(found);
+                    // Its next user would have to read what the server goes on to send.
+                    connection.close_on_drop();
+                    return Ok(None);
+                };
+                room = left;
+                rows.push(Row::Postgres(row));
+            }
+            answers.push(rows);
+        }
+        Ok(Some(answers))
+    }
+
+    /// Whether a connection broke, which is noted.
+    fn is_break(&self, fault: &sqlx::Error) -> bool {
+        let is_break = fault::is_break(fault);
+        if is_break {
+            self.broken.note(Instant::now());
+        }
+        is_break
+    }
+
     pub(super) async fn write(&self, statements: Vec<Statement<'_>>) -> Result<u64, sqlx::Error> {
         let answer = async {
-            if let [statement] = statements.as_slice()
-                && !statement.revises()
-            {
-                let mut connection = self.pool.acquire().await?;
-                return execute(&mut connection, statement).await;
-            }
-            let mut tx = self.pool.begin().await?;
-            let mut changed = 0;
-            for statement in &statements {
-                changed = execute(&mut tx, statement).await?;
-            }
-            tx.commit().await?;
-            Ok(changed)
+            let written = self.write_once(&statements).await;
+            // Whether it was written is not known: it is not for this room to write it again.
+            written.inspect_err(|fault| drop(self.is_break(fault)))
         };
         self.unless_lost(answer).await
+    }
+
+    async fn write_once(&self, statements: &[Statement<'_>]) -> Result<u64, sqlx::Error> {
+        if let [statement] = statements
+            && !statement.revises()
+        {
+            let mut connection = self.pool.acquire().await?;
+            return execute(&mut connection, statement).await;
+        }
+        let mut tx = match self.pool.begin().await {
+            // Nothing was asked yet.
+            Err(fault) if self.is_break(&fault) => self.pool.begin().await?,
+            begun => begun?,
+        };
+        let mut changed = 0;
+        for statement in statements {
+            changed = execute(&mut tx, statement).await?;
+        }
+        tx.commit().await?;
+        Ok(changed)
     }
 
     pub(super) async fn close(&self) {
@@ -181,6 +231,7 @@ fn pool(
     options: PgConnectOptions,
     epoch: i64,
     lost: Arc<watch::Sender<bool>>,
+    broken: Arc<Broken>,
     settings: &StoreSettings,
 ) -> PgPool {
     let limit = format!("{}ms", settings.statement_timeout_ms);
@@ -192,9 +243,11 @@ fn pool(
         .max_connections(settings.connections.max(1))
         .acquire_timeout(settings.acquire_timeout())
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .before_acquire(move |connection, meta| {
+            let may_be_broken = broken.concerns(meta.idle_for, Instant::now());
+            let is_trusted = meta.idle_for <= TRUSTED_IDLE && !may_be_broken;
             Box::pin(async move {
-                if TRUSTED_IDLE < meta.idle_for {
+                if !is_trusted {
                     connection.ping().await?;
                 }
                 Ok(true)
@@ -306,3 +359,19 @@ impl Encode<'_, Postgres> for JsonText<'_> {
 }
 
 const MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/postgres");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_rested_since_before_a_break_is_asked_and_nobody_else() {
+        let (broken, second) = (Broken::default(), Duration::from_secs(1));
+        let then = Instant::now();
+        let now = then + second;
+        assert!(!broken.concerns(Duration::MAX, now));
+        broken.note(then);
+        assert!(broken.concerns(second, now) && broken.concerns(2 * second, now));
+        assert!(!broken.concerns(second / 2, now));
+    }
+}

@@ -3,7 +3,7 @@
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure};
 use stepmill_core::principal::Sees;
 use stepmill_core::run::RunStatus;
-use stepmill_store::{SessionEntry, Store, StoreError, TenantStore, Touch};
+use stepmill_store::{LIST_BYTES, SessionEntry, Store, StoreError, TenantStore, Touch};
 use tokio::task::JoinSet;
 
 use crate::house::{House, at, entry, of, piece, pin, run, session, step_started, tenant};
@@ -140,7 +140,8 @@ pub(crate) async fn a_list_tells_each_run_without_pieces(house: House) {
             .unwrap();
     }
 
-    let listed = acme.run_list(Sees::Everyone, &session("s"), &of("w"), 1_000).await.unwrap();
+    let listed =
+        acme.run_list(Sees::Everyone, &session("s"), &of("w"), 1_000, LIST_BYTES).await.unwrap();
     let told = listed.unwrap().map(|it| {
         let (run, journal) = it.unwrap();
         (run.pin.id, journal.iter().map(|it| it.sequence).collect::<Vec<_>>())

@@ -22,11 +22,12 @@ async fn open(acme: &TenantStore, pin: &RunPin) {
 /// refused.
 async fn sizes(acme: &TenantStore, limit: u32) -> (Option<usize>, usize) {
     let (sees, filter) = (Sees::Everyone, RunFilter::default());
-    let listed = match acme.run_list(sees, &session("s"), &filter, limit).await {
+    let listed = match acme.run_list(sees, &session("s"), &filter, limit, LIST_BYTES).await {
         Err(StoreError::TooLarge) => None,
         listed => Some(listed.unwrap().unwrap().map(Result::unwrap).count()),
     };
-    let previews = acme.run_previews(sees, &session("s"), &filter, limit).await.unwrap();
+    let previews =
+        acme.run_previews(sees, &session("s"), &filter, limit, LIST_BYTES).await.unwrap();
     (listed, previews.unwrap().len())
 }
 
@@ -88,7 +89,7 @@ pub(crate) async fn a_page_of_sessions_holds_so_much_and_no_more(house: House) {
     }
     let list = async |limit| {
         let page = SessionPage { key: SessionKey::Id, descending: false, offset: 0, limit };
-        acme.session_list(Sees::Everyone, &SessionFilter::default(), page).await
+        acme.session_list(Sees::Everyone, &SessionFilter::default(), page, LIST_BYTES).await
     };
 
     let (page, total) = list(20).await.unwrap();
@@ -105,7 +106,9 @@ pub(crate) async fn a_page_of_sessions_holds_so_much_and_no_more(house: House) {
 }
 
 async fn previews(acme: &TenantStore) -> Vec<StoredPreview> {
-    let found = acme.run_previews(Sees::Everyone, &session("s"), &RunFilter::default(), 100).await;
+    let found = acme
+        .run_previews(Sees::Everyone, &session("s"), &RunFilter::default(), 100, LIST_BYTES)
+        .await;
     found.unwrap().unwrap()
 }
 
@@ -177,6 +180,6 @@ pub(crate) async fn a_preview_says_why_its_run_failed(house: House) {
         assert_eq!(*outcome, PreviewedOutcome::Failed(Some("step".into()), failure));
     }
     let filter = RunFilter { statuses: Some(vec![RunStatus::Running]), ..RunFilter::default() };
-    let running = acme.run_previews(Sees::Everyone, &session("s"), &filter, 100).await;
+    let running = acme.run_previews(Sees::Everyone, &session("s"), &filter, 100, LIST_BYTES).await;
     assert_eq!(running.unwrap(), Some(vec![]));
 }

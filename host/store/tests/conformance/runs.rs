@@ -4,7 +4,9 @@ use stepmill_core::event::{RunEvent, StepFailure};
 use stepmill_core::ids::{RunId, TenantId};
 use stepmill_core::principal::Sees;
 use stepmill_core::run::{RunStatus, Telling};
-use stepmill_store::{RunList, SessionEntry, StoreError, StoredRun, TenantStore, Touch};
+use stepmill_store::{
+    LIST_BYTES, RunList, SessionEntry, StoreError, StoredRun, TenantStore, Touch,
+};
 
 use crate::house::{
     House, at, digest, note, of, pin, plugin, plugin_pin, run, session, tenant, user, workflow,
@@ -64,7 +66,7 @@ pub(crate) async fn a_refused_run_leaves_nothing_behind(house: House) {
     let again = pin(1, "fresh", None);
     let refused = acme.run_open(&again, &STARTED, SessionEntry::Any, Touch::Use).await;
     assert!(matches!(refused, Err(StoreError::RunExists)), "{refused:?}");
-    let fresh = acme.run_list(Sees::Everyone, &session("fresh"), &of("w"), 10).await;
+    let fresh = acme.run_list(Sees::Everyone, &session("fresh"), &of("w"), 10, LIST_BYTES).await;
     assert!(fresh.unwrap().is_none());
     assert_eq!(acme.journal_read(run(1), 0, 10).await.unwrap().len(), 1);
     open(&acme, 2, "s", None).await;
@@ -111,8 +113,9 @@ async fn finds(acme: &TenantStore, sees: Sees<'_>, number: u128) -> bool {
 }
 
 async fn lists(acme: &TenantStore, sees: Sees<'_>, name: &str) -> Option<Vec<RunId>> {
-    let listed = acme.run_list(sees, &session(name), &of("w"), 10).await.unwrap();
-    let previewed = acme.run_previews(sees, &session(name), &of("w"), 10).await.unwrap();
+    let listed = acme.run_list(sees, &session(name), &of("w"), 10, LIST_BYTES).await.unwrap();
+    let previewed =
+        acme.run_previews(sees, &session(name), &of("w"), 10, LIST_BYTES).await.unwrap();
     let listed = listed.map(ids);
     assert_eq!(previewed.map(|it| it.into_iter().map(|it| it.id).collect()), listed);
     listed
@@ -170,9 +173,9 @@ pub(crate) async fn the_latest_runs_are_listed_oldest_first(house: House) {
     acme.run_open(&other, &STARTED, SessionEntry::Owner, Touch::Use).await.unwrap();
 
     assert_eq!(lists(&acme, Sees::Everyone, "s").await, Some(vec![run(1), run(2), run(3)]));
-    let two = acme.run_list(Sees::Everyone, &session("s"), &of("w"), 2).await.unwrap();
+    let two = acme.run_list(Sees::Everyone, &session("s"), &of("w"), 2, LIST_BYTES).await.unwrap();
     assert_eq!(ids(two.unwrap()), [run(2), run(3)]);
-    let none = acme.run_list(Sees::Everyone, &session("s"), &of("unused"), 2).await;
+    let none = acme.run_list(Sees::Everyone, &session("s"), &of("unused"), 2, LIST_BYTES).await;
     assert_eq!(ids(none.unwrap().unwrap()), []);
 }
 

@@ -5,8 +5,8 @@ use stepmill_core::event::RunEvent;
 use stepmill_core::principal::Sees;
 use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_store::{
-    Closing, ModelUsage, RunFilter, SessionChange, SessionEntry, SessionFilter, SessionKey,
-    SessionPage, StoreError, StoredSession, TenantStore, Touch,
+    Closing, LIST_BYTES, ModelUsage, RunFilter, SessionChange, SessionEntry, SessionFilter,
+    SessionKey, SessionPage, StoreError, StoredSession, TenantStore, Touch,
 };
 
 use crate::house::{
@@ -75,7 +75,7 @@ pub(crate) async fn a_caller_sees_its_own_sessions(house: House) {
         (Sees::Nobody, vec![]),
     ] {
         let (found, total) =
-            acme.session_list(sees, &SessionFilter::default(), FIRST).await.unwrap();
+            acme.session_list(sees, &SessionFilter::default(), FIRST, LIST_BYTES).await.unwrap();
         let names: Vec<_> = found.map(|it| it.unwrap().session.id.to_string()).collect();
         assert_eq!(
             (names.len() as u64, names),
@@ -107,7 +107,8 @@ pub(crate) async fn sessions_are_filtered_sorted_and_paged(house: House) {
     }
     acme.session_create(&StoredSession { workflow: None, ..made("d", None, 4) }).await.unwrap();
     let list = async |filter: SessionFilter, page: SessionPage| {
-        let (found, total) = acme.session_list(Sees::Everyone, &filter, page).await.unwrap();
+        let (found, total) =
+            acme.session_list(Sees::Everyone, &filter, page, LIST_BYTES).await.unwrap();
         let names: Vec<_> = found.map(|it| it.unwrap().session.id.to_string()).collect();
         (names.join(" "), total)
     };
@@ -220,7 +221,8 @@ pub(crate) async fn runs_of_a_session_are_filtered(house: House) {
     }
     acme.journal_append(run(3), &[entry(1, RunEvent::RunCompleted)]).await.unwrap();
     let list = async |filter: RunFilter| {
-        let found = acme.run_list(Sees::Everyone, &session("s"), &filter, 10).await.unwrap();
+        let found =
+            acme.run_list(Sees::Everyone, &session("s"), &filter, 10, LIST_BYTES).await.unwrap();
         found.unwrap().map(|it| it.unwrap().0.pin.id).collect::<Vec<_>>()
     };
     let all = RunFilter::default();
@@ -248,7 +250,8 @@ pub(crate) async fn a_session_opens_with_a_message_its_reader_may_read(house: Ho
     acme.run_open(&admins, &[RunEvent::RunStarted], SessionEntry::Any, Touch::Use).await.unwrap();
     let reads = async |sees| {
         let found = acme.session_find(sees, &session("s")).await.unwrap().unwrap();
-        let mut page = acme.session_list(sees, &SessionFilter::default(), FIRST).await.unwrap().0;
+        let mut page =
+            acme.session_list(sees, &SessionFilter::default(), FIRST, LIST_BYTES).await.unwrap().0;
         assert_eq!(page.next().unwrap().unwrap().opening, found.opening);
         let first = acme.run_first(sees, &session("s"), None).await.unwrap();
         assert_eq!(first.map(|it| it.pin.input), found.opening);

@@ -10,10 +10,11 @@ use stepmill_store::{SessionKey, SessionPage};
 use utoipa::ToSchema;
 
 use super::common::{Common, Kind, SessionKind, gone, metadata};
-use crate::app::{AppError, ListSessions, NewSession};
+use crate::app::{AppError, ListRead, ListSessions, NewSession};
 use crate::http::auth::Caller;
 use crate::http::door::Door;
 use crate::http::error::{ApiError, FieldFault};
+use crate::http::held::json_list;
 use crate::http::json_body::Sent;
 use crate::http::query::Query;
 use crate::http::view::{
@@ -71,8 +72,8 @@ pub(super) async fn session_list(
     let offset = (number - 1).unsigned_abs().saturating_mul(limit.unsigned_abs());
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     let wanted = SessionPage { key, descending, offset, limit };
-    let (found, total) = match common.kind {
-        Kind::Other(_) => Default::default(),
+    let ListRead { list: (found, total), room } = match common.kind {
+        Kind::Other(_) => ListRead::default(),
         Kind::Any | Kind::Workflow => {
             let ask = ListSessions {
                 user: common.user,
@@ -87,7 +88,7 @@ pub(super) async fn session_list(
     for session in found {
         lines.push(line(&session.map_err(AppError::from)?)?);
     }
-    Ok(Json(page(lines, wanted, total)).into_response())
+    Ok(json_list(serde_json::to_vec(&page(lines, wanted, total))?, room))
 }
 
 /// From the smallest or the largest on.

@@ -16,6 +16,7 @@ use crate::app::AppError;
 use crate::http::auth::Caller;
 use crate::http::door::Door;
 use crate::http::error::ApiError;
+use crate::http::held::json_list;
 use crate::http::query::Query;
 use crate::http::runs::{list, stored};
 use crate::http::view::{Fault, FieldFaults, RunPreview, RunSummary, preview, summary};
@@ -159,7 +160,7 @@ pub(super) async fn session_runs(
     ),
     responses(
         (status = 200, description = "Runs", body = Vec<RunPreview>),
-        (status = 400, description = "There is no such state", body = Fault),
+        (status = 400, description = "There is no such state, or the runs hold too much for one list", body = Fault),
         (status = 404, description = "There is no such session", body = Fault),
         (status = 422, description = "A parameter is malformed", body = FieldFaults),
     ),
@@ -173,7 +174,8 @@ pub(super) async fn session_run_previews(
     let (filter, user) = wanted(&door, &parts)?;
     let runs = door.app.session_previews(&who, &id, user, &filter).await;
     let runs = runs.map_err(|fault| unknown(&id, None, fault))?;
-    Ok(Json(runs.iter().map(preview).collect::<Vec<_>>()).into_response())
+    let text = serde_json::to_vec(&runs.list.iter().map(preview).collect::<Vec<_>>())?;
+    Ok(json_list(text, runs.room))
 }
 
 /// One run of a session, of whichever workflow.

@@ -12,11 +12,11 @@ use stepmill_core::time::Timestamp;
 use stepmill_engine::{Ending, ModelCall, RunRecord, StepRecord, StepState};
 use uuid::Uuid;
 
+use super::agent_run::{AgentRun, AgentState, ProviderData, Stage};
+use super::metrics::{AgentMetrics, RunMetrics, Tokens, first_token};
 use super::run::content;
-use super::shapes::{
-    AgentMetrics, AgentRun, AgentState, Empty, ProviderData, RunMetrics, Stage, StepResult, Tokens,
-    agent, failure_text, first_token, step, step_id,
-};
+use super::shapes::{Empty, agent, failure_text, step, step_id};
+use super::step_result::StepResult;
 
 /// One event as clients read it.
 #[derive(Debug, Clone)]

@@ -12,10 +12,13 @@ use stepmill_store::{PREVIEW_CHARACTERS, PreviewedOutcome, StoredPreview};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::agent_run::{AgentRun, Stage};
 use super::event::EventView;
 use super::media::MediaLists;
+use super::metrics::RunMetrics;
 use super::run::{NO_STEPS, content, status_word};
-use super::shapes::{AgentRun, Empty, RunMetrics, Stage, StepResult, step_failed};
+use super::shapes::{Empty, step_failed};
+use super::step_result::StepResult;
 
 /// One run of a list.
 #[derive(Serialize, ToSchema)]

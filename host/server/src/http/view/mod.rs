@@ -1,5 +1,6 @@
 //! What clients read: the JSON of Agno's API, made from core types in one place each.
 
+mod agent_run;
 mod audit;
 mod event;
 mod fault;
@@ -7,6 +8,7 @@ mod key;
 mod limits;
 mod list;
 mod media;
+mod metrics;
 mod os;
 mod plugin;
 mod policy;
@@ -14,6 +16,7 @@ mod run;
 mod secret;
 mod session;
 mod shapes;
+mod step_result;
 mod usage;
 mod workflow;
 

@@ -7,9 +7,11 @@ use stepmill_engine::RunRecord;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::agent_run::{AgentRun, Stage};
 use super::event::EventView;
 use super::media::MediaLists;
-use super::shapes::{AgentRun, RunMetrics, Stage, StepResult};
+use super::metrics::RunMetrics;
+use super::step_result::StepResult;
 
 /// Why the run is shown.
 pub(crate) enum Detail {

@@ -9,7 +9,7 @@ use stepmill_core::principal::Rules;
 use stepmill_core::role::Roles;
 
 use super::super::environment::Environment;
-use super::super::file::{SettingsFault, secret, value};
+use super::super::fault::{SettingsFault, secret, value};
 use super::issuer::IssuerFile;
 use super::{AuthMode, AuthSettings, IssuerSettings, TokenSettings, TokenSource, is_pem};
 

@@ -12,7 +12,8 @@ use stepmill_core::ids::TenantId;
 use stepmill_core::scope::{ADMIN, OPERATOR};
 
 use super::super::environment::Environment;
-use super::super::file::{SettingsFault, overlay, read_text, value};
+use super::super::fault::{SettingsFault, read_text, value};
+use super::super::sections::overlay;
 use super::file::KeyFile;
 use super::{IssuerSettings, JwksSettings, JwtAlgorithm, is_pem};
 

@@ -1,0 +1,231 @@
+//! The runs of agents inside steps, as Agno shows them at different times.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use stepmill_core::agent::{Agent, ModelAnswer};
+use stepmill_core::run::{RunPin, Telling};
+use stepmill_engine::{ModelCall, RunRecord, StepRecord, StepState};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::metrics::{AgentMetrics, Tokens, first_token};
+use super::shapes::{Empty, agent, step_id};
+
+#[derive(Serialize, ToSchema)]
+struct Message<'a> {
+    id: Uuid,
+    content: &'a str,
+    from_history: bool,
+    stop_after_tool_call: bool,
+    role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_data: Option<ProviderData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<MessageMetrics>,
+    created_at: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct MessageMetrics {
+    #[serde(flatten)]
+    tokens: Tokens,
+    /// Of a streamed answer only the time to its first piece is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<f64>,
+    time_to_first_token: f64,
+}
+
+/// What the provider calls its answer.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProviderData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+impl<'a> ProviderData<'a> {
+    /// Under the name that the provider's protocol has for it.
+    pub(super) fn of(call: &ModelCall, answer: &'a ModelAnswer) -> Option<Self> {
+        let id = answer.response_id.as_deref()?;
+        Some(match call.model.api.as_str() {
+            "OpenAI Responses" => Self { response_id: Some(id), id: None },
+            _ => Self { response_id: None, id: Some(id) },
+        })
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct AgentInput<'a> {
+    input_content: &'a str,
+}
+
+/// The run of one agent inside a step.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AgentRun<'a> {
+    run_id: Uuid,
+    agent_id: String,
+    agent_name: &'a str,
+    session_id: &'a str,
+    parent_run_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    content: &'a str,
+    content_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_provider_data: Option<ProviderData<'a>>,
+    model: &'a str,
+    model_provider: &'a str,
+    #[schema(value_type = Object)]
+    session_state: AgentState<'a>,
+    created_at: i64,
+    status: &'static str,
+    workflow_step_id: Uuid,
+    metrics: AgentMetrics<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<[Empty; 0]>,
+    messages: Vec<Message<'a>>,
+    #[schema(value_type = Object)]
+    metadata: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<[Empty; 0]>,
+    input: AgentInput<'a>,
+}
+
+/// When an agent's run is shown: Agno shows it in three ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// In the answer to who waited for the run.
+    Fresh,
+    /// In the events of a stream.
+    Told,
+    /// In the same events, read back.
+    Noted,
+    /// Read back.
+    Stored,
+}
+
+/// What an agent saw of its session.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum AgentState<'a> {
+    /// The session's state.
+    Kept(&'a Map<String, Value>),
+    /// Where it was, as streams tell it.
+    Place(SessionState<'a>),
+}
+
+impl<'a> AgentState<'a> {
+    pub(super) fn at(pin: &'a RunPin, stage: Stage) -> Self {
+        match stage {
+            Stage::Told => Self::Place(SessionState::of(pin)),
+            Stage::Fresh | Stage::Noted | Stage::Stored => Self::Kept(&pin.session_state),
+        }
+    }
+}
+
+/// Where an agent ran.
+#[derive(Serialize)]
+pub(super) struct SessionState<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_user_id: Option<&'a str>,
+    current_session_id: &'a str,
+    current_run_id: Uuid,
+}
+
+impl<'a> SessionState<'a> {
+    fn of(pin: &'a RunPin) -> Self {
+        Self {
+            current_user_id: pin.user.as_ref().map(|it| it.as_str()),
+            current_session_id: pin.session.as_str(),
+            current_run_id: pin.id.uuid(),
+        }
+    }
+}
+
+impl<'a> AgentRun<'a> {
+    /// Every agent's run that ended with an answer.
+    pub(super) fn all(pin: &'a RunPin, record: &'a RunRecord, stage: Stage) -> Vec<Self> {
+        let mut input = pin.input.as_str();
+        let mut runs = Vec::new();
+        for step in record.steps() {
+            if let StepState::CompletedByModel(call, answer, _) = &step.state
+                && let Some(agent) = agent(pin, step.index)
+            {
+                let run = Self::of(pin, step, agent, input, call, answer);
+                runs.push(run.at(pin, stage));
+            }
+            input = step.output().map_or(input, |it| &it.content);
+        }
+        runs
+    }
+
+    fn of(
+        pin: &'a RunPin,
+        step: &'a StepRecord,
+        agent: &'a Agent,
+        input: &'a str,
+        call: &'a ModelCall,
+        answer: &'a ModelAnswer,
+    ) -> Self {
+        let created_at = step.started_at.seconds();
+        let message = |role: &'static str, content: &'a str| Message {
+            id: pin.id.part(&format!("step/{}/message/{role}", step.index.0)),
+            content,
+            from_history: false,
+            stop_after_tool_call: false,
+            role,
+            provider_data: None,
+            metrics: None,
+            created_at,
+        };
+        let mut messages = Vec::with_capacity(3);
+        if !agent.instructions.is_empty() {
+            messages.push(message("system", &agent.instructions));
+        }
+        messages.push(message("user", input));
+        messages.push(Message {
+            provider_data: ProviderData::of(call, answer),
+            metrics: Some(MessageMetrics {
+                tokens: Tokens::of(answer),
+                duration: (pin.telling == Telling::Quiet)
+                    .then(|| answer.duration_micros as f64 / 1e6),
+                time_to_first_token: first_token(answer),
+            }),
+            ..message("assistant", &answer.content)
+        });
+        Self {
+            run_id: call.id,
+            agent_id: agent.id(),
+            agent_name: &agent.name,
+            session_id: pin.session.as_str(),
+            parent_run_id: pin.id.uuid(),
+            user_id: pin.user.as_ref().map(|it| it.as_str()),
+            content: &answer.content,
+            content_type: "str",
+            model_provider_data: ProviderData::of(call, answer),
+            model: &call.model.model,
+            model_provider: &call.model.vendor,
+            session_state: AgentState::Kept(&pin.session_state),
+            created_at,
+            status: "COMPLETED",
+            workflow_step_id: step_id(pin, step.index),
+            metrics: AgentMetrics::of(call, answer),
+            events: None,
+            messages,
+            metadata: &pin.extras.metadata,
+            tools: None,
+            input: AgentInput { input_content: input },
+        }
+    }
+
+    /// As Agno shows it at this time.
+    fn at(mut self, pin: &'a RunPin, stage: Stage) -> Self {
+        match stage {
+            Stage::Fresh => self.tools = Some([]),
+            Stage::Stored => self.events = Some([]),
+            Stage::Told | Stage::Noted => self.session_state = AgentState::at(pin, stage),
+        }
+        self
+    }
+}
