@@ -6,6 +6,7 @@ use axum::http::{StatusCode, Uri};
 use serde_json::Value;
 use stepmill_core::ids::{TenantId, WorkflowId};
 use stepmill_core::policy::PolicyScope;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,6 +26,19 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
         policy_patch,
         policy_delete
     ))
+}
+
+/// The parameters that [`scope`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the document's word for what names a scope")]
+struct Scope {
+    /// Whose; absent: the host's
+    #[param(max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
+    tenant: Option<String>,
+    /// Of which plugin
+    #[param(pattern = "^[a-z0-9_-]{0,64}$")]
+    plugin: Option<String>,
 }
 
 /// Of what a request speaks: of a tenant, a plugin, both (a tenant's own plugin), or the host.
@@ -62,10 +76,7 @@ async fn policy_list(
 /// Without `tenant` and `plugin`: of the host. For the host's operator.
 #[utoipa::path(
     get, path = "/policy", operation_id = "get_policy", tag = "Policies",
-    params(
-        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
-        ("plugin" = Option<String>, Query, description = "Of which plugin", pattern = "^[a-z0-9_-]{0,64}$"),
-    ),
+    params(Scope),
     responses(
         (status = 200, description = "What is said", body = PolicyBody),
         (status = 400, description = "No tenant or plugin can have this id", body = Fault),
@@ -87,10 +98,7 @@ async fn policy_fetch(
 /// the next call of a plugin on. For the host's operator.
 #[utoipa::path(
     put, path = "/policy", operation_id = "put_policy", tag = "Policies",
-    params(
-        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
-        ("plugin" = Option<String>, Query, description = "Of which plugin", pattern = "^[a-z0-9_-]{0,64}$"),
-    ),
+    params(Scope),
     request_body = PolicyForm,
     responses(
         (status = 200, description = "What is said now", body = PolicyBody),
@@ -120,10 +128,7 @@ async fn policy_put(
 /// by `PUT`. For the host's operator.
 #[utoipa::path(
     patch, path = "/policy", operation_id = "patch_policy", tag = "Policies",
-    params(
-        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
-        ("plugin" = Option<String>, Query, description = "Of which plugin", pattern = "^[a-z0-9_-]{0,64}$"),
-    ),
+    params(Scope),
     request_body(content = PolicyPatch, content_type = "application/merge-patch+json"),
     responses(
         (status = 200, description = "What is said now", body = PolicyBody),
@@ -150,10 +155,7 @@ async fn policy_patch(
 /// What the settings file says of it counts again. For the host's operator.
 #[utoipa::path(
     delete, path = "/policy", operation_id = "delete_policy", tag = "Policies",
-    params(
-        ("tenant" = Option<String>, Query, description = "Whose; absent: the host's", max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
-        ("plugin" = Option<String>, Query, description = "Of which plugin", pattern = "^[a-z0-9_-]{0,64}$"),
-    ),
+    params(Scope),
     responses(
         (status = 204, description = "It is taken back"),
         (status = 400, description = "No tenant or plugin can have this id", body = Fault),

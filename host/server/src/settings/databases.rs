@@ -31,7 +31,7 @@ overlay! {
     }
 }
 
-struct One {
+pub(super) struct One {
     url: Place,
     tenant_key: Place,
     settings: DatabaseSettings,

@@ -152,7 +152,9 @@ impl PostgresDatabase {
         let answer = async {
             let written = self.write_once(&statements).await;
             // Whether it was written is not known: it is not for this room to write it again.
-            written.inspect_err(|fault| drop(self.is_break(fault)))
+            written.inspect_err(|fault| {
+                let _ = self.is_break(fault);
+            })
         };
         self.unless_lost(answer).await
     }

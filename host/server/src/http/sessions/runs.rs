@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use stepmill_core::run::RunStatus;
 use stepmill_core::time::Timestamp;
 use stepmill_store::RunFilter;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::common::{Common, Kind, SessionKind};
 use crate::app::AppError;
@@ -81,6 +81,26 @@ fn filter(query: &mut Query) -> Result<RunFilter, ApiError> {
     Ok(RunFilter { workflow: None, statuses, created_after: after, created_before: before })
 }
 
+/// The parameters that [`wanted`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the document's word for which runs are wanted")]
+struct Wanted {
+    /// The kind of session; its runs are those of workflows, whatever it says
+    #[param(rename = "type")]
+    kind: Option<SessionKind>,
+    /// The session's user has to be this one
+    user_id: Option<String>,
+    /// In one of these states
+    status: Option<Vec<RunState>>,
+    /// Accepted in this second of Unix time or later
+    created_after: Option<i64>,
+    /// Accepted in this second of Unix time or earlier
+    created_before: Option<i64>,
+    /// The host's database
+    db_id: Option<String>,
+}
+
 /// Which runs, and of whose session.
 fn wanted(door: &Door, parts: &Parts) -> Result<(RunFilter, Option<String>), ApiError> {
     let mut query = Query::of(&parts.uri);
@@ -113,12 +133,7 @@ fn unknown(session: &str, run: Option<&str>, fault: AppError) -> ApiError {
     get, path = "/sessions/{session_id}/runs", operation_id = "get_session_runs", tag = "Sessions",
     params(
         ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("type" = Option<SessionKind>, Query, description = "The kind of session; its runs are those of workflows, whatever it says"),
-        ("user_id" = Option<String>, Query, description = "The session's user has to be this one"),
-        ("status" = Option<Vec<RunState>>, Query, description = "In one of these states"),
-        ("created_after" = Option<i64>, Query, description = "Accepted in this second of Unix time or later"),
-        ("created_before" = Option<i64>, Query, description = "Accepted in this second of Unix time or earlier"),
-        ("db_id" = Option<String>, Query, description = "The host's database"),
+        Wanted,
     ),
     responses(
         (status = 200, description = "Runs", body = Vec<RunSummary>),
@@ -151,12 +166,7 @@ pub(super) async fn session_runs(
     tag = "Sessions",
     params(
         ("session_id" = String, Path, description = "The session", min_length = 1),
-        ("type" = Option<SessionKind>, Query, description = "The kind of session; its runs are those of workflows, whatever it says"),
-        ("user_id" = Option<String>, Query, description = "The session's user has to be this one"),
-        ("status" = Option<Vec<RunState>>, Query, description = "In one of these states"),
-        ("created_after" = Option<i64>, Query, description = "Accepted in this second of Unix time or later"),
-        ("created_before" = Option<i64>, Query, description = "Accepted in this second of Unix time or earlier"),
-        ("db_id" = Option<String>, Query, description = "The host's database"),
+        Wanted,
     ),
     responses(
         (status = 200, description = "Runs", body = Vec<RunPreview>),
