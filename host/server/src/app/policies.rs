@@ -61,7 +61,7 @@ impl PolicyBook {
 /// What becomes of what was said of a scope.
 enum Saying {
     /// This takes its place.
-    All(PolicyForm),
+    All(Box<PolicyForm>),
     /// This is merged into it.
     Part(Map<String, Value>),
 }
@@ -121,7 +121,7 @@ impl App {
         scope: PolicyScope,
         form: PolicyForm,
     ) -> Result<PolicyView, AppError> {
-        self.policy_say(who, scope, Saying::All(form)).await
+        self.policy_say(who, scope, Saying::All(Box::new(form))).await
     }
 
     /// Changes what is said of a scope, in the settings file too, and leaves the rest of it as it
@@ -156,7 +156,7 @@ impl App {
     ) -> Result<PolicyView, AppError> {
         let mut said = self.policies.said.lock().await;
         let form = match saying {
-            Saying::All(form) => form,
+            Saying::All(form) => *form,
             Saying::Part(patch) => {
                 let form = self.policies.form(&scope);
                 form.patched(patch).map_err(AppError::BadPatch)?

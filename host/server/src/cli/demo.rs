@@ -50,7 +50,7 @@ pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<(),
     allow.push(Capability::parse("http:*.example.com").map_err(Failure::work)?);
     let policy = Policy { allow: Some(allow), config: Arc::new(config), ..Policy::default() };
     settings.policies.put(PolicyScope::Plugin(None, plugin), policy);
-    let prepare = |app| async move { share(&app).await };
+    let prepare = |app| async move { Box::pin(share(&app)).await };
     Box::pin(serve(settings, prepare, |address| invite(address, is_real))).await
 }
 
