@@ -38,7 +38,7 @@ hostile:
 
 # One tenant tries every route with every handle of another.
 tenants:
-    tests/house tenants
+    tests/house tenants::
 
 # Hostile bytes for whatever meets them first, so many seconds for each fuzzer; tests/fuzz/README.md.
 fuzz seconds *targets:

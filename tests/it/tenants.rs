@@ -14,6 +14,9 @@ use crate::house::{House, Reply, Token, example};
 /// Stands in everything of acme's that has words in it.
 const CANARY: &str = "canary-of-acme";
 
+/// What acme's session may be found by: the one word of it that strangers know.
+const NAME: &str = "name-of-acme";
+
 /// What names something: acme's own, and one that names nothing.
 struct Handles(BTreeMap<&'static str, (String, String)>);
 
@@ -24,7 +27,7 @@ async fn furnish(house: &House) -> Handles {
     let ada = Token::of("acme", "ada");
     let state = json!({ "word": CANARY }).to_string();
     let fields = [
-        ("message", CANARY),
+        ("message", &format!("{NAME} {CANARY}")),
         ("session_id", "session-of-acme"),
         ("session_state", &state),
         ("metadata", &state),
@@ -52,7 +55,7 @@ async fn furnish(house: &House) -> Handles {
         ("keys/id", (key["id"].as_str().unwrap().to_owned(), "0".repeat(32))),
         ("secrets/name", named("crm-key")),
         ("session_id", named("session-of-acme")),
-        ("session_name", named(CANARY)),
+        ("session_name", named(NAME)),
         ("run_id", (run["run_id"].as_str().unwrap().to_owned(), none())),
         ("user_id", named("ada")),
         ("tenant", named("acme")),

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use super::{nobody_noticed, told};
+use crate::bomb::compile_bomb;
 use crate::house::{House, example, hostile, hostile_core, hostile_describing};
 
 /// The memory that may stay with the host after everything: a few caches, and what the allocator
@@ -96,7 +97,8 @@ fn uploads() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
         ),
         ("modules over the limit", many("(core module)", 101), 422, "too_complex"),
         ("components in components", many("(component)", 17), 422, "too_complex"),
-        ("instances that double and double", doubling(24), 422, "too_complex"),
+        ("instances that double and double", doubling(), 422, "too_complex"),
+        ("a compile bomb", compile_bomb(20), 422, "compile_timed_out"),
         ("a describe that panics", describe(b'1'), 422, "plugin_trapped"),
         ("a describe without end", describe(b'2'), 422, "plugin_cpu_exhausted"),
         ("a describe that exits", describe(b'3'), 422, "plugin_exited"),
@@ -112,12 +114,12 @@ fn many(what: &str, times: usize) -> Vec<u8> {
     wat::parse_str(format!("(component {})", what.repeat(times))).expect("the text is WebAssembly")
 }
 
-/// Few bytes that are 2^n instances.
-fn doubling(n: usize) -> Vec<u8> {
+/// Few bytes that are 2^15 instances.
+fn doubling() -> Vec<u8> {
     let mut text = String::from(
         "(component (component $c0 (core module $m) (core instance (instantiate $m)))",
     );
-    for it in 1..=n.min(15) {
+    for it in 1..=15 {
         let below = it - 1;
         write!(
             text,

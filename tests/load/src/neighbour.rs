@@ -7,6 +7,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -21,8 +24,11 @@ use crate::subject::{Guarded, guarded};
 /// What the quiet tenant's p99 may rise to, as a share of what it is alone.
 const AT_MOST: f64 = 1.2;
 
-/// What is left of the noise when a slice begins alone is not its own.
+/// How long a slice waits until the noise is there, or the connections of it are gone.
 const SETTLE: Duration = Duration::from_millis(700);
+
+/// How long a slice that begins alone waits at most for what the noise left under way.
+const REST: Duration = Duration::from_secs(30);
 
 /// How a run is made.
 #[derive(Debug, Clone)]
@@ -72,6 +78,9 @@ pub(crate) async fn measure(
         for (is_noisy, heard) in [(false, &mut alone), (true, &mut beside)] {
             noise.send_replace(is_noisy);
             sleep(SETTLE).await;
+            if !is_noisy {
+                rested(&host).await?;
+            }
             let who = if is_noisy { "beside the noisy one" } else { "alone" };
             heard.0.extend(
                 quiet(&host, &plan).await.with_context(|| format!("the quiet tenant {who}"))?,
@@ -80,6 +89,12 @@ pub(crate) async fn measure(
     }
     drop(noise);
     let answers = making_noise.join().map_err(|_| anyhow::anyhow!("the noise broke off"))??;
+    // What nobody heard is no noise.
+    let heard = |statuses: std::ops::Range<u16>| -> u64 {
+        answers.range(statuses).map(|(_, times)| times).sum()
+    };
+    ensure!(0 < heard(400..600), "no hostile call was refused: there was no noise");
+    ensure!(heard(0..1) * 10 < heard(100..600), "much of the noise was not answered");
     alone.0.sort_unstable();
     beside.0.sort_unstable();
     report::noise(&answers);
@@ -89,6 +104,22 @@ pub(crate) async fn measure(
     report::neighbour(alone.ms(0.99), beside.ms(0.99), ratio, AT_MOST);
     ensure!(ratio <= AT_MOST, "the quiet tenant's p99 rose too far");
     Ok(())
+}
+
+/// Waits until nothing of the noise is under way: runs go on when those who asked are gone.
+async fn rested(host: &Guarded) -> anyhow::Result<()> {
+    let path = "/limits".to_owned();
+    let ask = Ask { method: Method::GET, path, body: Bytes::new(), word: "used" };
+    let mut client = Client::connect(host.address).await?.with_token(&host.noisy_token);
+    let begin = Instant::now();
+    loop {
+        let said: Value = serde_json::from_slice(&client.ask(&ask).await?)?;
+        if said["used"]["runs"] == 0 && said["used"]["calls"] == 0 {
+            return Ok(());
+        }
+        ensure!(begin.elapsed() < REST, "the noise goes on when nobody makes it");
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// One slice of the quiet tenant's two-step runs.

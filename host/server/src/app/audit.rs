@@ -20,8 +20,9 @@ const GATHER: Duration = Duration::from_secs(5);
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The most different denials that are counted at once. Any more are counted together.
-const DENIALS: usize = 1_024;
+/// The most different denials of a tenant that are counted at once. Any more are counted together,
+/// so that nobody's are lost in another's.
+const DENIALS: usize = 256;
 
 /// What all denials beyond that are called.
 const OTHERS: &str = "others";
@@ -31,28 +32,33 @@ type Denial = (Option<TenantId>, Actor, String);
 
 /// Denials that are not written yet.
 #[derive(Default)]
-pub(crate) struct Denials(Mutex<HashMap<Denial, u64>>);
+pub(crate) struct Denials(Mutex<HashMap<Option<TenantId>, HashMap<(Actor, String), u64>>>);
 
 impl Denials {
     /// Counts one. Gives whether it is the first since they were taken.
     fn count(&self, denial: Denial) -> bool {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = counted.is_empty();
-        let is_one_of_many = DENIALS <= counted.len() && !counted.contains_key(&denial);
-        let denial =
-            if is_one_of_many { (None, Actor::default(), OTHERS.to_owned()) } else { denial };
-        *counted.entry(denial).or_default() += 1;
+        let (tenant, actor, target) = denial;
+        let counted = counted.entry(tenant).or_default();
+        let kind = (actor, target);
+        let is_one_of_many = DENIALS <= counted.len() && !counted.contains_key(&kind);
+        let kind = if is_one_of_many { (Actor::default(), OTHERS.to_owned()) } else { kind };
+        *counted.entry(kind).or_default() += 1;
         is_first
     }
 
     fn take(&self) -> Vec<(Option<TenantId>, AuditNote, u64)> {
         let counted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let at = now();
-        let line = |((tenant, actor, target), times)| {
+        let line = |((actor, target), times)| {
             let action = Action::AccessDenied;
-            (tenant, AuditNote { at, actor, action, target, detail: None }, times)
+            (AuditNote { at, actor, action, target, detail: None }, times)
         };
-        counted.into_iter().map(line).collect()
+        let lines = counted.into_iter().flat_map(|(tenant, counted)| {
+            counted.into_iter().map(line).map(move |(note, times)| (tenant.clone(), note, times))
+        });
+        lines.collect()
     }
 }
 
@@ -157,6 +163,15 @@ mod tests {
         };
         assert_eq!(times("GET /a"), Some(2));
         assert_eq!(times(OTHERS), Some(DENIALS as u64 + 1));
+        for number in 0..2 * DENIALS {
+            denials.count(denial(&number.to_string()));
+        }
+        let acme = TenantId::new("acme").unwrap();
+        denials.count((Some(acme.clone()), Actor::default(), "GET /a".to_owned()));
+        let is_acmes = |(of, note, _): &(_, AuditNote, _)| {
+            of.as_ref() == Some(&acme) && note.target == "GET /a"
+        };
+        assert!(denials.take().iter().any(is_acmes), "another's denials took its place");
         assert!(denials.take().is_empty());
     }
 }

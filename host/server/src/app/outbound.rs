@@ -226,13 +226,18 @@ impl Resolve for PublicOnly {
 }
 
 /// Whether an address is out in the open, after the IANA special-purpose registries
-/// (<https://www.iana.org/assignments/iana-ipv4-special-registry>, and the same for IPv6).
+/// (<https://www.iana.org/assignments/iana-ipv4-special-registry>, and the same for IPv6), and no
+/// cloud's own.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(it) => is_public_v4(it),
         IpAddr::V6(it) => is_public_v6(it),
     }
 }
+
+/// Where machines in Azure find their keys and settings: an address like any other, reached from inside
+/// only (<https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16>).
+const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
@@ -246,7 +251,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
         || (a == 192 && b == 88 && c == 99)
-        || (a == 198 && (b == 18 || b == 19));
+        || (a == 198 && (b == 18 || b == 19))
+        || address == AZURE_HOST;
     !special
 }
 
@@ -290,6 +296,7 @@ mod tests {
             "172.16.0.1",
             "192.168.1.1",
             "169.254.169.254",
+            "168.63.129.16",
             "100.64.0.1",
             "0.0.0.0",
             "198.18.0.1",
