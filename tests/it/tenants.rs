@@ -26,8 +26,9 @@ async fn furnish(house: &House) -> Handles {
     assert_eq!(house.push("plan", example("echo")).await.status, 201);
     let ada = Token::of("acme", "ada");
     let state = json!({ "word": CANARY }).to_string();
+    let message = format!("{NAME} {CANARY}");
     let fields = [
-        ("message", &format!("{NAME} {CANARY}")),
+        ("message", message.as_str()),
         ("session_id", "session-of-acme"),
         ("session_state", &state),
         ("metadata", &state),

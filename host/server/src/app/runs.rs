@@ -115,6 +115,15 @@ impl App {
         self.workflow(who, id, READ)
     }
 
+    /// Whether the caller may run a workflow of this id, if there is one: asked before anything
+    /// else that a request says is looked at.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn run_may(&self, who: &Principal, id: &str) -> Result<(), AppError> {
+        if who.may(RUN.on(id)) { Ok(()) } else { Err(AppError::WorkflowDenied(RUN.action)) }
+    }
+
     /// A workflow the caller may do this with. That is asked first: who may not is not told
     /// what there is.
     fn workflow(

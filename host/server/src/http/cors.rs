@@ -87,13 +87,14 @@ fn preflight(
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, YES);
+    // Without the origin it means nothing; Agno says it all the same.
+    if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+    }
     if !is_allowed {
         return response;
     }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
-    }
     if asked.contains_key("access-control-request-private-network") {
         headers.insert("access-control-allow-private-network", YES);
     }

@@ -15,7 +15,11 @@ use super::form::Form;
 const MAX_MEDIA: usize = 100;
 
 /// The key that says which version of a workflow was asked for; the host's own.
-pub(super) const VERSION: &str = "agno_component_version";
+const VERSION: &str = "agno_component_version";
+
+/// Keys of metadata that only the host writes, if anybody does: the two others say how runs of
+/// AgentOS started each other.
+const HOST_KEYS: [&str; 3] = [VERSION, "agno_dispatch_chain", "agno_dispatch_depth"];
 
 /// What Agno takes for a file. Of a text the content is the text itself, of others base64.
 const FILE_TYPES: [&str; 21] = [
@@ -67,7 +71,7 @@ pub(super) fn read(form: &mut Form, version: Option<Number>) -> Result<Sent, Api
         return Err(no_object("metadata"));
     }
     let mut metadata = object(form, "metadata")?.unwrap_or_default();
-    metadata.shift_remove(VERSION);
+    clients_own(&mut metadata);
     if let Some(version) = version {
         metadata.insert(VERSION.into(), Value::Number(version));
     }
@@ -86,11 +90,19 @@ pub(super) fn read(form: &mut Form, version: Option<Number>) -> Result<Sent, Api
     if form.take("output_schema").is_some() {
         return Err(ApiError::Unsupported("output_schema is not supported by this host"));
     }
-    let additional_data = form.take("additional_data");
-    let content_only =
-        form.take("stream_events").is_some_and(|it| it.eq_ignore_ascii_case("false"));
+    let additional_data = form.given("additional_data");
+    let content_only = form.given("stream_events").is_some_and(|it| {
+        ["", "false", "null", "none"].contains(&it.to_ascii_lowercase().as_str())
+    });
     let extras = Extras { dependencies, metadata, additional_data, media: media.into() };
     Ok(Sent { extras, session_state, content_only })
+}
+
+/// Takes away what a client may not say.
+pub(super) fn clients_own(metadata: &mut Map<String, Value>) {
+    for key in HOST_KEYS {
+        metadata.shift_remove(key);
+    }
 }
 
 /// A field as JSON; `None` if it is absent, says that it is nothing, or is no JSON.
@@ -207,12 +219,22 @@ mod tests {
 
     #[test]
     fn the_hosts_own_key_is_the_hosts() {
-        let metadata = "{\"m\": 1, \"agno_component_version\": 9}";
+        let metadata = r#"{"m": 1, "agno_component_version": 9, "agno_dispatch_depth": 1}"#;
         let sent = read(&mut Form::of(&[("metadata", metadata)]), Some(7.into())).unwrap();
         assert_eq!(
             Value::Object(sent.extras.metadata),
             serde_json::json!({ "m": 1, "agno_component_version": 7 })
         );
+    }
+
+    #[test]
+    fn a_stream_has_only_content_when_its_events_are_nothing() {
+        for (word, expected) in
+            [("", true), ("False", true), ("null", true), ("NONE", true), ("0", false)]
+        {
+            assert_eq!(sent(&[("stream_events", word)]).unwrap().content_only, expected, "{word}");
+        }
+        assert!(!sent(&[]).unwrap().content_only);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use stepmill_core::event::JournalEntry;
+use stepmill_core::principal::Principal;
 use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{Ending, RunRecord};
 use stepmill_store::{RunList, StoredRun};
@@ -224,7 +225,13 @@ fn fault(
     }
 }
 
-fn read(door: &Door, workflow: String, parts: &Parts) -> Result<ReadRuns, ApiError> {
+fn read(
+    door: &Door,
+    who: &Principal,
+    workflow: String,
+    parts: &Parts,
+) -> Result<ReadRuns, ApiError> {
+    door.app.run_may(who, &workflow)?;
     let mut query = Query::of(&parts.uri);
     Ok(ReadRuns {
         workflow,
@@ -287,7 +294,7 @@ async fn run_fetch(
     Path((workflow, id)): Path<(String, String)>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let ask = read(&door, workflow, &parts)?;
+    let ask = read(&door, &who, workflow, &parts)?;
     let Listed { pin, record, events } = stored(door.app.run_fetch(&who, ask, &id).await?)?;
     Ok(json_text(run(&pin, &record, Detail::Stored(events))?))
 }
@@ -319,7 +326,7 @@ async fn run_list(
     parts: Parts,
 ) -> Result<Response, ApiError> {
     let status = Query::of(&parts.uri).take("status");
-    let ask = read(&door, workflow, &parts)?;
+    let ask = read(&door, &who, workflow, &parts)?;
     // Exact and case-sensitive, as Agno's: an unknown word matches nothing.
     let statuses = status.map(|word| status_of(&word).into_iter().collect());
     let found = door.app.run_list(&who, ask, statuses).await?;

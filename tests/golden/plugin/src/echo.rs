@@ -29,7 +29,17 @@ pub(crate) fn echo(ctx: &Context, input: StepInput) -> Result<StepOutput, StepEr
         "run_metadata": run.metadata,
         "images": run.media_of(MediaKind::Image).count(),
         "files": run.media_of(MediaKind::File).count(),
-        "additional_data": run.additional_data,
+        "additional_data": run.additional_data.as_deref().map(said),
     });
     Ok(StepOutput::new(python::dumps(&seen)))
+}
+
+/// What the recorded server hands over of a field it does not know: a few words are values.
+fn said(text: &str) -> serde_json::Value {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => true.into(),
+        "false" => false.into(),
+        "null" | "none" => serde_json::Value::Null,
+        _ => text.into(),
+    }
 }

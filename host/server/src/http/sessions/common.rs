@@ -21,6 +21,8 @@ pub(super) struct Common {
     pub user: Option<String>,
     /// Which kind of session.
     pub kind: Kind,
+    database: Option<String>,
+    table: Option<String>,
 }
 
 /// A kind of session. This host has those of workflows.
@@ -50,30 +52,41 @@ impl Kind {
 }
 
 impl Common {
-    /// Reads what is common, and checks it.
-    ///
-    /// # Errors
-    /// An unknown database or table. What is malformed goes into `faults`.
-    pub(super) fn read(
-        door: &Door,
-        query: &mut Query,
-        faults: &mut Vec<FieldFault>,
-    ) -> Result<Self, ApiError> {
+    /// Reads what is common. What is malformed goes into `faults`.
+    pub(super) fn read(query: &mut Query, faults: &mut Vec<FieldFault>) -> Self {
         let kind = query.given("type");
         let kind =
             kind.map_or(Kind::Any, |word| Kind::read(&word, json!(["query", "type"]), faults));
-        let (database, table) = (query.take("db_id"), query.take("table"));
-        if faults.is_empty() {
-            check_database(door, database.as_deref(), table.as_deref())?;
+        Self {
+            user: query.take("user_id"),
+            kind,
+            database: query.take("db_id"),
+            table: query.take("table"),
         }
-        Ok(Self { user: query.take("user_id"), kind })
+    }
+
+    /// The same, once everything was read: what is malformed is told first.
+    ///
+    /// # Errors
+    /// The faults; an unknown database or table.
+    pub(super) fn settled(self, door: &Door, faults: Vec<FieldFault>) -> Result<Self, ApiError> {
+        if !faults.is_empty() {
+            return Err(ApiError::Fields(faults));
+        }
+        check_database(door, self.database.as_deref(), self.table.as_deref())?;
+        Ok(self)
     }
 
     /// Reads what is common where there is nothing else to be malformed.
     pub(super) fn only(door: &Door, query: &mut Query) -> Result<Self, ApiError> {
         let mut faults = Vec::new();
-        let common = Self::read(door, query, &mut faults)?;
-        if faults.is_empty() { Ok(common) } else { Err(ApiError::Fields(faults)) }
+        Self::read(query, &mut faults).settled(door, faults)
+    }
+
+    /// Reads what is common where Agno knows no kinds and ignores the word.
+    pub(super) fn untyped(door: &Door, query: &mut Query) -> Result<Self, ApiError> {
+        query.take("type");
+        Self::only(door, query)
     }
 
     /// What Agno says of a session that is not there.
@@ -125,7 +138,7 @@ pub(super) enum SessionKind {
 /// Metadata without what is the host's own.
 pub(super) fn metadata(body: &mut JsonBody) -> Option<Map<String, Value>> {
     let mut metadata = body.object("metadata")?;
-    metadata.shift_remove(extras::VERSION);
+    extras::clients_own(&mut metadata);
     Some(metadata)
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn session_list(
 ) -> Result<Response, ApiError> {
     let mut query = Query::of(&parts.uri);
     let mut faults = Vec::new();
-    let common = Common::read(&door, &mut query, &mut faults)?;
+    let common = Common::read(&mut query, &mut faults);
     let limit = query.integer("limit", Some(1), &mut faults).unwrap_or(20).min(MAX_LIMIT);
     let number = query.integer("page", Some(0), &mut faults).unwrap_or(1).max(1);
     let descending = match query.given("sort_order").as_deref() {
@@ -65,9 +65,7 @@ pub(super) async fn session_list(
             true
         }
     };
-    if !faults.is_empty() {
-        return Err(ApiError::Fields(faults));
-    }
+    let common = common.settled(&door, faults)?;
     let (key, descending) = order(query.take("sort_by").as_deref(), descending);
     let offset = (number - 1).unsigned_abs().saturating_mul(limit.unsigned_abs());
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
@@ -226,7 +224,7 @@ pub(super) async fn session_delete_many(
         let text = "Session IDs and session types must have the same length";
         return Err(ApiError::bad_request(text));
     }
-    let common = Common::only(&door, &mut query)?;
+    let common = Common::untyped(&door, &mut query)?;
     door.app.session_delete(&who, &ids, common.user).await?;
     Ok(gone())
 }

@@ -182,7 +182,7 @@ pub(super) async fn session_delete(
     Path(id): Path<String>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let common = Common::only(&door, &mut Query::of(&parts.uri))?;
+    let common = Common::untyped(&door, &mut Query::of(&parts.uri))?;
     door.app.session_delete(&who, &[id], common.user).await?;
     Ok(gone())
 }

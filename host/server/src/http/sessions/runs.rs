@@ -15,7 +15,7 @@ use super::common::{Common, Kind, SessionKind};
 use crate::app::AppError;
 use crate::http::auth::Caller;
 use crate::http::door::Door;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, FieldFault};
 use crate::http::held::json_list;
 use crate::http::query::Query;
 use crate::http::runs::{list, stored};
@@ -46,9 +46,8 @@ const STATUSES: [(&str, Option<RunStatus>); 7] = [
     ("RUNNING", Some(RunStatus::Running)),
 ];
 
-/// Which of a session's runs a client asks for.
-fn filter(query: &mut Query) -> Result<RunFilter, ApiError> {
-    let mut faults = Vec::new();
+/// Which of a session's runs a client asks for; `faults` are of what was read before.
+fn filter(query: &mut Query, mut faults: Vec<FieldFault>) -> Result<RunFilter, ApiError> {
     let mut moment = |name, faults: &mut _| {
         let seconds = query.integer(name, None, faults)?;
         Some(seconds.saturating_mul(1_000_000))
@@ -104,8 +103,10 @@ struct Wanted {
 /// Which runs, and of whose session.
 fn wanted(door: &Door, parts: &Parts) -> Result<(RunFilter, Option<String>), ApiError> {
     let mut query = Query::of(&parts.uri);
-    let mut filter = filter(&mut query)?;
-    let common = Common::only(door, &mut query)?;
+    let mut faults = Vec::new();
+    let common = Common::read(&mut query, &mut faults);
+    let mut filter = filter(&mut query, faults)?;
+    let common = common.settled(door, Vec::new())?;
     if let Kind::Other(_) = common.kind {
         filter.statuses = Some(Vec::new());
     }

@@ -111,36 +111,28 @@ pub(super) enum Stage {
 pub(super) enum AgentState<'a> {
     /// The session's state.
     Kept(&'a Map<String, Value>),
-    /// Where it was, as streams tell it.
-    Place(SessionState<'a>),
+    /// The same, and where it was, as streams tell it.
+    Placed(Map<String, Value>),
 }
 
 impl<'a> AgentState<'a> {
     pub(super) fn at(pin: &'a RunPin, stage: Stage) -> Self {
         match stage {
-            Stage::Told => Self::Place(SessionState::of(pin)),
+            Stage::Told => Self::Placed(placed(pin)),
             Stage::Fresh | Stage::Noted | Stage::Stored => Self::Kept(&pin.session_state),
         }
     }
 }
 
-/// Where an agent ran.
-#[derive(Serialize)]
-pub(super) struct SessionState<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current_user_id: Option<&'a str>,
-    current_session_id: &'a str,
-    current_run_id: Uuid,
-}
-
-impl<'a> SessionState<'a> {
-    fn of(pin: &'a RunPin) -> Self {
-        Self {
-            current_user_id: pin.user.as_ref().map(|it| it.as_str()),
-            current_session_id: pin.session.as_str(),
-            current_run_id: pin.id.uuid(),
-        }
+/// The session's state and where an agent ran; what the state says of that itself does not count.
+fn placed(pin: &RunPin) -> Map<String, Value> {
+    let mut state = pin.session_state.clone();
+    if let Some(user) = &pin.user {
+        state.insert("current_user_id".to_owned(), user.as_str().into());
     }
+    state.insert("current_session_id".to_owned(), pin.session.as_str().into());
+    state.insert("current_run_id".to_owned(), pin.id.to_string().into());
+    state
 }
 
 impl<'a> AgentRun<'a> {
