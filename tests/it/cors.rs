@@ -47,7 +47,8 @@ async fn preflights_are_answered_as_recorded_without_a_token() {
     ] {
         assert_eq!(header(&allowed.headers, name), Some(value), "{name}");
     }
-    let foreign = preflight(&house, FOREIGN, &asked[..1]).await;
+    let foreign = preflight(&house, FOREIGN, &asked).await;
+    assert_eq!(header(&foreign.headers, "access-control-allow-headers"), Some("authorization"));
     assert_eq!((foreign.status, foreign.text.as_str()), (400, "Disallowed CORS origin"));
     assert_eq!(header(&foreign.headers, "access-control-allow-origin"), None);
     let odd = preflight(&house, OURS, &[("access-control-request-method", "BREW")]).await;

@@ -65,6 +65,10 @@ async fn reading_runs_asks_for_both_scopes() {
             house.get_as(&ada(&["workflows:read"]), path).await.refusal(),
             (403, "Access denied to run this workflow".into())
         );
+        // Before anything else that the request says, or leaves out, is looked at.
+        let bare = path.split('?').next().unwrap();
+        assert_eq!(house.get_as(&ada(&["workflows:read"]), bare).await.status, 403);
+        assert_eq!(house.get_as(&ada(&both), bare).await.status, 422);
         let runner = house.get_as(&ada(&["workflows:run"]), path).await;
         assert_eq!(runner.refusal(), lacking("workflows:read"));
     }

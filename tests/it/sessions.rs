@@ -146,7 +146,11 @@ async fn what_is_deleted_is_gone_with_its_runs() {
 
     let delete = |path: &str| house.ask(Method::DELETE, path).send();
     assert_eq!(delete("/sessions/a").await.unwrap().status(), 204);
-    assert_eq!(delete("/sessions/a").await.unwrap().status(), 204);
+    assert_eq!(delete("/sessions/a?type=no-kind").await.unwrap().status(), 204);
+    // What is malformed is told before what is not there.
+    assert_eq!(house.get("/sessions?limit=0&db_id=none").await.status, 422);
+    assert_eq!(house.get("/sessions/b/runs?status=bad&type=bad").await.status, 422);
+    assert_eq!(house.get("/sessions?db_id=none").await.status, 404);
     let uneven = json!({ "session_ids": ["b", "c"], "session_types": ["workflow"] });
     assert_eq!(house.send(Method::DELETE, "/sessions", &uneven).await.status, 400);
     let others = json!({ "session_ids": ["b", "none"], "session_types": ["workflow", "workflow"] });

@@ -20,7 +20,8 @@ async fn events_come_in_agnos_order_with_agnos_fields() {
     let provider = FakeProvider::open().await.unwrap();
     let house = House::serve().models_at(&provider.url("ok")).open().await;
     house.push_example("content-pipeline").await;
-    let events = house.stream("content-pipeline", &[("message", "sea"), ("user_id", "u")]).await;
+    let fields = [("message", "sea"), ("user_id", "u"), ("session_state", r#"{"k":1}"#)];
+    let events = house.stream("content-pipeline", &fields).await;
     assert_eq!(events.status, 200);
     assert_eq!(events.headers["content-type"], "text/event-stream; charset=utf-8");
     let events = events.rest().await;
@@ -46,6 +47,9 @@ async fn events_come_in_agnos_order_with_agnos_fields() {
     let keys = |name: &str| {
         first(name).data.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
     };
+    let state = first("RunCompleted").data["session_state"].as_object().unwrap();
+    let state: Vec<_> = state.keys().map(String::as_str).collect();
+    assert_eq!(state, ["k", "current_user_id", "current_session_id", "current_run_id"]);
     assert_eq!(
         keys("StepStarted"),
         "created_at event workflow_id workflow_name session_id run_id step_id nested_depth step_name step_index"
