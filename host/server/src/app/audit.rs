@@ -32,7 +32,10 @@ type Denial = (Option<TenantId>, Actor, String);
 
 /// Denials that are not written yet.
 #[derive(Default)]
-pub(crate) struct Denials(Mutex<HashMap<Option<TenantId>, HashMap<(Actor, String), u64>>>);
+pub(crate) struct Denials(Mutex<HashMap<Option<TenantId>, Counted>>);
+
+/// How often who was not let do what.
+type Counted = HashMap<(Actor, String), u64>;
 
 impl Denials {
     /// Counts one. Gives whether it is the first since they were taken.
@@ -168,7 +171,7 @@ mod tests {
         }
         let acme = TenantId::new("acme").unwrap();
         denials.count((Some(acme.clone()), Actor::default(), "GET /a".to_owned()));
-        let is_acmes = |(of, note, _): &(_, AuditNote, _)| {
+        let is_acmes = |(of, note, _): &(Option<TenantId>, AuditNote, u64)| {
             of.as_ref() == Some(&acme) && note.target == "GET /a"
         };
         assert!(denials.take().iter().any(is_acmes), "another's denials took its place");
