@@ -24,7 +24,10 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 /// The host's operator may name another tenant.
 #[utoipa::path(
     get, path = "/limits", operation_id = "get_limits", tag = "Policies",
-    params(("tenant" = Option<String>, Query, description = "Whose; absent: the caller's")),
+    params(
+        ("tenant" = Option<String>, Query, description = "Whose; absent: the caller's",
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]{0,128}$"),
+    ),
     responses(
         (status = 200, description = "Limits, and use", body = TenantUseBody),
         (status = 400, description = "No tenant can have this id", body = Fault),
