@@ -55,8 +55,8 @@ impl<K: Clone + Eq + Hash> RecentUse<K> {
     }
 
     /// Counts what a call has used; also one that used nothing shows that its share is there.
-    pub fn note(&mut self, share: &K, ms: u64, now: Duration) {
-        let ms = ms as f64;
+    pub fn note(&mut self, share: &K, used: Duration, now: Duration) {
+        let ms = used.as_secs_f64() * 1_000.0;
         self.all = self.all.and(ms, now);
         match self.shares.get_mut(share) {
             Some(used) => *used = used.and(ms, now),
@@ -93,12 +93,16 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
     #[test]
     fn who_is_alone_is_in_nobodys_way() {
         let mut used = RecentUse::new();
-        used.note(&"busy", 60_000, at(0));
+        used.note(&"busy", ms(60_000), at(0));
         assert!(!used.is_heavy(&"busy", at(0)));
-        used.note(&"quiet", 0, at(1));
+        used.note(&"quiet", ms(0), at(1));
         assert!(used.is_heavy(&"busy", at(1)));
         assert!(!used.is_heavy(&"quiet", at(1)));
     }
@@ -106,10 +110,10 @@ mod tests {
     #[test]
     fn little_is_not_noticed_and_much_is_forgiven() {
         let mut used = RecentUse::new();
-        used.note(&"quiet", 1, at(0));
-        used.note(&"some", 249, at(0));
+        used.note(&"quiet", ms(1), at(0));
+        used.note(&"some", ms(249), at(0));
         assert!(!used.is_heavy(&"some", at(0)));
-        used.note(&"some", 751, at(0));
+        used.note(&"some", ms(751), at(0));
         assert!(used.is_heavy(&"some", at(4)));
         assert!(!used.is_heavy(&"some", at(5)));
     }
@@ -118,18 +122,18 @@ mod tests {
     fn those_who_use_alike_do_not_make_room_for_each_other() {
         let mut used = RecentUse::new();
         for share in ["a", "b", "c"] {
-            used.note(&share, 1_000, at(0));
+            used.note(&share, ms(1_000), at(0));
         }
         assert!(["a", "b", "c"].iter().all(|it| !used.is_heavy(it, at(0))));
-        used.note(&"quiet", 1, at(0));
+        used.note(&"quiet", ms(1), at(0));
         assert!(["a", "b", "c"].iter().all(|it| used.is_heavy(it, at(0))));
     }
 
     #[test]
     fn who_is_gone_is_forgotten() {
         let mut used = RecentUse::new();
-        (0..1_000).for_each(|it| used.note(&it, 1, at(0)));
-        used.note(&0, 60_000, at(10));
+        (0..1_000).for_each(|it| used.note(&it, ms(1), at(0)));
+        used.note(&0, ms(60_000), at(10));
         assert_eq!(used.shares.len(), 1);
         assert!(!used.is_heavy(&0, at(10)));
     }
@@ -137,8 +141,8 @@ mod tests {
     #[test]
     fn a_clock_that_stands_still_does_no_harm() {
         let mut used = RecentUse::new();
-        used.note(&"a", 1_000, at(5));
-        used.note(&"b", 1, at(4));
+        used.note(&"a", ms(1_000), at(5));
+        used.note(&"b", ms(1), at(4));
         assert!(used.is_heavy(&"a", at(3)));
     }
 }

@@ -12,7 +12,7 @@ use wasmtime::Store;
 use crate::capability::outgoing::Outgoing;
 use crate::capability::wasi::WasiState;
 use crate::failure::CallFailure;
-use crate::lane::{Pace, Recent};
+use crate::lane::{Noting, Pace};
 use crate::meter::Meter;
 use crate::sandbox::Shared;
 use crate::seats::Seat;
@@ -109,7 +109,6 @@ impl CallState {
 /// A seat and a fresh store. Both are given back when this is dropped, whatever happened.
 pub(crate) struct Call {
     pub(crate) store: Store<CallState>,
-    recent: Arc<Recent>,
     _running: Running,
     _seat: Seat<Arc<str>>,
 }
@@ -129,21 +128,25 @@ impl Call {
         store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| store.data_mut().meter.tick());
-        Ok(Self { store, recent: shared.recent.clone(), _running: running, _seat: seat })
+        Ok(Self { store, _running: running, _seat: seat })
     }
 
     /// How fast it goes on.
     pub(crate) fn pace(&self) -> Arc<Pace> {
         self.store.data().meter.pace.clone()
     }
+
+    /// What tells what it used.
+    pub(crate) fn noting(&self, shared: &Shared) -> Noting {
+        let (recent, share) = (shared.recent.clone(), self.store.data().site.share.clone());
+        Noting { recent, share, pace: self.pace() }
+    }
 }
 
-/// Counts what the guest used, and says in the debug log what it wrote to its standard streams,
-/// however it ended.
+/// Says in the debug log what the guest wrote to its standard streams, however it ended.
 impl Drop for Call {
     fn drop(&mut self) {
         let state = self.store.data();
-        self.recent.note(&state.site.share, state.meter.used_ms());
         if let Some(wasi) = &state.wasi {
             wasi.tell(&state.site.label);
         }

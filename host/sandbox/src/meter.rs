@@ -26,8 +26,6 @@ pub(crate) struct Meter {
     pub(crate) limits: CallLimits,
     pub(crate) pace: Arc<Pace>,
     ticks_left: u64,
-    /// As many ticks go by in the way of others.
-    quick_ticks_left: u64,
     /// The guest waited for the host since the last tick.
     waited: bool,
     memory_bytes: usize,
@@ -43,9 +41,8 @@ impl Meter {
     pub(crate) fn new(limits: &CallLimits) -> Self {
         Self {
             limits: *limits,
-            pace: Arc::default(),
+            pace: Arc::new(Pace::new(Duration::from_millis(limits.quick_ms))),
             ticks_left: limits.cpu_ms / limits.tick_ms.max(1),
-            quick_ticks_left: limits.quick_ms / limits.tick_ms.max(1),
             waited: false,
             memory_bytes: 0,
             table_elements: 0,
@@ -62,17 +59,7 @@ impl Meter {
             return Ok(UpdateDeadline::Yield(1));
         }
         self.ticks_left = self.ticks_left.checked_sub(1).ok_or(Overrun::Cpu)?;
-        match self.quick_ticks_left.checked_sub(1) {
-            Some(left) => self.quick_ticks_left = left,
-            None => self.pace.slow_down(),
-        }
         Ok(UpdateDeadline::Yield(1))
-    }
-
-    /// Time on the processor until now.
-    pub(crate) fn used_ms(&self) -> u64 {
-        let ticks = self.limits.cpu_ms / self.limits.tick_ms.max(1);
-        (ticks - self.ticks_left) * self.limits.tick_ms
     }
 
     /// The guest waited this long for the host: the tick that went by was not its own. Shorter

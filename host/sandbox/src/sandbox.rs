@@ -138,7 +138,7 @@ impl Shared {
         call: Call,
         ask: impl FnOnce(Call) -> Work<T>,
     ) -> Result<T, CallFailure> {
-        let pace = call.pace();
+        let (pace, _noting) = (call.pace(), call.noting(self));
         let deadline = Duration::from_millis(self.settings.call.deadline_ms);
         let answer = timeout(deadline, self.lane.run(&pace, ask(call))).await;
         answer.unwrap_or(Err(CallFailure::DeadlinePassed))

@@ -186,7 +186,7 @@ impl Default for CallLimits {
     fn default() -> Self {
         Self {
             cpu_ms: 1_000,
-            quick_ms: 2,
+            quick_ms: 5,
             deadline_ms: 10_000,
             queue_ms: 2_000,
             tick_ms: 1,
