@@ -119,8 +119,8 @@ pub struct CallLimits {
     /// Python; this leaves room for a cold start on a busy machine.
     pub cpu_ms: u64,
     /// How much of that a call may use in the way of others. What computes for longer goes on
-    /// where it only gets what nobody else wants: see the slow lane. Guests in Rust never come
-    /// there, and those in Python or JavaScript only on a busy machine.
+    /// where it gives way to others: see the slow lane. Guests in Rust never come there, and those in
+    /// Python or JavaScript seldom, unless their tenant used more than its part of late.
     pub quick_ms: u64,
     /// Time on the clock, with everything the guest waits for. A run waits for it.
     pub deadline_ms: u64,
