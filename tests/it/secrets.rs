@@ -1,14 +1,12 @@
 //! Secrets: sent where they may go, and nowhere to be read.
 
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection, Row};
 
-use crate::house::{Echo, House, Reply, Token, fetcher, sender};
+use crate::house::{Echo, House, Reply, Token, fetcher, files, sender};
 
 const VALUE: &str = "sk-Every/Thing+Else=\"is\\public\"";
 
@@ -42,17 +40,6 @@ async fn rows(house: &House) -> String {
         rows.iter().for_each(|it| text.push_str(it.get(0)));
     }
     text
-}
-
-/// Everything that the data folder holds.
-fn files(folder: &Path, found: &mut Vec<Vec<u8>>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => files(&path, found),
-            false => found.push(std::fs::read(path).unwrap()),
-        }
-    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use stepmill_fake_provider::FakeProvider;
 
-use crate::house::{Echo, House, Reply, Token, hostile_describing};
+use crate::house::{Echo, House, Reply, Token, files, hostile_describing};
 
 const VALUE: &str = "sk-Every/Thing+Else=\"is\\public\"";
 
@@ -112,17 +112,6 @@ fn assert_without(kind: &str, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
     for disguise in disguises() {
         assert!(!text.contains(&disguise), "{kind}: {disguise} is in {text}");
-    }
-}
-
-/// Everything in a folder, as bytes.
-fn files(folder: &Path, found: &mut Vec<Vec<u8>>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => files(&path, found),
-            false => found.push(std::fs::read(path).unwrap()),
-        }
     }
 }
 

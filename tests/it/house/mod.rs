@@ -1,6 +1,7 @@
 //! The furniture: a host in a process of its own, and a client at its door.
 
 mod echo;
+mod files;
 mod fragile;
 mod needs;
 mod process;
@@ -10,6 +11,7 @@ mod token;
 mod world;
 
 pub(crate) use echo::Echo;
+pub(crate) use files::files;
 pub(crate) use fragile::Fragile;
 pub(crate) use needs::{
     Application, component, example, example_file, fetcher, hostile, hostile_core,
