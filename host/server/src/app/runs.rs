@@ -33,6 +33,10 @@ const READ: Right<'static> = Right::new("workflows:read");
 /// To run a workflow, and to read its runs.
 const RUN: Right<'static> = Right::new("workflows:run");
 
+fn may(who: &Principal, id: &str, right: Right<'static>) -> Result<(), AppError> {
+    if who.may(right.on(id)) { Ok(()) } else { Err(AppError::WorkflowDenied(right.action)) }
+}
+
 /// How often a run is tried while its plugin is being replaced.
 const START_TRIES: u32 = 3;
 
@@ -121,7 +125,7 @@ impl App {
     /// # Errors
     /// It may not.
     pub fn run_may(&self, who: &Principal, id: &str) -> Result<(), AppError> {
-        if who.may(RUN.on(id)) { Ok(()) } else { Err(AppError::WorkflowDenied(RUN.action)) }
+        may(who, id, RUN)
     }
 
     /// A workflow the caller may do this with. That is asked first: who may not is not told
@@ -132,9 +136,7 @@ impl App {
         id: &str,
         right: Right<'static>,
     ) -> Result<Entry, AppError> {
-        if !who.may(right.on(id)) {
-            return Err(AppError::WorkflowDenied(right.action));
-        }
+        may(who, id, right)?;
         // What cannot be an id names nothing.
         let id = WorkflowId::new(id).map_err(|_| AppError::UnknownWorkflow)?;
         self.catalog.find(&who.tenant, &id).ok_or(AppError::UnknownWorkflow)

@@ -1,6 +1,7 @@
 //! The runs of agents inside steps, as Agno shows them at different times.
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, ModelAnswer};
 use stepmill_core::run::{RunPin, Telling};
@@ -112,27 +113,43 @@ pub(super) enum AgentState<'a> {
     /// The session's state.
     Kept(&'a Map<String, Value>),
     /// The same, and where it was, as streams tell it.
-    Placed(Map<String, Value>),
+    Placed(Placed<'a>),
 }
 
 impl<'a> AgentState<'a> {
     pub(super) fn at(pin: &'a RunPin, stage: Stage) -> Self {
         match stage {
-            Stage::Told => Self::Placed(placed(pin)),
+            Stage::Told => Self::Placed(Placed(pin)),
             Stage::Fresh | Stage::Noted | Stage::Stored => Self::Kept(&pin.session_state),
         }
     }
 }
 
 /// The session's state and where an agent ran; what the state says of that itself does not count.
-fn placed(pin: &RunPin) -> Map<String, Value> {
-    let mut state = pin.session_state.clone();
-    if let Some(user) = &pin.user {
-        state.insert("current_user_id".to_owned(), user.as_str().into());
+pub(super) struct Placed<'a>(&'a RunPin);
+
+impl Serialize for Placed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (pin, state) = (self.0, &self.0.session_state);
+        let run = pin.id.to_string();
+        let place = [
+            ("current_user_id", pin.user.as_ref().map(|it| it.as_str())),
+            ("current_session_id", Some(pin.session.as_str())),
+            ("current_run_id", Some(run.as_str())),
+        ];
+        let place = place.iter().filter_map(|(key, said)| said.map(|said| (*key, said)));
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in state {
+            match place.clone().find(|(it, _)| it == key) {
+                Some((_, said)) => map.serialize_entry(key, said)?,
+                None => map.serialize_entry(key, value)?,
+            }
+        }
+        for (key, said) in place.filter(|(key, _)| !state.contains_key(*key)) {
+            map.serialize_entry(key, said)?;
+        }
+        map.end()
     }
-    state.insert("current_session_id".to_owned(), pin.session.as_str().into());
-    state.insert("current_run_id".to_owned(), pin.id.to_string().into());
-    state
 }
 
 impl<'a> AgentRun<'a> {
