@@ -93,8 +93,11 @@ pub(crate) async fn measure(
     let heard = |statuses: std::ops::Range<u16>| -> u64 {
         answers.range(statuses).map(|(_, times)| times).sum()
     };
-    ensure!(0 < heard(400..600), "no hostile call was refused: there was no noise");
-    ensure!(heard(0..1) * 10 < heard(100..600), "much of the noise was not answered");
+    // Some orders by themselves are always granted, or not answered in a slice.
+    if plan.noise.words.is_empty() {
+        ensure!(0 < heard(400..600), "no hostile call was refused: there was no noise");
+        ensure!(heard(0..1) * 10 < heard(100..600), "much of the noise was not answered");
+    }
     alone.0.sort_unstable();
     beside.0.sort_unstable();
     report::noise(&answers);
