@@ -38,24 +38,25 @@ schemathesis.openapi.media_type("application/wasm", st.just(component))
 # reads them so, and so does the host. The document says what should be sent.
 LENIENT = {"", "true", "1", "yes", "on", "t", "y", "false", "0", "no", "off", "f", "n"}
 
-# Rules that a schema of one field cannot say.
-UNSAID = (
-    "Session IDs and session types must have the same length",
-    "The db_id query parameter is required when passing a table",
-    "policy: config: is only said of a plugin",
-    "`from` must not be after `to`, and there must not be more than 366 days",
-    "A field's name must not be longer than 256 bytes.",
-    "A key has a role or a scope",
-    "There is no such role",
-    "tenant must not be longer than",
-)
-
 # Whole numbers of any size are read: `int64` is what should be sent. Two of them have a least.
 LIMITS = (
     *("answer_bytes", "calls", "cpu_ms", "host_calls", "kv_bytes", "log_lines", "log_lines_per_minute", "memory_bytes"),
     *("nodes", "plugin_bytes", "plugins", "requests_per_minute", "runs"),
 )
 UNBOUNDED, COUNTED = ("version", "created_after", "created_before", "before", *LIMITS), ("page", "limit")
+
+# Rules that a schema of one field cannot say.
+UNSAID = (
+    "Session IDs and session types must have the same length",
+    "The db_id query parameter is required when passing a table",
+    "policy: config: is only said of a plugin",
+    *(f"policy: limits.{it}: is only said of a tenant or the host" for it in LIMITS),
+    "`from` must not be after `to`, and there must not be more than 366 days",
+    "A field's name must not be longer than 256 bytes.",
+    "A key has a role or a scope",
+    "There is no such role",
+    "tenant must not be longer than",
+)
 
 
 @schemathesis.hook

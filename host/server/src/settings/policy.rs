@@ -92,6 +92,8 @@ impl PolicyForm {
     /// # Errors
     /// A field is unknown or has another type.
     pub fn patched(&self, patch: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        // Merging forgets each `null`, and with it a name that is none.
+        PolicyPatch::deserialize(&patch)?;
         let mut form = serde_json::to_value(self)?;
         if let Value::Object(fields) = &mut form {
             merge_patch(fields, patch);
@@ -112,9 +114,9 @@ impl PolicyForm {
 }
 
 /// What is changed of a policy: what is absent stays, `null` takes back what was said.
-#[derive(utoipa::ToSchema)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the document's word for a merge patch")]
+#[expect(dead_code, reason = "says which names a merge patch may have, and of which types")]
 pub struct PolicyPatch {
     /// All that plugins may do if they ask: a list is replaced as a whole.
     #[schema(value_type = Option<Vec<CapabilityWord>>, max_items = 256)]
@@ -233,6 +235,22 @@ mod tests {
         ] {
             let said = read(text).expect_err("the policy is bad");
             assert!(said.starts_with(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_patch_takes_back_what_it_names_and_nothing_it_cannot_name() {
+        let limits = LimitsForm { cpu_ms: Some(5), runs: Some(1), ..LimitsForm::default() };
+        let form = PolicyForm { allow: Some(Vec::new()), limits, ..PolicyForm::default() };
+        let patched = |patch: Value| form.patched(patch.as_object().unwrap().clone());
+        let after = patched(serde_json::json!({"allow": null, "limits": {"runs": null}})).unwrap();
+        assert_eq!((after.allow, after.limits.cpu_ms, after.limits.runs), (None, Some(5), None));
+        for patch in [
+            serde_json::json!({"alow": null}),
+            serde_json::json!({"limits": {"run": null}}),
+            serde_json::json!({"models": {"": null}}),
+        ] {
+            patched(patch).expect_err("nothing has this name");
         }
     }
 
