@@ -20,10 +20,9 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::failure::CallFailure;
 
-/// Such a thread gets half of what any other gets, and makes room for it the moment it wakes. Not less:
-/// it holds locks that the whole host shares (of memory, of the pool), and whoever waits for one waits for
-/// this thread to get a processor. With 10 and with 19 single runs of a quiet tenant waited for seconds
-/// beside the hostile guest (`just neighbour`, two cores).
+/// Such a thread gets half of what any other gets, and makes room for it the moment it wakes. Not much
+/// less: whoever waits for a lock of the whole host (of memory, of the pool) which such a thread holds
+/// waits for it to get a processor.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 3;
 

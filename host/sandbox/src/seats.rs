@@ -86,9 +86,12 @@ impl<K: Clone + Eq + Hash> Drop for Seat<K> {
             // Also one that was called in the moment in which it went away.
             None => hall.seats.give_back(&self.share),
         };
-        for place in seated {
-            // Who is gone by now gives the seat back by itself, as soon as this lets it.
-            hall.waiting.remove(&place).map(|it| it.send(()));
+        let calls: Vec<_> = seated.iter().filter_map(|it| hall.waiting.remove(it)).collect();
+        // Waking somebody may cost this thread its processor: not with the hall's door in its hand.
+        drop(hall);
+        for call in calls {
+            // Who is gone by now gives the seat back by itself.
+            let _ = call.send(());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every limit of the sandbox, with its unit and the reason for its default.
 
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 
 use stepmill_core::limits::Limits;
 
@@ -92,7 +93,7 @@ impl Default for LoadLimits {
             cache_bytes: 4 * 1024 * 1024 * 1024,
             compile_workers: 2,
             compile_queue_ms: 120_000,
-            scans: std::thread::available_parallelism().map_or(1, usize::from),
+            scans: available_parallelism().map_or(1, usize::from),
             functions: 50_000,
             function_body_bytes: 1024 * 1024,
             locals: 2_000,
@@ -221,8 +222,9 @@ pub struct PoolSettings {
     pub share_calls: u32,
     /// Calls of one share that may wait for a seat; by default as many as there are runs at once.
     pub share_line: usize,
-    /// Threads of the slow lane: as many greedy calls compute at once, with what is left of as many
-    /// cores. By default, all there are.
+    /// Threads of the slow lane: as many greedy calls compute at once. By default all cores but one,
+    /// where there is another: with none to itself, what the kernel does for the rest of the host (of
+    /// disks, above all) waited for the greedy for up to a second, whatever their priority.
     pub slow_threads: usize,
     /// Memory that may stay with the pool between calls, over all slots. A slot whose memory is
     /// kept is cleaned in user space, which is twice as fast on one core and scales to more.
@@ -239,7 +241,7 @@ impl Default for PoolSettings {
             concurrent_calls: 64,
             share_calls: 48,
             share_line: 1_000,
-            slow_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            slow_threads: available_parallelism().map_or(1, |cores| 1.max(cores.get() - 1)),
             kept_memory_bytes: 512 * 1024 * 1024,
             reserved_address_bytes: 1 << 32,
         }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
 
 use crate::settings::{Environment, Overrides};
 
@@ -148,6 +150,10 @@ struct InspectArgs {
     token: Option<SecretString>,
 }
 
+/// Lines of the log that may wait to be written. More are dropped: a host whose log nobody reads
+/// serves on. A plugin's line has at most 4 KiB.
+const LOG_LINES: usize = 8_192;
+
 /// How long work that nobody waits for any more may hold up the end of the process.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -181,7 +187,7 @@ pub fn main() -> ExitCode {
 
 fn main_for_people(command: CommandForPeople) -> ExitCode {
     let environment = Environment::of_process();
-    log(&environment);
+    let log = log(&environment);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
@@ -192,6 +198,8 @@ fn main_for_people(command: CommandForPeople) -> ExitCode {
         }
         Err(fault) => Err(Failure::work(fault)),
     };
+    // Its last lines come before the complaint.
+    drop(log);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(fault)) => complain(&fault, 2),
@@ -215,13 +223,16 @@ async fn run(command: CommandForPeople, environment: &Environment) -> Result<(),
     }
 }
 
-fn log(environment: &Environment) {
+/// Sets up the log. Lines are written by a thread of their own, so that whoever reads them, or does
+/// not, holds up nobody; dropping what this gives waits for the last ones, for a moment.
+fn log(environment: &Environment) -> WorkerGuard {
     use std::io::{IsTerminal, stderr};
-
-    use tracing_subscriber::EnvFilter;
 
     let words = environment.text("STEPMILL_LOG").unwrap_or("info");
     let filter = EnvFilter::try_new(words).unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(stderr).init();
+    let lines = NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES);
+    let (writer, guard) = lines.thread_name("log").finish(stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(writer).init();
+    guard
 }
