@@ -127,7 +127,7 @@ impl LoadFailure {
             Self::Busy
                 | Self::Aborted
                 | Self::Worker(_)
-                | Self::Describe(CallFailure::Busy | CallFailure::Host(_))
+                | Self::Describe(CallFailure::Busy | CallFailure::ShareBusy | CallFailure::Host(_))
         )
     }
 }

@@ -93,13 +93,20 @@ impl Sandbox {
     ) -> Result<Plugin, LoadFailure> {
         let (digest, component) = self.0.compiler.component(site, component.into()).await?;
         let contract = Contract::of(&component, &self.0.linker)?;
-        let claimed = self.describe(&contract).await?;
+        let claimed = self.describe(site, &contract).await?;
         let description = describe::check(claimed, &self.0.settings.load)?;
         Ok(Plugin::new(self.0.clone(), contract, digest, description))
     }
 
-    async fn describe(&self, contract: &Contract) -> Result<describe::Claimed, LoadFailure> {
-        let call = Call::open(&self.0, CallSite::bare("describe")).await;
+    /// On the account of whoever loads it. A share of its own would be one more beside whom a busy
+    /// one makes room.
+    async fn describe(
+        &self,
+        site: &LoadSite,
+        contract: &Contract,
+    ) -> Result<describe::Claimed, LoadFailure> {
+        let site = CallSite::bare("describe").sharing(site.share.clone(), Limits::default());
+        let call = Call::open(&self.0, site).await;
         let call = call.map_err(LoadFailure::Describe)?;
         let answer = self.0.answer(call, |call| contract.describe(call)).await;
         answer.map_err(LoadFailure::Describe)?

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use stepmill_core::capability::Capability;
 use stepmill_sandbox::{
-    CallFailure, CallLimits, LoadFailure, LoadLimits, Plugin, Sandbox, SandboxSettings,
+    CallFailure, CallLimits, LoadFailure, LoadLimits, LoadSite, Plugin, Sandbox, SandboxSettings,
 };
+
+use tokio::task::yield_now;
 
 use crate::guests;
 use crate::room::{sandbox, short, still_good};
@@ -129,6 +131,24 @@ async fn a_describe_that_misbehaves_is_refused() {
         }
     }
     still_good(&sandbox.load(guests::hostile()).await.unwrap()).await;
+}
+
+/// Under a share of its own it would be somebody beside whom every busy tenant makes room.
+#[tokio::test]
+async fn a_describe_is_on_the_account_of_whoever_loads() {
+    let sandbox = sandbox(CallLimits { cpu_ms: 60_000, ..short() });
+    let site = LoadSite::upload("ada");
+    let counted = async {
+        while sandbox.calls("ada") == 0 {
+            yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = sandbox.load_at(&site, guests::hostile_describing(b'2')) => {
+            panic!("it was not counted: {:?}", ended.err())
+        }
+        () = counted => {}
+    }
 }
 
 #[tokio::test]

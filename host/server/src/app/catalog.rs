@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::graph::{GraphLimits, StepGraph};
 use stepmill_core::ids::{Digest, TenantId, WorkflowId};
+use stepmill_core::limits::Limits;
 use stepmill_core::plugin::WorkflowKind;
 use stepmill_core::principal::TrustedClaims;
 use stepmill_sandbox::{CallSite, LoadFailure, LoadSite, Plugin, Sandbox};
@@ -48,14 +49,18 @@ impl Factory {
             plugin.description().input_schema.as_ref().map(InputSchema::compile).transpose()?;
         let fixed = match plugin.description().kind {
             WorkflowKind::Factory => None,
-            WorkflowKind::Prototype => Some(Arc::new(draw_once(&plugin, limits).await?)),
+            WorkflowKind::Prototype => Some(Arc::new(draw_once(&plugin, &shelf, limits).await?)),
         };
         Ok(Self { shelf, plugin, schema, fixed })
     }
 }
 
 /// Asks a prototype for its graph, with a context in which there is nothing.
-async fn draw_once(plugin: &Plugin, limits: &GraphLimits) -> Result<StepGraph, AppError> {
+async fn draw_once(
+    plugin: &Plugin,
+    shelf: &Shelf,
+    limits: &GraphLimits,
+) -> Result<StepGraph, AppError> {
     let context = RequestContext {
         user: None,
         session: None,
@@ -64,7 +69,8 @@ async fn draw_once(plugin: &Plugin, limits: &GraphLimits) -> Result<StepGraph, A
         tenant: TenantId::new(NOBODY).expect("the constant is a tenant id"),
         trusted: TrustedClaims::default(),
     };
-    let draft = plugin.build(CallSite::bare(NOBODY), &context).await.map_err(AppError::from)?;
+    let site = CallSite::bare(NOBODY).sharing(shelf.share(), Limits::default());
+    let draft = plugin.build(site, &context).await.map_err(AppError::from)?;
     draft.check(limits).map_err(AppError::BadGraph)
 }
 

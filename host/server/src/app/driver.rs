@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use stepmill_core::agent::{ModelAnswer, ModelName};
 use stepmill_core::budget::{Ask, Charge};
 use stepmill_core::call::{FunctionAnswer, FunctionInput, ModelRequest};
@@ -18,6 +18,7 @@ use stepmill_models::{ChatModel, ModelFailure, Piece};
 use stepmill_sandbox::{CallFailure, FunctionFailure};
 use stepmill_store::{Closing, ModelUsage, SessionEntry, Spending, StoreError, TenantStore, Touch};
 use tokio::sync::broadcast::Receiver;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Factory;
@@ -41,6 +42,10 @@ const NOTE_TRIES: u32 = 5;
 /// believed that there is none: for about fifteen seconds. Longer than PostgreSQL works on
 /// statements of a host that has given up (`statement_timeout_ms`), and a little for the commit.
 const DOUBT_LOOKS: u32 = 5;
+
+/// How far apart pieces of an answer are written. Nobody sees so short a wait, and a model that is
+/// quicker costs one write for all that it says meanwhile.
+const PIECES_APART: Duration = Duration::from_millis(10);
 
 /// How often a function step asks for a seat in the sandbox. Each try waits in the sandbox's own
 /// queue (two seconds by default), so that a step waits for about a minute.
@@ -409,8 +414,8 @@ impl Driver {
         self.spent.push(spending(self.owner.clone(), &self.pin, model, charge));
     }
 
-    /// Notes and tells pieces as they arrive. Pieces that arrive while others are being written
-    /// are written together.
+    /// Notes and tells pieces as they arrive: the first at once, and those that come quickly
+    /// after each other a few milliseconds apart, together.
     async fn listen(
         &mut self,
         step: StepIndex,
@@ -418,21 +423,23 @@ impl Driver {
         request: &ModelRequest,
     ) -> Result<Result<ModelAnswer, ModelFailure>, StoreError> {
         let mut pieces = model.stream(request);
-        let mut piece = pieces.next().await;
+        let mut write_at = Instant::now();
         loop {
+            let piece = if self.pending.is_empty() {
+                pieces.next().await
+            } else if let Ok(piece) = timeout_at(write_at, pieces.next()).await {
+                piece
+            } else {
+                self.write().await?;
+                write_at = Instant::now() + PIECES_APART;
+                continue;
+            };
             match piece {
                 Some(Ok(Piece::Delta(text))) => self.note(RunEvent::ModelDelta { step, text }),
                 Some(Ok(Piece::Done(answer))) => return Ok(Ok(answer)),
                 Some(Err(failure)) => return Ok(Err(failure)),
                 None => return Ok(Err(ModelFailure::BrokeOff)),
             }
-            piece = match pieces.next().now_or_never() {
-                Some(ready) => ready,
-                None => {
-                    self.write().await?;
-                    pieces.next().await
-                }
-            };
         }
     }
 

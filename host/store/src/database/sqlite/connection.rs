@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
@@ -13,6 +14,9 @@ use super::Place;
 
 /// The write-ahead log is cut back to this size when it is empty again.
 const JOURNAL_BYTES: u32 = 64 * 1024 * 1024;
+
+/// Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
+const STEPS: i32 = 1_000;
 
 /// All rows of an answer, with their texts side by side: an answer is made in one thread and
 /// dropped in another, and so is a handful of pieces of memory instead of one for each value.
@@ -118,6 +122,11 @@ impl Connection {
         let connection = Self::open(place)?;
         connection.0.execute_batch("pragma query_only = on")?;
         Ok(connection)
+    }
+
+    /// What reads for longer is interrupted. A wait for the disk is not.
+    pub(super) fn interrupt_at(&self, end: Instant) -> rusqlite::Result<()> {
+        self.0.progress_handler(STEPS, Some(move || end <= Instant::now()))
     }
 
     /// Whether a commit waits until the disk has it.

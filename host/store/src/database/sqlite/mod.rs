@@ -1,8 +1,10 @@
 //! SQLite: one thread writes, a few read beside it, one file says who holds the database.
 //!
 //! Whoever asks sends a message to a thread and waits for its answer: statements block, and a
-//! transaction is one message. Who goes away while waiting leaves nothing half done.
+//! transaction is one message. Who goes away while waiting leaves nothing half done. Only brief
+//! reads are done at once.
 
+mod brief;
 mod connection;
 mod fault;
 mod readers;
@@ -23,11 +25,13 @@ use super::statement::Statement;
 use super::{Promise, Row, lock_file};
 use crate::error::StoreError;
 use crate::settings::{SqliteSync, StoreSettings};
+use brief::Brief;
 use readers::Readers;
 use writer::Writer;
 
 pub(super) struct SqliteDatabase {
     writer: Writer,
+    brief: Brief,
     readers: Readers,
     sync: SqliteSync,
 }
@@ -50,6 +54,7 @@ impl SqliteDatabase {
         let place = Place { file, busy_timeout: settings.statement_timeout() };
         Ok(Self {
             writer: Writer::start(place.clone(), held).map_err(StoreError::Open)?,
+            brief: Brief::open(&place).map_err(|it| StoreError::Open(fault::told(it)))?,
             readers: Readers::new(place, settings),
             sync: settings.sqlite_sync,
         })
@@ -60,7 +65,12 @@ impl SqliteDatabase {
         statements: Vec<Statement<'_>>,
         bytes: usize,
     ) -> Result<Option<Vec<Vec<Row>>>, sqlx::Error> {
-        self.readers.read(statements, bytes).await
+        // A reader of page after page lets others go on in between.
+        tokio::task::consume_budget().await;
+        match self.brief.read(&statements, bytes) {
+            Some(rows) => Ok(Some(rows)),
+            None => self.readers.read(statements, bytes).await,
+        }
     }
 
     pub(super) async fn write(
@@ -86,6 +96,7 @@ impl SqliteDatabase {
     }
 
     pub(super) async fn close(&self) {
+        self.brief.close();
         ended(self.readers.close().await).await;
         // Last: its thread lets go of the database, and whoever comes next finds everything.
         ended(self.writer.close()).await;
