@@ -95,7 +95,7 @@ impl RunRecord {
         let at = entry.at;
         match &entry.event {
             RunEvent::RunStarted => self.started_at = Some(at),
-            RunEvent::RunResumed | RunEvent::ModelDelta { .. } => {}
+            RunEvent::RunResumed | RunEvent::ModelBegan { .. } | RunEvent::ModelDelta { .. } => {}
             RunEvent::StepStarted { step } => {
                 self.steps.push(StepRecord {
                     index: *step,

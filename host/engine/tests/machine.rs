@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
+use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer, ModelName, Usage};
 use stepmill_core::capability::Access;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database;
@@ -93,7 +93,7 @@ fn answer(text: &str) -> ModelAnswer {
     ModelAnswer {
         content: text.into(),
         usage: Usage::default(),
-        response_id: None,
+        mark: AnswerMark::default(),
         first_token_micros: None,
         duration_micros: 5,
     }

@@ -3,7 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use stepmill_core::agent::{Agent, ModelAnswer};
+use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer};
 use stepmill_core::run::{RunPin, Telling};
 use stepmill_engine::{ModelCall, RunRecord, StepRecord, StepState};
 use utoipa::ToSchema;
@@ -43,17 +43,26 @@ pub(super) struct ProviderData<'a> {
     response_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_fingerprint: Option<&'a str>,
 }
 
 impl<'a> ProviderData<'a> {
     /// Under the name that the provider's protocol has for it.
-    pub(super) fn of(call: &ModelCall, answer: &'a ModelAnswer) -> Option<Self> {
-        let id = answer.response_id.as_deref()?;
-        Some(match call.model.api.as_str() {
-            "OpenAI Responses" => Self { response_id: Some(id), id: None },
-            _ => Self { response_id: None, id: Some(id) },
+    pub(super) fn of(call: &ModelCall, mark: &'a AnswerMark) -> Option<Self> {
+        let id = Some(mark.response_id.as_deref()?);
+        let system_fingerprint = mark.system_fingerprint.as_deref();
+        Some(match is_responses(call) {
+            true => Self { response_id: id, id: None, system_fingerprint },
+            false => Self { response_id: None, id, system_fingerprint },
         })
     }
+}
+
+/// Whether the call was made in the protocol in which only the first frame says what the answer
+/// is called. In the other of OpenAI's each frame does.
+pub(super) fn is_responses(call: &ModelCall) -> bool {
+    call.model.api == "OpenAI Responses"
 }
 
 #[derive(Serialize, ToSchema)]
@@ -194,7 +203,7 @@ impl<'a> AgentRun<'a> {
         }
         messages.push(message("user", input));
         messages.push(Message {
-            provider_data: ProviderData::of(call, answer),
+            provider_data: ProviderData::of(call, &answer.mark),
             metrics: Some(MessageMetrics {
                 tokens: Tokens::of(answer),
                 duration: (pin.telling == Telling::Quiet)
@@ -212,7 +221,7 @@ impl<'a> AgentRun<'a> {
             user_id: pin.user.as_ref().map(|it| it.as_str()),
             content: &answer.content,
             content_type: "str",
-            model_provider_data: ProviderData::of(call, answer),
+            model_provider_data: ProviderData::of(call, &answer.mark),
             model: &call.model.model,
             model_provider: &call.model.vendor,
             session_state: AgentState::Kept(&pin.session_state),
