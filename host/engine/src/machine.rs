@@ -173,13 +173,20 @@ impl Machine {
         self.record.session_state().unwrap_or(&self.pin.session_state)
     }
 
+    /// One for each name: of two steps that share theirs, the later one's.
     fn outputs(&self) -> Vec<StepContent> {
-        let done = self.record.steps().iter().filter_map(|it| Some((it.index, it.output()?)));
-        done.filter_map(|(index, output)| {
-            let step = self.step(index)?.name.clone();
-            Some(StepContent { step, content: output.content.clone() })
-        })
-        .collect()
+        let mut outputs: Vec<StepContent> = Vec::new();
+        for record in self.record.steps() {
+            let (Some(step), Some(output)) = (self.step(record.index), record.output()) else {
+                continue;
+            };
+            let content = output.content.clone();
+            match outputs.iter_mut().find(|it| it.step == step.name) {
+                Some(earlier) => earlier.content = content,
+                None => outputs.push(StepContent { step: step.name.clone(), content }),
+            }
+        }
+        outputs
     }
 
     fn step(&self, index: StepIndex) -> Option<&Step> {
