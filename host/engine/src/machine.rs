@@ -12,6 +12,7 @@ use stepmill_core::graph::{Executor, Parameter, Query, Step};
 use stepmill_core::ids::DatabaseName;
 use stepmill_core::run::RunPin;
 
+use crate::prompt::Prompt;
 use crate::record::{RunRecord, StepRecord, StepState};
 
 /// What has to be done outside before the run goes on.
@@ -129,9 +130,11 @@ impl Machine {
         let previous = self.record.content();
         Some(match &self.step(step)?.executor {
             Executor::Agent(agent) => {
-                let message = previous.unwrap_or(&self.pin.input);
+                let input = previous.unwrap_or(&self.pin.input);
+                let asked = Prompt::of(&self.pin, agent, input, self.session_state());
                 let media = self.pin.extras.media.clone();
-                Action::AskModel(step, ModelRequest::of(agent, message, media))
+                let (instructions, message) = (asked.instructions, asked.message);
+                Action::AskModel(step, ModelRequest::of(agent, instructions, message, media))
             }
             Executor::Function(function) => Action::CallFunction(
                 step,

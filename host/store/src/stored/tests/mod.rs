@@ -128,6 +128,9 @@ fn sample_extras() -> (Extras, Map<String, Value>) {
     };
     let extras = Extras {
         dependencies: Some(json!([1, "two"])),
+        tells_dependencies: true,
+        tells_state: true,
+        is_object: true,
         metadata: object(json!({ "m": { "deep": null } })),
         additional_data: Some("\u{0}text".into()),
         media: [picture, place].into(),
@@ -267,8 +270,7 @@ fn what_is_not_understood_is_said_without_its_text() {
 
 #[test]
 fn a_graph_that_was_damaged_is_checked_again() {
-    let damaged =
-        golden("graph.v1").replace("\"publish\",\n      \"desc", "\"write\",\n      \"desc");
+    let damaged = golden("graph.v1").replace("\"publish\",\n      \"desc", "\" \",\n      \"desc");
     assert_ne!(damaged, golden("graph.v1"));
     assert!(matches!(graph::read(&damaged), Err(StoreError::Unreadable { .. })));
 }
