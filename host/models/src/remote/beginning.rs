@@ -55,10 +55,13 @@ impl Look {
             return;
         }
         self.seen = self.seen.saturating_add(chunk.len());
-        self.line.extend_from_slice(chunk);
-        while let Some(end) = self.line.iter().position(|it| matches!(it, b'\n' | b'\r')) {
-            let line: Vec<u8> = self.line.drain(..=end).collect();
-            self.found = said(&line);
+        for piece in chunk.split_inclusive(|it| matches!(it, b'\n' | b'\r')) {
+            self.line.extend_from_slice(piece);
+            if !piece.ends_with(b"\n") && !piece.ends_with(b"\r") {
+                break;
+            }
+            self.found = said(&self.line);
+            self.line.clear();
             if self.found.is_some() {
                 self.seen = LOOK_BYTES;
                 break;

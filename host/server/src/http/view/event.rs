@@ -28,10 +28,17 @@ pub(crate) struct EventView {
 }
 
 impl EventView {
-    /// Whether it tells of what is made, or how the run begins and ends.
+    /// Whether it tells of what is made, what failed, or how the run begins and ends.
     pub(crate) fn is_content(&self) -> bool {
-        const NAMES: [&str; 5] =
-            ["WorkflowStarted", "RunContent", "StepOutput", "WorkflowCompleted", "WorkflowError"];
+        const NAMES: [&str; 7] = [
+            "WorkflowStarted",
+            "RunContent",
+            "RunError",
+            "StepOutput",
+            "StepError",
+            "WorkflowCompleted",
+            "WorkflowError",
+        ];
         NAMES.contains(&self.name)
     }
 }
@@ -379,7 +386,7 @@ impl<'a> Say<'a> {
     fn function_answered(&self, index: StepIndex, output: &StepOutput) -> Said {
         // Told as the step's result although the step is noted as done only next.
         let state = StepState::CompletedByFunction(output.clone());
-        let done = StepRecord { index, started_at: self.at, state };
+        let done = StepRecord { index, started_at: self.at, session_state: None, state };
         let step_output = StepResult::of(self.pin, &done);
         Ok(vec![self.about("StepOutput", Some(index), false, Output { step_output })?])
     }
@@ -402,11 +409,13 @@ impl<'a> Say<'a> {
     }
 
     fn run_completed(&self) -> serde_json::Result<EventView> {
+        let metrics = RunMetrics::of(self.pin, self.record);
+        let is_empty = self.record.steps().is_empty() && self.stage == Stage::Told;
         let done = RunDone {
             content: content(self.pin, self.record),
             content_type: "str",
             metadata: &self.pin.extras.metadata,
-            metrics: RunMetrics::of(self.pin, self.record),
+            metrics: if is_empty { metrics.unmeasured() } else { metrics },
             step_results: StepResult::all(self.pin, self.record),
             step_executor_runs: AgentRun::all(self.pin, self.record, self.stage),
         };

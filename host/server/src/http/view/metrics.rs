@@ -82,8 +82,10 @@ pub(super) struct RunMetrics<'a> {
     #[serde(serialize_with = "as_map")]
     #[schema(value_type = std::collections::HashMap<String, StepMetrics>)]
     steps: Vec<(&'a str, StepMetrics<'a>)>,
+    /// Null while the run goes on and there is nothing to measure yet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    duration: Option<f64>,
+    #[schema(value_type = Option<f64>)]
+    duration: Option<Option<f64>>,
 }
 
 fn as_map<S: serde::Serializer>(
@@ -116,7 +118,12 @@ impl<'a> RunMetrics<'a> {
             stepmill_engine::Ending::Completed(at) | stepmill_engine::Ending::Failed(at, _) => at,
         });
         let duration =
-            ended_at.zip(record.started_at()).map(|(end, start)| end.seconds_since(start));
+            ended_at.zip(record.started_at()).map(|(end, start)| Some(end.seconds_since(start)));
         Self { steps, duration }
+    }
+
+    /// As a stream tells the end of a run without steps: nothing was measured.
+    pub(super) fn unmeasured(self) -> Self {
+        Self { duration: Some(None), ..self }
     }
 }
