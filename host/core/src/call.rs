@@ -61,7 +61,7 @@ pub struct FunctionInput {
     pub message: String,
     /// What the step before produced.
     pub previous: Option<String>,
-    /// All finished steps, in order.
+    /// What finished steps produced, in order; one for each name.
     pub outputs: Vec<StepContent>,
     /// The run.
     pub run: RunId,

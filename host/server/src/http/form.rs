@@ -282,6 +282,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_is_no_field() {
+        let mut form = Form::default();
+        form.uploads.extend(["stream", "version", "user_id"].map(str::to_owned));
+        let mut faults = Vec::new();
+        assert!(form.take_bool("stream", true, &mut faults));
+        assert_eq!(form.take_integer("version", &mut faults), None);
+        assert_eq!(form.take_text("user_id", &mut faults), None);
+        let kinds = faults.iter().map(|it| serde_json::to_value(it).unwrap()["type"].clone());
+        assert_eq!(kinds.collect::<Vec<_>>(), ["bool_type", "int_type", "string_type"]);
+    }
+
+    #[test]
     fn whole_numbers_are_read_as_fastapi_does() {
         for (text, number) in [(" -3 ", -3), ("3.0", 3), ("+7", 7), ("1_000", 1_000)] {
             assert_eq!(integer(text), Some(number.into()), "{text}");
