@@ -59,10 +59,11 @@ async fn events_come_in_agnos_order_with_agnos_fields() {
         "created_at event agent_id agent_name run_id session_id workflow_id workflow_run_id step_id step_name \
          step_index nested_depth model model_provider"
     );
-    assert!(
-        keys("RunContent")
-            .ends_with("nested_depth content workflow_agent content_type reasoning_content")
-    );
+    // The first says what the provider calls the answer, the others have its words.
+    assert!(keys("RunContent").ends_with(
+        "nested_depth workflow_agent content_type reasoning_content model_provider_data"
+    ));
+    assert!(first("RunContent").data["model_provider_data"]["response_id"].is_string());
     assert!(
         keys("WorkflowCompleted")
             .ends_with("content content_type metadata metrics step_results step_executor_runs")
@@ -74,7 +75,7 @@ async fn events_come_in_agnos_order_with_agnos_fields() {
         .iter()
         .take_while(|it| it.name != "StepCompleted")
         .filter(|it| it.name == "RunContent")
-        .map(|it| it.data["content"].as_str().unwrap())
+        .filter_map(|it| it.data["content"].as_str())
         .collect();
     assert_eq!(first("StepCompleted").data["content"], pieces.as_str());
     assert_eq!(first("StepCompleted").data["step_response"]["content"], pieces.as_str());
@@ -88,8 +89,13 @@ async fn pieces_leave_as_the_model_sends_them() {
     let mut events = house.stream("content-pipeline", &[("message", "sea")]).await;
     events.until("ModelRequestStarted").await;
     // The provider holds every piece back until this test lets it go: what arrives was not saved up.
-    for _ in 0..3 {
+    for place in 0..3 {
         provider.release_deltas(1);
+        if place == 0 {
+            // What the answer is called comes with its first words.
+            let began = events.until("RunContent").await;
+            assert!(began.data.get("content").is_none(), "{:?}", began.data);
+        }
         let piece = events.until("RunContent").await;
         assert!(!piece.data["content"].as_str().unwrap().is_empty());
     }

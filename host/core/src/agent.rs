@@ -58,6 +58,15 @@ pub struct Usage {
     pub cache_write_tokens: u64,
 }
 
+/// What a provider says of an answer as such: the same at its beginning and at its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerMark {
+    /// The provider's id of the answer, if it gives one.
+    pub response_id: Option<String>,
+    /// OpenAI's word for the configuration that answered.
+    pub system_fingerprint: Option<String>,
+}
+
 /// What one model call gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelAnswer {
@@ -65,8 +74,8 @@ pub struct ModelAnswer {
     pub content: String,
     /// What it used.
     pub usage: Usage,
-    /// The provider's id of the answer, if it gives one.
-    pub response_id: Option<String>,
+    /// What the provider says of it as such.
+    pub mark: AnswerMark,
     /// Microseconds from the request to the first piece of the answer.
     pub first_token_micros: Option<u64>,
     /// Microseconds from the request to the end of the answer.

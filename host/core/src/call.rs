@@ -28,12 +28,12 @@ pub struct ModelRequest {
 }
 
 impl ModelRequest {
-    /// What an agent asks when it is given a message, and media with it.
-    pub fn of(agent: &Agent, message: &str, media: Arc<[Media]>) -> Self {
+    /// What an agent asks with these instructions when it is given a message, and media with it.
+    pub fn of(agent: &Agent, instructions: String, message: String, media: Arc<[Media]>) -> Self {
         Self {
             model: agent.model.clone(),
-            instructions: agent.instructions.clone(),
-            message: message.to_owned(),
+            instructions,
+            message,
             temperature: agent.temperature,
             max_output_tokens: agent.max_output_tokens,
             media,
@@ -61,7 +61,7 @@ pub struct FunctionInput {
     pub message: String,
     /// What the step before produced.
     pub previous: Option<String>,
-    /// All finished steps, in order.
+    /// What finished steps produced, in order; one for each name.
     pub outputs: Vec<StepContent>,
     /// The run.
     pub run: RunId,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::agent::ModelAnswer;
+use crate::agent::{AnswerMark, ModelAnswer};
 use crate::blame::Blame;
 use crate::time::Timestamp;
 
@@ -224,6 +224,9 @@ pub enum RunEvent {
     StepStarted { step: StepIndex },
     /// The step's model is being asked. `call` names the call; the same step gives the same name.
     ModelCalled { step: StepIndex, call: Uuid, model: ModelIdentity },
+    /// The answer begins, and the provider said so much of it as such. Only in runs that are told
+    /// as streams, and before the first piece.
+    ModelBegan { step: StepIndex, mark: AnswerMark },
     /// A piece of the answer. Only in runs that are told as streams.
     ModelDelta { step: StepIndex, text: String },
     /// The model's whole answer. Never asked for again.

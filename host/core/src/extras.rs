@@ -9,6 +9,12 @@ use serde_json::{Map, Value};
 pub struct Extras {
     /// For function steps; any JSON.
     pub dependencies: Option<Value>,
+    /// Whether agents are told of the dependencies, too.
+    pub tells_dependencies: bool,
+    /// Whether agents are told of the session's state.
+    pub tells_state: bool,
+    /// Whether the message is a JSON object that its workflow's schema was read into.
+    pub is_object: bool,
     /// Shown with the run.
     pub metadata: Map<String, Value>,
     /// For function steps.

@@ -89,6 +89,8 @@ text_ids! {
     TenantId, 128, is_visible;
     /// What a workflow is called in the API. A factory's plugin has the id of its workflow.
     WorkflowId, 64, is_slug;
+    /// What a session is made for: a workflow by its id, or whatever a client says it is for.
+    ComponentId, 256, is_visible;
     /// A conversation that runs belong to. Chosen by the client or made by the host.
     SessionId, 256, is_visible;
     /// What a secret is called, by plugins and by those who keep it.

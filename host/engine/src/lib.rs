@@ -2,7 +2,10 @@
 //! randomness: replaying a journal gives the same decisions.
 
 mod machine;
+mod prompt;
+mod python;
 mod record;
 
 pub use machine::{Action, Machine, Next};
+pub use prompt::{Prompt, placed};
 pub use record::{Ending, ModelCall, RunRecord, StepRecord, StepState};

@@ -12,6 +12,7 @@ use stepmill_core::graph::{Executor, Parameter, Query, Step};
 use stepmill_core::ids::DatabaseName;
 use stepmill_core::run::RunPin;
 
+use crate::prompt::Prompt;
 use crate::record::{RunRecord, StepRecord, StepState};
 
 /// What has to be done outside before the run goes on.
@@ -129,9 +130,11 @@ impl Machine {
         let previous = self.record.content();
         Some(match &self.step(step)?.executor {
             Executor::Agent(agent) => {
-                let message = previous.unwrap_or(&self.pin.input);
+                let input = previous.unwrap_or(&self.pin.input);
+                let asked = Prompt::of(&self.pin, agent, input, self.session_state());
                 let media = self.pin.extras.media.clone();
-                Action::AskModel(step, ModelRequest::of(agent, message, media))
+                let (instructions, message) = (asked.instructions, asked.message);
+                Action::AskModel(step, ModelRequest::of(agent, instructions, message, media))
             }
             Executor::Function(function) => Action::CallFunction(
                 step,
@@ -173,13 +176,20 @@ impl Machine {
         self.record.session_state().unwrap_or(&self.pin.session_state)
     }
 
+    /// One for each name: of two steps that share theirs, the later one's.
     fn outputs(&self) -> Vec<StepContent> {
-        let done = self.record.steps().iter().filter_map(|it| Some((it.index, it.output()?)));
-        done.filter_map(|(index, output)| {
-            let step = self.step(index)?.name.clone();
-            Some(StepContent { step, content: output.content.clone() })
-        })
-        .collect()
+        let mut outputs: Vec<StepContent> = Vec::new();
+        for record in self.record.steps() {
+            let (Some(step), Some(output)) = (self.step(record.index), record.output()) else {
+                continue;
+            };
+            let content = output.content.clone();
+            match outputs.iter_mut().find(|it| it.step == step.name) {
+                Some(earlier) => earlier.content = content,
+                None => outputs.push(StepContent { step: step.name.clone(), content }),
+            }
+        }
+        outputs
     }
 
     fn step(&self, index: StepIndex) -> Option<&Step> {

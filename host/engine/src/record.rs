@@ -1,5 +1,7 @@
 //! What a journal adds up to: each step, and how the run ended.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use stepmill_core::agent::ModelAnswer;
 use stepmill_core::event::{
@@ -48,6 +50,8 @@ pub struct StepRecord {
     pub index: StepIndex,
     /// When it began.
     pub started_at: Timestamp,
+    /// The session's state as it was then, if an earlier step had changed it.
+    pub session_state: Option<Arc<Map<String, Value>>>,
     /// How far it is.
     pub state: StepState,
 }
@@ -79,7 +83,7 @@ pub struct RunRecord {
     started_at: Option<Timestamp>,
     steps: Vec<StepRecord>,
     ending: Option<Ending>,
-    session_state: Option<Map<String, Value>>,
+    session_state: Option<Arc<Map<String, Value>>>,
 }
 
 impl RunRecord {
@@ -95,11 +99,12 @@ impl RunRecord {
         let at = entry.at;
         match &entry.event {
             RunEvent::RunStarted => self.started_at = Some(at),
-            RunEvent::RunResumed | RunEvent::ModelDelta { .. } => {}
+            RunEvent::RunResumed | RunEvent::ModelBegan { .. } | RunEvent::ModelDelta { .. } => {}
             RunEvent::StepStarted { step } => {
                 self.steps.push(StepRecord {
                     index: *step,
                     started_at: at,
+                    session_state: self.session_state.clone(),
                     state: StepState::Started,
                 });
             }
@@ -113,8 +118,8 @@ impl RunRecord {
             }),
             RunEvent::FunctionCalled { step } => self.change(*step, |_| StepState::CallingFunction),
             RunEvent::FunctionAnswered { step, output, session_state } => {
-                if session_state.is_some() {
-                    self.session_state.clone_from(session_state);
+                if let Some(state) = session_state {
+                    self.session_state = Some(Arc::new(state.clone()));
                 }
                 self.change(*step, |_| StepState::FunctionAnswered(output.clone()));
             }
@@ -166,7 +171,7 @@ impl RunRecord {
 
     /// The session's state as the latest step that changed it left it; `None` if none did.
     pub fn session_state(&self) -> Option<&Map<String, Value>> {
-        self.session_state.as_ref()
+        self.session_state.as_deref()
     }
 
     /// Where it stands.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
+use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer, ModelName, Usage};
 use stepmill_core::capability::Access;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database;
@@ -31,7 +31,7 @@ enum Kind {
     UnknownModel,
 }
 
-fn pin(kinds: &[Kind]) -> Arc<RunPin> {
+fn pin(kinds: &[Kind], name: fn(usize) -> String) -> Arc<RunPin> {
     let step = |(at, kind): (usize, &Kind)| {
         let executor = match kind {
             Kind::Function => Executor::Function(FunctionCall { name: "f".into(), argument: None }),
@@ -53,7 +53,7 @@ fn pin(kinds: &[Kind]) -> Arc<RunPin> {
                 max_output_tokens: None,
             }),
         };
-        NodeDraft::Step(Step { name: format!("s{at}"), description: None, executor })
+        NodeDraft::Step(Step { name: name(at), description: None, executor })
     };
     let mut nodes: Vec<_> = kinds.iter().enumerate().map(step).collect();
     let root = nodes.len() as u32;
@@ -83,17 +83,17 @@ fn pin(kinds: &[Kind]) -> Arc<RunPin> {
     })
 }
 
-fn machine(kinds: &[Kind]) -> Machine {
+fn machine(kinds: &[Kind], name: fn(usize) -> String) -> Machine {
     let model = ModelIdentity { model: "m".into(), vendor: "V".into(), api: "V api".into() };
     let models = kinds.iter().map(|it| matches!(it, Kind::Agent).then(|| model.clone()));
-    Machine::new(pin(kinds), models.collect())
+    Machine::new(pin(kinds, name), models.collect())
 }
 
 fn answer(text: &str) -> ModelAnswer {
     ModelAnswer {
         content: text.into(),
         usage: Usage::default(),
-        response_id: None,
+        mark: AnswerMark::default(),
         first_token_micros: None,
         duration_micros: 5,
     }
@@ -108,7 +108,11 @@ struct Drive {
 
 impl Drive {
     fn new(kinds: &[Kind]) -> Self {
-        Self { machine: machine(kinds), journal: vec![], actions: vec![] }
+        Self::named(kinds, |at| format!("s{at}"))
+    }
+
+    fn named(kinds: &[Kind], name: fn(usize) -> String) -> Self {
+        Self { machine: machine(kinds, name), journal: vec![], actions: vec![] }
     }
 
     fn replay(kinds: &[Kind], journal: &[JournalEntry]) -> Self {
@@ -209,6 +213,19 @@ fn a_function_sees_every_earlier_step() {
     assert_eq!(input.outputs.len(), 1);
     assert_eq!(input.outputs[0].step, "s0");
     assert_eq!(input.outputs[0].content, "order 0<message>");
+}
+
+#[test]
+fn of_two_steps_of_one_name_the_later_one_counts() {
+    let kinds = [Kind::Agent, Kind::Agent, Kind::Agent, Kind::Function];
+    let mut drive = Drive::named(&kinds, |at| if at == 1 { "b" } else { "a" }.to_owned());
+    drive.run(&mut good);
+    let Some(Action::CallFunction(_, input)) = drive.actions.last() else {
+        panic!("a function was called")
+    };
+    let names: Vec<_> = input.outputs.iter().map(|it| it.step.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(Some(&input.outputs[0].content), input.previous.as_ref());
 }
 
 #[test]

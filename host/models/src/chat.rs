@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use stepmill_core::agent::ModelAnswer;
+use stepmill_core::agent::{AnswerMark, ModelAnswer};
 use stepmill_core::call::ModelRequest;
 use stepmill_core::event::ModelIdentity;
 
@@ -11,6 +11,9 @@ use crate::failure::ModelFailure;
 /// A part of a streamed answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Piece {
+    /// What the provider says of the answer as such, before its first words; at most once, and
+    /// not of every provider.
+    Began(AnswerMark),
     /// The next words, as they arrived. Never empty.
     Delta(String),
     /// The whole answer. Its content is all deltas, one after the other.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use stepmill_core::agent::{ModelAnswer, Usage};
+use stepmill_core::agent::{AnswerMark, ModelAnswer, Usage};
 use stepmill_core::call::ModelRequest;
 use stepmill_core::event::ModelIdentity;
 
@@ -101,7 +101,7 @@ impl Telling {
         ModelAnswer {
             content: self.text,
             usage,
-            response_id: None,
+            mark: AnswerMark::default(),
             first_token_micros: self.first_token_micros,
             duration_micros: self.began.map(micros_since).unwrap_or_default(),
         }

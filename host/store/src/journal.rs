@@ -149,12 +149,12 @@ impl TenantStore {
     }
 }
 
-/// Entries of a tenant's runs, without the pieces of models' answers. `runs` says of which, in
+/// Entries of a tenant's runs, without the pieces of models' answers and what came before them. `runs` says of which, in
 /// brackets; the tenant is the first argument, and [`FACTS_ORDER`] comes last.
 pub(crate) fn facts_of<'a>(runs: &str) -> Statement<'a> {
     Statement::new(format!(
         "select sequence, at, body, run_id from events
-        where tenant_id = ? and kind <> 'model_delta' and run_id in {runs}"
+        where tenant_id = ? and kind not in ('model_began', 'model_delta') and run_id in {runs}"
     ))
 }
 

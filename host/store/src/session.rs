@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use stepmill_core::audit::AuditNote;
-use stepmill_core::ids::{SessionId, UserId, WorkflowId};
+use stepmill_core::ids::{ComponentId, SessionId, UserId};
 use stepmill_core::principal::Sees;
 use stepmill_core::time::Timestamp;
 
@@ -24,7 +24,7 @@ pub struct StoredSession {
     /// Who it belongs to; `None`: nobody, and everybody in the tenant may enter.
     pub user: Option<UserId>,
     /// The workflow it was made for.
-    pub workflow: Option<WorkflowId>,
+    pub workflow: Option<ComponentId>,
     /// As a client named it.
     pub name: Option<String>,
     /// Its state; `None` where nobody ever said anything.
@@ -74,7 +74,7 @@ pub struct SessionFilter {
     /// Of one user.
     pub user: Option<UserId>,
     /// Made for one workflow.
-    pub workflow: Option<WorkflowId>,
+    pub workflow: Option<ComponentId>,
     /// With this in the name; ASCII letters in either case.
     pub name: Option<String>,
 }
@@ -149,7 +149,7 @@ impl TenantStore {
         .text(self.tenant.as_str())
         .text(session.id.as_str())
         .maybe_text(session.user.as_ref().map(UserId::as_str))
-        .maybe_text(session.workflow.as_ref().map(WorkflowId::as_str))
+        .maybe_text(session.workflow.as_ref().map(ComponentId::as_str))
         .maybe_text(name(session.name.as_deref())?)
         .maybe_json(object(&session.state)?)
         .maybe_json(object(&session.metadata)?)
@@ -378,10 +378,10 @@ fn order(key: SessionKey, descending: bool) -> &'static str {
         (SessionKey::UpdatedAt, false) => " order by updated_at, id",
         (SessionKey::Id, true) => " order by id desc",
         (SessionKey::Id, false) => " order by id",
-        (SessionKey::User, true) => " order by coalesce(user_id, '') desc, id desc",
-        (SessionKey::User, false) => " order by coalesce(user_id, ''), id",
-        (SessionKey::Workflow, true) => " order by coalesce(workflow_id, '') desc, id desc",
-        (SessionKey::Workflow, false) => " order by coalesce(workflow_id, ''), id",
+        (SessionKey::User, true) => " order by coalesce(user_id, '') desc, created_at, id",
+        (SessionKey::User, false) => " order by coalesce(user_id, ''), created_at, id",
+        (SessionKey::Workflow, true) => " order by coalesce(workflow_id, '') desc, created_at, id",
+        (SessionKey::Workflow, false) => " order by coalesce(workflow_id, ''), created_at, id",
     }
 }
 
@@ -396,7 +396,7 @@ fn overview(
 ) -> Result<SessionOverview, StoreError> {
     let unreadable = |what: &str| StoreError::unreadable(format!("a session's {what}"));
     let user = row.maybe_text(1)?.map(UserId::new).transpose();
-    let workflow = row.maybe_text(2)?.map(WorkflowId::new).transpose();
+    let workflow = row.maybe_text(2)?.map(ComponentId::new).transpose();
     let opening = row.maybe_text(8)?;
     Ok(SessionOverview {
         session: StoredSession {

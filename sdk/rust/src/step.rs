@@ -23,7 +23,7 @@ pub struct StepInput {
     pub message: String,
     /// What the step before produced; `None` in the first step.
     pub previous: Option<String>,
-    /// All finished steps, in order.
+    /// What finished steps produced, in order; one for each name.
     pub outputs: Vec<StepContent>,
     /// The run, and what the client sent along.
     pub run: RunContext,

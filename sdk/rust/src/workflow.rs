@@ -51,7 +51,7 @@ impl Workflow {
 /// One piece of work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// Unique in the workflow.
+    /// What its result is filed under. Of two steps of one name the later one's counts.
     pub name: String,
     /// Shown in the workflow's detail.
     pub description: Option<String>,

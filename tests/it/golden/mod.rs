@@ -76,6 +76,8 @@ folders! {
     key_more: "key-more",
     mw: "mw",
     open: "open",
+    open_context: "open-context",
     open_more: "open-more",
     pg: "pg",
+    pg_more: "pg-more",
 }

@@ -30,7 +30,8 @@ pub(super) fn same(recorded: &str, ours: &str, ids: &Ids) -> Option<Pairs> {
 
 /// Pydantic's text: how many errors there are in what. Behind it stand its own words.
 fn first_line(text: &str) -> &str {
-    const BEGINNINGS: [&str; 2] = [
+    const BEGINNINGS: [&str; 3] = [
+        "Failed to parse dict into ",
         "factory_input validation failed: ",
         "Input failed schema validation: Failed to parse dict into ",
     ];

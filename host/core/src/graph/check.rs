@@ -1,7 +1,5 @@
 //! The one door from a draft to a graph that may run.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use super::draft::{Executor, GraphDraft, NodeDraft, Parameter, Query, Step};
@@ -61,9 +59,6 @@ pub enum GraphFault {
     /// More levels than [`GraphLimits::depth`].
     #[error("{place}: sequences are nested deeper than {limit}")]
     TooDeep { place: String, limit: usize },
-    /// Two steps of one name.
-    #[error("{place}: the name is used by an earlier step")]
-    SameName { place: String },
     /// A name or text that must not be empty is.
     #[error("{place}: must not be empty")]
     Empty { place: String },
@@ -80,8 +75,8 @@ pub enum GraphFault {
 
 /// A graph that passed [`GraphDraft::check`].
 ///
-/// Invariant: step names are unique, every text is within its limit, and the steps stand in
-/// the order they run in. The fields are private so that `check` stays the only door.
+/// Invariant: every text is within its limit, and the steps stand in the order they run in. Names
+/// of steps may repeat; a step is told from another by its place. The fields are private so that `check` stays the only door.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepGraph {
     name: String,
@@ -154,7 +149,6 @@ struct Walk<'a> {
     draft: &'a GraphDraft,
     limits: &'a GraphLimits,
     seen: Vec<bool>,
-    names: BTreeSet<&'a str>,
     order: Vec<usize>,
     faults: Vec<GraphFault>,
 }
@@ -162,7 +156,7 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(draft: &'a GraphDraft, limits: &'a GraphLimits) -> Self {
         let seen = vec![false; draft.nodes.len()];
-        Self { draft, limits, seen, names: BTreeSet::new(), order: Vec::new(), faults: Vec::new() }
+        Self { draft, limits, seen, order: Vec::new(), faults: Vec::new() }
     }
 
     fn node(&mut self, place: &str, index: u32, depth: usize) {
@@ -195,9 +189,6 @@ impl<'a> Walk<'a> {
 
     fn step(&mut self, place: &str, step: &'a Step) {
         self.name(&format!("{place} step"), &step.name);
-        if !self.names.insert(&step.name) {
-            self.faults.push(GraphFault::SameName { place: format!("{place} step") });
-        }
         let description = step.description.as_deref().unwrap_or("-");
         self.text(&format!("{place} description"), description, self.limits.description_bytes);
         match &step.executor {
@@ -378,14 +369,22 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let nodes = vec![NodeDraft::Sequence(vec![1, 2, 3]), step("a"), step("a"), step(" ")];
+        let nodes = vec![NodeDraft::Sequence(vec![1, 2, 9]), step(""), step(" ")];
         assert_eq!(
             faults(graph(nodes, 0)),
             [
-                "node 2 step: the name is used by an earlier step",
-                "node 3 step name: must not be empty"
+                "node 1 step name: must not be empty",
+                "node 2 step name: must not be empty",
+                "node 0: there is no node 9"
             ]
         );
+    }
+
+    #[test]
+    fn steps_may_share_a_name() {
+        let nodes = vec![NodeDraft::Sequence(vec![1, 2]), step("a"), step("a")];
+        let graph = graph(nodes, 0).check(&GraphLimits::default()).unwrap();
+        assert_eq!(graph.steps().len(), 2);
     }
 
     #[test]
@@ -454,8 +453,7 @@ mod tests {
             let steps = nodes.iter().filter(|it| matches!(it, NodeDraft::Step(_))).count();
             if let Ok(graph) = graph(nodes, root).check(&GraphLimits::default()) {
                 prop_assert_eq!(graph.steps().len(), steps);
-                let names: BTreeSet<_> = graph.steps().iter().map(|it| &it.name).collect();
-                prop_assert_eq!(names.len(), steps);
+                prop_assert!(graph.steps().iter().all(|it| !it.name.is_empty()));
             }
         }
     }

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use rig_core::completion::{CompletionResponse, FinishReason, Usage as RigUsage};
 use rig_core::message::StopReason;
-use stepmill_core::agent::{ModelAnswer, Usage};
+use stepmill_core::agent::{AnswerMark, ModelAnswer, Usage};
 
 use super::classify::failed;
 use crate::failure::{FailureCause, ModelFailure, ProviderCode};
 
 /// Twice the longest id that a vendor gives. It is stored and shown with each answer.
-const RESPONSE_ID_BYTES: usize = 256;
+const MARK_BYTES: usize = 256;
 
 /// When a call began, and when its answer did.
 #[derive(Debug, Clone, Copy)]
@@ -61,15 +61,25 @@ pub(super) fn answer_of(
     Ok(ModelAnswer {
         content,
         usage: usage_of(&response.usage),
-        response_id: response_id(response),
+        mark: mark_of(response),
         first_token_micros: times.first.map(micros),
         duration_micros: micros(Instant::now()),
     })
 }
 
-/// The id, unless it is too long to be one.
-fn response_id(response: &CompletionResponse) -> Option<String> {
-    response.response_id().filter(|it| it.len() <= RESPONSE_ID_BYTES).map(str::to_owned)
+fn mark_of(response: &CompletionResponse) -> AnswerMark {
+    let fingerprint = response.raw.get("system_fingerprint").and_then(|it| it.as_str());
+    mark(response.response_id(), fingerprint)
+}
+
+/// What a provider says of an answer as such; what is empty, or too long to be a word of its, is
+/// nothing.
+pub(super) fn mark(response_id: Option<&str>, system_fingerprint: Option<&str>) -> AnswerMark {
+    let word = |it: &&str| !it.is_empty() && it.len() <= MARK_BYTES;
+    AnswerMark {
+        response_id: response_id.filter(word).map(str::to_owned),
+        system_fingerprint: system_fingerprint.filter(word).map(str::to_owned),
+    }
 }
 
 /// The provider's word for a failure inside a good status: `{"error": {"code": …}}`.

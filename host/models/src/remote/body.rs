@@ -9,6 +9,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use rig_core::http_client::BoxedStream;
 
+use super::beginning::Beginning;
 use super::transport::TransportFault;
 
 /// The end of a body follows the protocol's last word at once; a connection that is worth
@@ -38,15 +39,24 @@ impl Tail {
     }
 }
 
+/// What one streamed call keeps of a body beside its answer.
+#[derive(Clone, Default)]
+pub(super) struct Ends {
+    /// Hears the first frames; none where they say nothing.
+    pub beginning: Option<Beginning>,
+    /// Where the rest goes; without one its connection is closed.
+    pub tail: Option<Tail>,
+}
+
 /// A body that ends with a fault when it is over the limit, breaks off, or is silent for too long.
 pub(super) fn bounded(
     response: reqwest::Response,
     most: usize,
     idle: Option<Duration>,
-    tail: Option<Tail>,
+    ends: Ends,
 ) -> BoxedStream {
     let chunks = Some(response.bytes_stream().boxed());
-    let body = Body { chunks, so_far: 0, most, idle, tail };
+    let body = Body { chunks, so_far: 0, most, idle, ends };
     Box::pin(futures::stream::unfold(body, |mut body| async move {
         let chunk = body.next().await?;
         Some((chunk.map_err(Into::into), body))
@@ -59,8 +69,7 @@ struct Body {
     so_far: usize,
     most: usize,
     idle: Option<Duration>,
-    /// Where the rest goes; without one its connection is closed.
-    tail: Option<Tail>,
+    ends: Ends,
 }
 
 impl Body {
@@ -74,6 +83,9 @@ impl Body {
             Ok(Some(Ok(chunk))) => {
                 self.so_far = self.so_far.saturating_add(chunk.len());
                 if self.so_far <= self.most {
+                    if let Some(it) = &self.ends.beginning {
+                        it.hear(&chunk);
+                    }
                     return Some(Ok(chunk));
                 }
                 TransportFault::TooLarge(self.most)
@@ -92,7 +104,7 @@ impl Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let Some(tail) = &self.tail {
+        if let Some(tail) = &self.ends.tail {
             *tail.0.lock().unwrap_or_else(PoisonError::into_inner) = self.chunks.take();
         }
     }

@@ -1,6 +1,7 @@
 //! Models of real providers: one call is tries, waits and an answer, inside one deadline.
 
 mod answer;
+mod beginning;
 mod body;
 mod call;
 mod classify;

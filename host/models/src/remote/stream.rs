@@ -28,7 +28,7 @@ pub(super) fn pieces(
         let timed_out = ModelFailure::TimedOut { limit: TimeLimit::Total };
         let piece = timeout_at(reading.deadline, reading.next()).await.unwrap_or(Err(timed_out));
         let state = match &piece {
-            Ok(Piece::Delta(_)) => State::Reading(reading),
+            Ok(Piece::Began(_) | Piece::Delta(_)) => State::Reading(reading),
             Ok(Piece::Done(_)) => {
                 reading.tail.drain().await;
                 State::Over
@@ -57,6 +57,8 @@ struct Reading {
     stream: Option<WireStream>,
     /// What is left of the body of an answer that is complete.
     tail: Tail,
+    /// Words that came with the beginning, which is told before them.
+    next: Option<String>,
     /// All deltas so far. Once it holds any, there are no more tries.
     told: String,
 }
@@ -66,16 +68,24 @@ impl Reading {
         let deadline = Instant::now() + target.limits.total_timeout();
         let tries = Tries::begin(&target, deadline);
         let (times, tail, told) = (Times::begin(), Tail::default(), String::new());
-        Self { target, request, deadline, times, tries, stream: None, tail, told }
+        Self { target, request, deadline, times, tries, stream: None, tail, next: None, told }
     }
 
-    /// The next delta, or the end.
+    /// The beginning, the next delta, or the end. The beginning waits for the first words: a try
+    /// without any may be followed by another, whose answer is called something else.
     async fn next(&mut self) -> Result<Piece, ModelFailure> {
+        if let Some(words) = self.next.take() {
+            return Ok(Piece::Delta(words));
+        }
         loop {
             let tried = match self.read().await {
                 Ok(Some(words)) => {
                     self.times.piece();
                     self.told.push_str(&words);
+                    if let Some(mark) = self.stream.as_ref().and_then(WireStream::mark) {
+                        self.next = Some(words);
+                        return Ok(Piece::Began(mark));
+                    }
                     return Ok(Piece::Delta(words));
                 }
                 Ok(None) => return self.end().await,

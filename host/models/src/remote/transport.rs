@@ -19,7 +19,7 @@ use rig_core::http_client::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::body::{Tail, bounded, first_bytes};
+use super::body::{Ends, bounded, first_bytes};
 use crate::settings::{CallLimits, SettingsFault, Wire};
 
 /// How a provider takes its key.
@@ -107,8 +107,8 @@ pub(crate) struct Transport {
     idle: Duration,
     body_bytes: usize,
     error_body_bytes: usize,
-    /// Where the rest of a body goes; one for each streamed call.
-    tail: Option<Tail>,
+    /// What is kept of a body; for each streamed call.
+    ends: Ends,
 }
 
 impl fmt::Debug for Transport {
@@ -148,13 +148,13 @@ impl Transport {
             idle: limits.idle_timeout(),
             body_bytes: limits.body_bytes,
             error_body_bytes: limits.error_body_bytes,
-            tail: None,
+            ends: Ends::default(),
         })
     }
 
-    /// The same way out for one call, whose body's rest goes to this tail.
-    pub(super) fn with_tail(&self, tail: Tail) -> Self {
-        Self { tail: Some(tail), ..self.clone() }
+    /// The same way out for one call, of whose body so much is kept.
+    pub(super) fn with_ends(&self, ends: Ends) -> Self {
+        Self { ends, ..self.clone() }
     }
 
     /// The request as it goes out.
@@ -225,7 +225,7 @@ impl HttpClientExt for Transport {
         async move {
             let response = transport.head(outgoing).await?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let mut body = bounded(response, transport.body_bytes, None, transport.tail);
+            let mut body = bounded(response, transport.body_bytes, None, transport.ends);
             let lazy: LazyBody<U> = async move {
                 let mut bytes = BytesMut::new();
                 while let Some(chunk) = body.next().await {
@@ -265,7 +265,7 @@ impl HttpClientExt for Transport {
             let response = tokio::time::timeout(idle, transport.head(outgoing)).await;
             let response = response.map_err(|_| TransportFault::Idle)??;
             let (status, headers) = (response.status(), response.headers().clone());
-            let body = bounded(response, transport.body_bytes, Some(idle), transport.tail);
+            let body = bounded(response, transport.body_bytes, Some(idle), transport.ends);
             let mut streaming = Response::new(body);
             (*streaming.status_mut(), *streaming.headers_mut()) = (status, headers);
             Ok(streaming)

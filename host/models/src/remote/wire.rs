@@ -15,11 +15,13 @@ use rig_core::providers::openai::responses_api::wire::Responses;
 use rig_core::providers::openai::wire::{BodyRewrite, Chat, Dialect, OPENAI};
 use rig_core::streaming::{CompletionStream, Item, StreamEvent};
 use rig_core::wire::Wire as RigWire;
+use stepmill_core::agent::AnswerMark;
 use stepmill_core::call::ModelRequest;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
-use super::body::Tail;
+use super::beginning::Beginning;
+use super::body::{Ends, Tail};
 use super::classify::{FailedTry, failed};
 use super::media;
 use super::transport::Transport;
@@ -116,7 +118,10 @@ impl WireModel {
     pub(super) fn stream(&self, request: &ModelRequest) -> Result<WireStream, FailedTry> {
         let request = written(request);
         let tail = Tail::default();
-        let way = DynHttpClient::new(self.transport.with_tail(tail.clone()));
+        let tells = matches!(self.spoken, Spoken::Responses(_) | Spoken::Chat(_));
+        let beginning = tells.then(Beginning::default);
+        let ends = Ends { beginning: beginning.clone(), tail: Some(tail.clone()) };
+        let way = DynHttpClient::new(self.transport.with_ends(ends));
         let opened = tracing::dispatcher::with_default(&Dispatch::none(), || {
             let stream = match &self.spoken {
                 Spoken::Responses(model) => over(model, way).stream(request),
@@ -127,7 +132,7 @@ impl WireModel {
             };
             stream.map_err(FailedTry::from)
         });
-        opened.map(|it| WireStream { stream: Box::new(it), tail })
+        opened.map(|it| WireStream { stream: Box::new(it), beginning, tail })
     }
 }
 
@@ -142,6 +147,8 @@ fn over<W: RigWire>(model: &Model<W>, way: DynHttpClient) -> Model<W> {
 /// One try's answer, while it arrives.
 pub(super) struct WireStream {
     stream: Box<CompletionStream>,
+    /// Of protocols whose first frame says what the answer is called.
+    beginning: Option<Beginning>,
     tail: Tail,
 }
 
@@ -158,6 +165,11 @@ impl WireStream {
             }
         }
         Ok(None)
+    }
+
+    /// What the answer is called, if that was heard and not yet told.
+    pub(super) fn mark(&self) -> Option<AnswerMark> {
+        self.beginning.as_ref()?.take()
     }
 
     /// What the provider said of the whole answer, and what is left of its body. An answer it did

@@ -36,7 +36,7 @@ async fn a_whole_answer_comes_with_its_counts_and_its_id() {
         let answer = model.answer(&request()).await.unwrap();
         assert_eq!(answer.content, ANSWER, "{wire:?}");
         assert_eq!(answer.usage, WORDS, "{wire:?}");
-        assert_eq!(answer.response_id.as_deref(), id(wire), "{wire:?}");
+        assert_eq!(answer.mark.response_id.as_deref(), id(wire), "{wire:?}");
         assert_eq!(answer.first_token_micros, None, "{wire:?}");
         assert!(0 < answer.duration_micros, "{wire:?}");
     }
@@ -50,9 +50,11 @@ async fn a_streamed_answer_comes_in_the_pieces_that_were_sent() {
         let pieces = ["[small] instructions=Be ", "terse. | ", "input=the secret ", "wörld 🌍"];
         assert_eq!(it.deltas, pieces, "{wire:?}");
         let answer = it.end.unwrap();
+        let tells = matches!(wire, Wire::OpenAiResponses | Wire::OpenAiChat);
+        assert_eq!(it.mark, tells.then(|| answer.mark.clone()), "{wire:?}");
         assert_eq!(answer.content, ANSWER, "{wire:?}");
         assert_eq!(answer.usage, WORDS, "{wire:?}");
-        assert_eq!(answer.response_id.as_deref(), id(wire), "{wire:?}");
+        assert_eq!(answer.mark.response_id.as_deref(), id(wire), "{wire:?}");
         let first = answer.first_token_micros.unwrap();
         assert!(0 < first && first <= answer.duration_micros, "{wire:?}");
     }

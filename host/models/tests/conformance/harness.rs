@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use stepmill_core::agent::{ModelAnswer, ModelName};
+use stepmill_core::agent::{AnswerMark, ModelAnswer, ModelName};
 use stepmill_core::call::ModelRequest;
 use stepmill_fake_provider::FakeProvider;
 use stepmill_models::{
@@ -89,15 +89,21 @@ pub(crate) fn model(
 
 /// A streamed call, read to its end.
 pub(crate) struct Streamed {
+    /// What the answer was called before its first words.
+    pub(crate) mark: Option<AnswerMark>,
     pub(crate) deltas: Vec<String>,
     pub(crate) end: Result<ModelAnswer, ModelFailure>,
 }
 
 pub(crate) async fn streamed(model: &dyn ChatModel) -> Streamed {
     let mut stream = model.stream(&request());
-    let mut deltas = Vec::new();
+    let (mut mark, mut deltas) = (None, Vec::new());
     let end = loop {
         match stream.next().await.expect("a stream ends with an answer or a failure") {
+            Ok(Piece::Began(said)) => {
+                assert!(deltas.is_empty(), "it begins once");
+                assert_eq!(mark.replace(said), None, "it begins once");
+            }
             Ok(Piece::Delta(text)) => deltas.push(text),
             Ok(Piece::Done(answer)) => break Ok(answer),
             Err(failure) => break Err(failure),
@@ -107,7 +113,7 @@ pub(crate) async fn streamed(model: &dyn ChatModel) -> Streamed {
     if let Ok(answer) = &end {
         assert_eq!(answer.content, deltas.concat());
     }
-    Streamed { deltas, end }
+    Streamed { mark, deltas, end }
 }
 
 /// A failure in one line.
@@ -142,7 +148,7 @@ pub(crate) async fn unary_outcome(wire: Wire, scenario: &str, limits: CallLimits
 /// What became of a streamed call, after how many pieces, and how many requests it took.
 pub(crate) async fn streamed_outcome(wire: Wire, scenario: &str, limits: CallLimits) -> String {
     let provider = open().await;
-    let Streamed { deltas, end } = streamed(&*model(&provider, wire, scenario, limits)).await;
+    let Streamed { deltas, end, .. } = streamed(&*model(&provider, wire, scenario, limits)).await;
     let end = match end {
         Ok(answer) if answer.content == ANSWER => "answered".to_owned(),
         Ok(answer) => format!("answered {:?}", answer.content),

@@ -435,6 +435,7 @@ impl Driver {
                 continue;
             };
             match piece {
+                Some(Ok(Piece::Began(mark))) => self.note(RunEvent::ModelBegan { step, mark }),
                 Some(Ok(Piece::Delta(text))) => self.note(RunEvent::ModelDelta { step, text }),
                 Some(Ok(Piece::Done(answer))) => return Ok(Ok(answer)),
                 Some(Err(failure)) => return Ok(Err(failure)),

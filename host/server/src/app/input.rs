@@ -29,12 +29,12 @@ pub enum InputFault {
     Message(String),
 }
 
-/// Reads and validates. An absent or empty text is no input; with a schema it is `{}`.
+/// Reads and validates. An absent text is no input; with a schema it is `{}`.
 pub(crate) fn read(
     text: Option<&str>,
     schema: Option<&InputSchema>,
 ) -> Result<Option<Map<String, Value>>, InputFault> {
-    let input = text.filter(|it| !it.is_empty()).map(parse).transpose()?;
+    let input = text.map(parse).transpose()?;
     let Some(schema) = schema else { return Ok(input) };
     match schema.read(Value::Object(input.unwrap_or_default())) {
         Ok(Value::Object(input)) => Ok(Some(input)),
@@ -43,8 +43,8 @@ pub(crate) fn read(
     }
 }
 
-/// Checks a message against the schema of a workflow that has one.
-pub(crate) fn check_message(text: &str, schema: &InputSchema) -> Result<(), InputFault> {
+/// Reads the message of a workflow that has a schema for it.
+pub(crate) fn read_message(text: &str, schema: &InputSchema) -> Result<Value, InputFault> {
     let message = serde_json::from_str(text).map_err(|fault| {
         let place = place(text, &fault);
         InputFault::Message(format!("Failed to parse input. Is it a valid JSON string?: {place}"))
@@ -53,7 +53,7 @@ pub(crate) fn check_message(text: &str, schema: &InputSchema) -> Result<(), Inpu
         return Err(InputFault::TooLarge(format!("nested deeper than {}", json::MAX_DEPTH)));
     }
     let kind = python_type(&message);
-    schema.read(message).map(drop).map_err(|faults| {
+    schema.read_whole(message).map_err(|faults| {
         let (title, faults) = (schema.title(), sentence(schema, &faults));
         InputFault::Message(match kind {
             "dict" => format!("Failed to parse dict into {title}: {faults}"),
@@ -133,7 +133,10 @@ mod tests {
     #[test]
     fn absent_input_is_none_without_a_schema_and_an_empty_object_with_one() {
         assert_eq!(read(None, None), Ok(None));
-        assert_eq!(read(Some(""), None), Ok(None));
+        assert_eq!(
+            read(Some(""), None).unwrap_err().to_string(),
+            "factory_input must be valid JSON: Expecting value: line 1 column 1 (char 0)"
+        );
         assert_eq!(
             read(None, Some(&schema())).unwrap_err().to_string(),
             "factory_input validation failed: 1 validation error for Config\n\
@@ -166,8 +169,9 @@ mod tests {
 
     #[test]
     fn a_message_is_json_of_its_schema() {
-        let fault = |text| check_message(text, &schema()).unwrap_err().to_string();
-        assert_eq!(check_message(r#"{"words": 3}"#, &schema()), Ok(()));
+        let fault = |text| read_message(text, &schema()).unwrap_err().to_string();
+        let read = read_message(r#"{"x": 1, "words": "3"}"#, &schema());
+        assert_eq!(read, Ok(json!({ "words": 3 })));
         assert_eq!(
             fault("{}"),
             "Input failed schema validation: Failed to parse dict into Config: \

@@ -28,6 +28,7 @@ mod seats;
 mod secrets;
 mod services;
 mod sessions;
+mod shaped;
 mod stored;
 mod telling;
 mod upload_turns;

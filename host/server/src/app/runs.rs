@@ -82,14 +82,13 @@ struct Drawn {
 }
 
 impl Drawn {
-    /// Of a prototype with a schema, the message has to be valid.
-    fn check_message(&self, message: &str) -> Result<(), AppError> {
-        match &self.factory {
-            Some(factory) if factory.fixed.is_some() => match &factory.schema {
-                Some(schema) => Ok(input::check_message(message, schema)?),
-                None => Ok(()),
-            },
-            _ => Ok(()),
+    /// The message as steps get it, and whether it is an object that a schema was read into: of a
+    /// prototype with a schema, it has to be valid.
+    fn message(&self, text: &str) -> Result<(String, bool), AppError> {
+        let factory = self.factory.as_ref().filter(|it| it.fixed.is_some());
+        match factory.and_then(|it| it.schema.as_ref()) {
+            Some(schema) => Ok((format!("{:#}", input::read_message(text, schema)?), true)),
+            None => Ok((text.to_owned(), false)),
         }
     }
 }
@@ -183,7 +182,7 @@ impl App {
         let (input, request) = (ask.factory_input.as_deref(), ask.request.clone());
         let (context, drawn) =
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
-        drawn.check_message(&ask.message)?;
+        let (message, is_object) = drawn.message(&ask.message)?;
         self.check_graph_grants(&entry.id, &drawn)?;
         self.check_budget(who, &entry.id, &drawn, ask)?;
         let store = self.store.tenant(&who.tenant);
@@ -193,8 +192,8 @@ impl App {
             workflow: entry.id,
             session: session.unwrap_or_else(new_session),
             user,
-            input: ask.message.clone(),
-            extras: Arc::new(found.extras),
+            input: message,
+            extras: Arc::new(Extras { is_object, ..found.extras }),
             session_state: found.state,
             telling: ask.telling,
             origin: drawn.origin,
@@ -237,7 +236,7 @@ impl App {
     }
 
     /// Whether the budgets have enough for the first model that is asked. What is asked later, and
-    /// what a step before leaves it to read, is not known yet.
+    /// what a step before or the session's state leaves it to read, is not known yet.
     fn check_budget(
         &self,
         who: &Principal,
@@ -247,8 +246,9 @@ impl App {
     ) -> Result<(), AppError> {
         for (place, step) in drawn.graph.steps().iter().enumerate() {
             let Executor::Agent(agent) = &step.executor else { continue };
-            let message = if place == 0 { ask.message.as_str() } else { "" };
-            let request = ModelRequest::of(agent, message, ask.extras.media.clone());
+            let message = if place == 0 { ask.message.clone() } else { String::new() };
+            let (instructions, media) = (agent.instructions.clone(), ask.extras.media.clone());
+            let request = ModelRequest::of(agent, instructions, message, media);
             let owner = drawn.factory.as_ref().and_then(|it| it.shelf.owner());
             let question = self.model_ask(&who.tenant, owner, id, &request, 0);
             return self.budgets.check(&question).map_err(AppError::Budget);

@@ -4,6 +4,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
 use super::lax;
+use super::shaped::shaped;
 
 /// The most faults told at once.
 const MAX_FAULTS: usize = 20;
@@ -88,6 +89,14 @@ impl InputSchema {
         });
         let faults: Vec<_> = faults.collect();
         if faults.is_empty() { Ok(input) } else { Err(faults) }
+    }
+
+    /// A valid input as it is kept: with all fields of the schema, and no others.
+    ///
+    /// # Errors
+    /// As of [`Self::read`].
+    pub(crate) fn read_whole(&self, input: Value) -> Result<Value, Vec<String>> {
+        self.read(input).map(|it| shaped(&self.root, &self.root, it))
     }
 
     /// What the schema calls what it describes.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use stepmill_core::audit::Action;
 use stepmill_core::event::JournalEntry;
 use stepmill_core::graph::StepGraph;
-use stepmill_core::ids::{RunId, SessionId, UserId, WorkflowId};
+use stepmill_core::ids::{ComponentId, RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::{Principal, Sees};
 use stepmill_store::{
     RunFilter, RunList, SessionChange, SessionFilter, SessionList, SessionOverview, SessionPage,
@@ -71,7 +71,7 @@ impl App {
         let bad = |field, fault| AppError::BadId { field, fault };
         let id = ask.id.filter(|it| !it.is_empty()).map(SessionId::new).transpose();
         let user = effective_user(who, ask.user.filter(|it| !it.is_empty()))?;
-        let workflow = ask.workflow.filter(|it| !it.is_empty()).map(WorkflowId::new);
+        let workflow = ask.workflow.filter(|it| !it.is_empty()).map(ComponentId::new);
         ask.state.as_ref().map_or(Ok(()), |it| self.check_state(it))?;
         let at = now();
         let session = StoredSession {
@@ -111,7 +111,7 @@ impl App {
     ) -> Result<ListRead<(SessionList, u64)>, AppError> {
         // What cannot be an id is nobody's.
         let Ok(user) = said_user(who, ask.user) else { return Ok(ListRead::default()) };
-        let Ok(workflow) = ask.workflow.map(WorkflowId::new).transpose() else {
+        let Ok(workflow) = ask.workflow.map(ComponentId::new).transpose() else {
             return Ok(ListRead::default());
         };
         let filter = SessionFilter { user, workflow, name: ask.name };
@@ -136,8 +136,9 @@ impl App {
         let overview = self.session_of(who, id, user).await?;
         let store = self.store.tenant(&who.tenant);
         let session = &overview.session;
+        let workflow = session.workflow.as_ref().and_then(|it| WorkflowId::new(it.as_str()).ok());
         let first = match overview.opening {
-            Some(_) => store.run_first(who.sees(), &session.id, session.workflow.as_ref()).await?,
+            Some(_) => store.run_first(who.sees(), &session.id, workflow.as_ref()).await?,
             None => None,
         };
         // A run makes its session in the moment it is accepted in.

@@ -91,11 +91,23 @@ pub(super) fn read(form: &mut Form, version: Option<Number>) -> Result<Sent, Api
         return Err(ApiError::Unsupported("output_schema is not supported by this host"));
     }
     let additional_data = form.given("additional_data");
-    let content_only = form.given("stream_events").is_some_and(|it| {
-        ["", "false", "null", "none"].contains(&it.to_ascii_lowercase().as_str())
-    });
-    let extras = Extras { dependencies, metadata, additional_data, media: media.into() };
+    let content_only = form.given("stream_events").is_some_and(|it| !is_something(&it));
+    let mut asks = |field| form.given(field).is_some_and(|it| is_something(&it));
+    let extras = Extras {
+        dependencies,
+        tells_dependencies: asks("add_dependencies_to_context"),
+        tells_state: asks("add_session_state_to_context"),
+        is_object: false,
+        metadata,
+        additional_data,
+        media: media.into(),
+    };
     Ok(Sent { extras, session_state, content_only })
+}
+
+/// Whether a field is what Python takes for true: any text but a few words.
+fn is_something(text: &str) -> bool {
+    !["", "false", "null", "none"].contains(&text.to_ascii_lowercase().as_str())
 }
 
 /// Takes away what a client may not say.
@@ -235,6 +247,16 @@ mod tests {
             assert_eq!(sent(&[("stream_events", word)]).unwrap().content_only, expected, "{word}");
         }
         assert!(!sent(&[]).unwrap().content_only);
+    }
+
+    #[test]
+    fn agents_are_told_what_any_text_but_a_few_words_asks_for() {
+        for (word, expected) in [("true", true), ("0", true), ("", false), ("False", false)] {
+            let fields =
+                [("add_session_state_to_context", word), ("add_dependencies_to_context", word)];
+            let extras = sent(&fields).unwrap().extras;
+            assert_eq!((extras.tells_state, extras.tells_dependencies), (expected, expected));
+        }
     }
 
     #[test]

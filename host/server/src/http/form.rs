@@ -155,11 +155,27 @@ impl Form {
         default: bool,
         faults: &mut Vec<FieldFault>,
     ) -> bool {
+        if self.is_upload(field) {
+            faults.push(FieldFault::no_boolean_type("body", field));
+            return default;
+        }
         let Some(input) = self.take(field) else { return default };
         boolean(&input).unwrap_or_else(|| {
             faults.push(FieldFault::no_boolean("body", field, input));
             default
         })
+    }
+
+    /// A text field; a file is none.
+    pub(super) fn take_text(
+        &mut self,
+        field: &'static str,
+        faults: &mut Vec<FieldFault>,
+    ) -> Option<String> {
+        if self.is_upload(field) {
+            faults.push(FieldFault::no_text("body", field));
+        }
+        self.take(field)
     }
 
     /// A whole number, blanks around it and zeros behind its point notwithstanding.
@@ -168,6 +184,10 @@ impl Form {
         field: &'static str,
         faults: &mut Vec<FieldFault>,
     ) -> Option<Number> {
+        if self.is_upload(field) {
+            faults.push(FieldFault::no_integer_type("body", field));
+            return None;
+        }
         let input = self.take(field)?;
         let number = integer(&input);
         if number.is_none() {
@@ -189,6 +209,12 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 /// A whole number as FastAPI reads it. One beyond 64 bits is kept as nearly as JSON does.
 pub(super) fn integer(text: &str) -> Option<Number> {
     let text = text.trim();
+    // Digits may stand in groups, as in Python's own numbers: 1_000.
+    let grouped = |it: &[u8]| it[1] != b'_' || (it[0].is_ascii_digit() && it[2].is_ascii_digit());
+    let is_grouped = !text.starts_with('_') && !text.ends_with('_');
+    let plain =
+        (is_grouped && text.as_bytes().windows(3).all(grouped)).then(|| text.replace('_', ""));
+    let text = plain.as_deref().unwrap_or(text);
     let whole = match text.split_once('.') {
         Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|it| it == b'0') => whole,
         _ => text,
@@ -256,12 +282,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_is_no_field() {
+        let mut form = Form::default();
+        form.uploads.extend(["stream", "version", "user_id"].map(str::to_owned));
+        let mut faults = Vec::new();
+        assert!(form.take_bool("stream", true, &mut faults));
+        assert_eq!(form.take_integer("version", &mut faults), None);
+        assert_eq!(form.take_text("user_id", &mut faults), None);
+        let kinds = faults.iter().map(|it| serde_json::to_value(it).unwrap()["type"].clone());
+        assert_eq!(kinds.collect::<Vec<_>>(), ["bool_type", "int_type", "string_type"]);
+    }
+
+    #[test]
     fn whole_numbers_are_read_as_fastapi_does() {
-        for (text, number) in [(" -3 ", -3), ("3.0", 3), ("+7", 7)] {
+        for (text, number) in [(" -3 ", -3), ("3.0", 3), ("+7", 7), ("1_000", 1_000)] {
             assert_eq!(integer(text), Some(number.into()), "{text}");
         }
         assert_eq!(integer("100000000000000000000"), Number::from_f64(1e20));
-        for text in ["", "1e3", "1.5", "1.", "x", "-", "0x1"] {
+        for text in ["", "1e3", "1.5", "1.", "x", "-", "0x1", "_1", "1_", "1__0", "-_1"] {
             assert_eq!(integer(text), None, "{text:?}");
         }
     }

@@ -22,7 +22,7 @@ pub(super) struct JsonBody {
 
 /// What a body holds.
 pub(super) enum Sent {
-    /// Nothing, or `null`.
+    /// Nothing.
     Nothing,
     /// An object.
     Object(JsonBody),
@@ -43,11 +43,11 @@ impl Sent {
         }
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let text = String::from_utf8_lossy(&bytes);
-        if !kind.is_none_or(|it| it.to_ascii_lowercase().contains("json")) {
+        // A body that does not say what it is is a text, as FastAPI takes it.
+        if !kind.is_some_and(|it| it.to_ascii_lowercase().contains("json")) {
             return Ok(Self::Other(text.into()));
         }
         match serde_json::from_str(&text) {
-            Ok(Value::Null) => Ok(Self::Nothing),
             Ok(value) if is_deeper(&value, MAX_DEPTH) => Err(fault(FieldFault::new(
                 "too_deep",
                 json!(["body"]),

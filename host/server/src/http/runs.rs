@@ -28,7 +28,7 @@ use super::view::{
     Detail, Fault, FieldFaults, Listed, Renderer, RunFault, RunSummary, RunView, failure, run,
     status_of, workflow_run_summary,
 };
-use crate::app::{AppError, ListRead, ReadRuns, StartRun};
+use crate::app::{AppError, InputFault, ListRead, ReadRuns, StartRun};
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new().routes(routes!(run_start, run_list)).routes(routes!(run_fetch))
@@ -69,6 +69,12 @@ struct RunForm {
     /// For function steps, as it is.
     #[schema(value_type = String, required = false)]
     additional_data: Option<String>,
+    /// Whether agents are told of the session's state.
+    #[schema(value_type = bool, required = false, default = false)]
+    add_session_state_to_context: Option<bool>,
+    /// Whether agents are told of the dependencies.
+    #[schema(value_type = bool, required = false, default = false)]
+    add_dependencies_to_context: Option<bool>,
     /// Pictures: a JSON list of objects with `url` or (base64) `content`, as text.
     #[schema(value_type = String, required = false, format = "json-media")]
     images: Option<String>,
@@ -156,7 +162,10 @@ async fn run_start(
     }
     let streamed = form.take_bool("stream", true, &mut faults);
     let background = form.take_bool("background", false, &mut faults);
+    let session = form.take_text("session_id", &mut faults);
+    let user = form.take_text("user_id", &mut faults);
     let version = form.take_integer("version", &mut faults);
+    let factory_input = form.take_text("factory_input", &mut faults);
     let Some(message) = message.filter(|_| faults.is_empty()) else {
         return Err(ApiError::Fields(faults));
     };
@@ -167,15 +176,21 @@ async fn run_start(
     let ask = StartRun {
         workflow,
         message,
-        session: form.take("session_id"),
-        user: form.take("user_id"),
-        factory_input: form.take("factory_input"),
+        session,
+        user,
+        factory_input,
         extras: sent.extras,
         session_state: sent.session_state,
         telling: if streamed { Telling::Streamed } else { Telling::Quiet },
         request: facts,
     };
-    let started = door.app.run_start(&who, &ask).await?;
+    let started = match door.app.run_start(&who, &ask).await {
+        // There is no run: who asked for a stream hears of it there.
+        Err(AppError::Input(InputFault::Message(text))) if streamed => {
+            return Ok(stream::refused(&text));
+        }
+        started => started?,
+    };
     if streamed {
         return Ok(stream::events(&door, started, sent.content_only));
     }
@@ -236,7 +251,8 @@ fn read(
     Ok(ReadRuns {
         workflow,
         session: query.require("session_id")?,
-        factory_input: query.take("factory_input"),
+        // An empty one is no JSON, where a form's is absent: so Agno reads it.
+        factory_input: query.given("factory_input"),
         request: facts(parts, &door.settings.plugin_headers),
     })
 }
@@ -294,7 +310,9 @@ async fn run_fetch(
     Path((workflow, id)): Path<(String, String)>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let ask = read(&door, &who, workflow, &parts)?;
+    let mut ask = read(&door, &who, workflow, &parts)?;
+    // Agno does not read it here.
+    ask.factory_input = ask.factory_input.filter(|it| !it.is_empty());
     let Listed { pin, record, events } = stored(door.app.run_fetch(&who, ask, &id).await?)?;
     Ok(json_text(run(&pin, &record, Detail::Stored(events))?))
 }

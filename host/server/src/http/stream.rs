@@ -3,23 +3,31 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::HeaderValue;
+use axum::http::header::{self, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::Stream;
-use serde_json::json;
 use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
 use stepmill_core::event::JournalEntry;
 
 use super::door::Door;
 use super::view::{EventView, Renderer};
-use crate::app::{AppError, Follow, Started};
+use crate::app::{AppError, Follow, Started, now};
 
 /// A comment that keeps proxies and clients from giving up on a silent stream.
 const KEEP_ALIVE: &[u8] = b": keepalive\n\n";
 
 /// Frames that are ready are sent together until they fill about a connection's write buffer.
 const TOGETHER_BYTES: usize = 16 * 1024;
+
+const HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    // Proxies that buffer answers would hold deltas back.
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+];
 
 /// The answer that tells a run while it goes on. The run does not depend on the listener: it
 /// goes on when nobody listens any more.
@@ -33,13 +41,18 @@ pub(super) fn events(door: &Door, started: Started, content_only: bool) -> Respo
         keep_alive,
         content_only,
     };
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        // Proxies that buffer answers would hold deltas back.
-        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-    ];
-    (headers, Body::from_stream(telling.frames())).into_response()
+    (HEADERS, Body::from_stream(telling.frames())).into_response()
+}
+
+/// The answer to a message that its workflow's schema does not take: there is no run to tell of.
+pub(super) fn refused(text: &str) -> Response {
+    let data = json!({
+        "created_at": now().seconds(),
+        "event": "WorkflowError",
+        "nested_depth": 0,
+        "error": text,
+    });
+    (HEADERS, told(&data)).into_response()
 }
 
 struct Telling {
@@ -114,8 +127,13 @@ fn farewell(fault: &AppError) -> Bytes {
     };
     let data =
         json!({ "event": "WorkflowError", "nested_depth": 0, "error": error, "error_id": code });
+    told(&data)
+}
+
+/// The one event of a workflow's fault.
+fn told(data: &Value) -> Bytes {
     let mut frames = Vec::new();
-    if let Ok(data) = to_raw_value(&data) {
+    if let Ok(data) = to_raw_value(data) {
         frame(&mut frames, &EventView { name: "WorkflowError", data });
     }
     frames.into()

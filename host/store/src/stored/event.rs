@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stepmill_core::agent::{ModelAnswer, Usage};
+use stepmill_core::agent::{AnswerMark, ModelAnswer, Usage};
 use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
 
 use super::{V1, parse, text};
@@ -31,6 +31,11 @@ enum KindForm<'a> {
         step: u32,
         call: Cow<'a, str>,
         model: ModelForm<'a>,
+    },
+    ModelBegan {
+        step: u32,
+        #[serde(flatten)]
+        mark: MarkForm<'a>,
     },
     ModelDelta {
         step: u32,
@@ -80,9 +85,17 @@ struct OutputForm<'a> {
 struct AnswerForm<'a> {
     content: Cow<'a, str>,
     usage: UsageForm,
-    response_id: Option<Cow<'a, str>>,
+    #[serde(flatten)]
+    mark: MarkForm<'a>,
     first_token_micros: Option<u64>,
     duration_micros: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MarkForm<'a> {
+    response_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    system_fingerprint: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,6 +114,7 @@ pub(crate) fn kind(event: &RunEvent) -> &'static str {
         RunEvent::RunResumed => "run_resumed",
         RunEvent::StepStarted { .. } => "step_started",
         RunEvent::ModelCalled { .. } => "model_called",
+        RunEvent::ModelBegan { .. } => "model_began",
         RunEvent::ModelDelta { .. } => "model_delta",
         RunEvent::ModelAnswered { .. } => "model_answered",
         RunEvent::FunctionCalled { .. } => "function_called",
@@ -130,6 +144,9 @@ pub(super) fn form(event: &RunEvent) -> EventForm<'_> {
                 api: model.api.as_str().into(),
             },
         },
+        RunEvent::ModelBegan { step, mark } => {
+            KindForm::ModelBegan { step: step.0, mark: mark_form(mark) }
+        }
         RunEvent::ModelDelta { step, text } => {
             KindForm::ModelDelta { step: step.0, text: text.as_str().into() }
         }
@@ -158,6 +175,13 @@ fn output_form(output: &StepOutput) -> OutputForm<'_> {
     OutputForm { content: output.content.as_str().into(), stop: output.stop }
 }
 
+fn mark_form(mark: &AnswerMark) -> MarkForm<'_> {
+    MarkForm {
+        response_id: mark.response_id.as_deref().map(Cow::from),
+        system_fingerprint: mark.system_fingerprint.as_deref().map(Cow::from),
+    }
+}
+
 fn answer_form(answer: &ModelAnswer) -> AnswerForm<'_> {
     AnswerForm {
         content: answer.content.as_str().into(),
@@ -168,7 +192,7 @@ fn answer_form(answer: &ModelAnswer) -> AnswerForm<'_> {
             cache_read_tokens: answer.usage.cache_read_tokens,
             cache_write_tokens: answer.usage.cache_write_tokens,
         },
-        response_id: answer.response_id.as_deref().map(Cow::from),
+        mark: mark_form(&answer.mark),
         first_token_micros: answer.first_token_micros,
         duration_micros: answer.duration_micros,
     }
@@ -189,6 +213,9 @@ pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
                 api: model.api.into_owned(),
             },
         },
+        KindForm::ModelBegan { step, mark: form } => {
+            RunEvent::ModelBegan { step: StepIndex(step), mark: mark(form) }
+        }
         KindForm::ModelDelta { step, text } => {
             RunEvent::ModelDelta { step: StepIndex(step), text: text.into_owned() }
         }
@@ -230,6 +257,13 @@ fn output(form: OutputForm<'_>) -> StepOutput {
     StepOutput { content: form.content.into_owned(), stop: form.stop }
 }
 
+fn mark(form: MarkForm<'_>) -> AnswerMark {
+    AnswerMark {
+        response_id: form.response_id.map(Cow::into_owned),
+        system_fingerprint: form.system_fingerprint.map(Cow::into_owned),
+    }
+}
+
 fn answer(form: AnswerForm<'_>) -> ModelAnswer {
     ModelAnswer {
         content: form.content.into_owned(),
@@ -240,7 +274,7 @@ fn answer(form: AnswerForm<'_>) -> ModelAnswer {
             cache_read_tokens: form.usage.cache_read_tokens,
             cache_write_tokens: form.usage.cache_write_tokens,
         },
-        response_id: form.response_id.map(Cow::into_owned),
+        mark: mark(form.mark),
         first_token_micros: form.first_token_micros,
         duration_micros: form.duration_micros,
     }

@@ -19,6 +19,12 @@ pub(super) struct ExtrasForm<'a> {
     v: V1,
     session_state: Cow<'a, Map<String, Value>>,
     dependencies: Option<Cow<'a, Value>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    tells_dependencies: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    tells_state: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_object: bool,
     metadata: Cow<'a, Map<String, Value>>,
     additional_data: Option<Cow<'a, str>>,
     media: Vec<MediaForm<'a>>,
@@ -67,6 +73,9 @@ pub(super) fn form<'a>(
         v: V1,
         session_state: Cow::Borrowed(session_state),
         dependencies: extras.dependencies.as_ref().map(Cow::Borrowed),
+        tells_dependencies: extras.tells_dependencies,
+        tells_state: extras.tells_state,
+        is_object: extras.is_object,
         metadata: Cow::Borrowed(&extras.metadata),
         additional_data: extras.additional_data.as_deref().map(Cow::from),
         media: extras.media.iter().map(media_form).collect(),
@@ -95,6 +104,9 @@ pub(crate) fn read(text: Option<&str>) -> Result<(Extras, Map<String, Value>), S
     let form: ExtrasForm<'static> = parse(WHAT, text)?;
     let extras = Extras {
         dependencies: form.dependencies.map(Cow::into_owned),
+        tells_dependencies: form.tells_dependencies,
+        tells_state: form.tells_state,
+        is_object: form.is_object,
         metadata: form.metadata.into_owned(),
         additional_data: form.additional_data.map(Cow::into_owned),
         media: form.media.into_iter().map(media).collect::<Result<Vec<_>, _>>()?.into(),

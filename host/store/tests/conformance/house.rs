@@ -10,7 +10,7 @@ use stepmill_core::event::{JournalEntry, RunEvent, StepIndex};
 use stepmill_core::graph::{
     Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepGraph,
 };
-use stepmill_core::ids::{Digest, RunId, SessionId, TenantId, UserId, WorkflowId};
+use stepmill_core::ids::{ComponentId, Digest, RunId, SessionId, TenantId, UserId, WorkflowId};
 use stepmill_core::plugin::{Description, WorkflowKind};
 use stepmill_core::principal::TrustedClaims;
 use stepmill_core::run::{Origin, RunPin, Telling};
@@ -118,6 +118,10 @@ pub(crate) fn user(name: &str) -> UserId {
 
 pub(crate) fn workflow(name: &str) -> WorkflowId {
     WorkflowId::new(name).unwrap()
+}
+
+pub(crate) fn component(name: &str) -> ComponentId {
+    ComponentId::new(name).unwrap()
 }
 
 pub(crate) fn session(name: &str) -> SessionId {

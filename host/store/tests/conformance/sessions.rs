@@ -10,7 +10,7 @@ use stepmill_store::{
 };
 
 use crate::house::{
-    House, at, entry, note, of, pin, run, session, step_started, tenant, user, workflow,
+    House, at, component, entry, note, of, pin, run, session, step_started, tenant, user, workflow,
 };
 use crate::states::{changes, entered, object};
 
@@ -21,7 +21,7 @@ fn made(name: &str, by: Option<&str>, micros: i64) -> StoredSession {
     StoredSession {
         id: session(name),
         user: by.map(user),
-        workflow: Some(workflow("w")),
+        workflow: Some(component("w")),
         name: Some(format!("Talk {name}")),
         state: Some(object(json!({ "a": ["\u{0}", 1.5] }))),
         metadata: None,
@@ -117,14 +117,14 @@ pub(crate) async fn sessions_are_filtered_sorted_and_paged(house: House) {
     assert_eq!(list(all.clone(), FIRST).await, ("d c B a%b".into(), 4));
     assert_eq!(list(all.clone(), by(SessionKey::CreatedAt, false)).await.0, "a%b B c d");
     assert_eq!(list(all.clone(), by(SessionKey::Id, false)).await.0, "B a%b c d");
-    assert_eq!(list(all.clone(), by(SessionKey::User, true)).await.0, "c a%b B d");
-    assert_eq!(list(all.clone(), by(SessionKey::Workflow, false)).await.0, "d B a%b c");
+    assert_eq!(list(all.clone(), by(SessionKey::User, true)).await.0, "a%b B c d");
+    assert_eq!(list(all.clone(), by(SessionKey::Workflow, false)).await.0, "d a%b B c");
     assert_eq!(list(all.clone(), by(SessionKey::UpdatedAt, true)).await.0, "d c B a%b");
     let second = SessionPage { offset: 2, limit: 1, ..FIRST };
     assert_eq!(list(all.clone(), second).await, ("B".into(), 4));
     let user = SessionFilter { user: Some(user("ada")), ..all.clone() };
     assert_eq!(list(user, FIRST).await, ("c B a%b".into(), 3));
-    let workflow = SessionFilter { workflow: Some(workflow("w")), ..all.clone() };
+    let workflow = SessionFilter { workflow: Some(component("w")), ..all.clone() };
     assert_eq!(list(workflow, FIRST).await.1, 3);
     for (name, expected) in
         [("TALK b", "B"), ("k", "d c B a%b"), ("%", "a%b"), ("_", ""), ("\\", "")]
@@ -169,7 +169,7 @@ pub(crate) async fn a_run_leaves_its_mark_on_its_session(house: House) {
     open(&acme, &first, Touch::Use).await;
     let found = acme.session_find(Sees::Everyone, &session("s")).await.unwrap().unwrap();
     assert_eq!(found.opening.as_deref(), Some("Hello"));
-    assert_eq!(found.session.workflow, Some(workflow("w")));
+    assert_eq!(found.session.workflow, Some(component("w")));
     assert_eq!(found.session.state, Some(object(json!({ "n": 10 }))));
     assert_eq!(found.session.metadata, Some(Map::new()));
 

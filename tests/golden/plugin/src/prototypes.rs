@@ -20,15 +20,23 @@ pub(crate) fn find(id: &str) -> Option<Mirror> {
             .function("ok", wrap)
             .function("explode", explode)
             .function("after", wrap),
+        // The step may fail: what is left of it is a sentence for the next one.
+        "failing-skip" => Mirror::prototype("Failing Skip", failing_skip)
+            .function("explode", |_, _| Ok(StepOutput::new("Step bad failed but skipped")))
+            .function("after", wrap),
         "failing-model" => Mirror::prototype("Failing Model", failing_model),
         "typed-input" => Mirror::prototype("Typed Input", typed_input).function("<lambda>", show),
         "stateful" => Mirror::prototype("Stateful", stateful).function("bump", bump),
+        "history" => Mirror::prototype("History", history),
+        "progress" => Mirror::prototype("Progress", progress)
+            .function("progress_gen", |_, _| Ok(StepOutput::new("progress done"))),
         "early-stop" => Mirror::prototype("Early Stop", early_stop)
             .function("<lambda>", |_, _| Ok(StepOutput::new("stopping").stop()))
             .function("s2", wrap),
         "media" => Mirror::prototype("Media", media).function("<lambda>", count_media),
         "slow-proto" => Mirror::prototype("Slow Proto", slow_proto),
         "no-db" => Mirror::prototype("No DB", no_db).function("only", wrap),
+        "same-names" => Mirror::prototype("Same Names", same_names),
         _ => return None,
     })
 }
@@ -59,7 +67,7 @@ fn show(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
         Value::String(it) => it.clone(),
         it => it.to_string(),
     };
-    Ok(StepOutput::new(format!("TopicInput: topic='{topic}' count={count}")))
+    Ok(StepOutput::new(format!("TopicInput: topic={} count={count}", python::repr(topic))))
 }
 
 /// Counts in the session's state.
@@ -110,6 +118,12 @@ fn failing_fail(_: &Context) -> Result<Workflow, FactoryError> {
         .step(Step::function("after", "after")))
 }
 
+fn failing_skip(_: &Context) -> Result<Workflow, FactoryError> {
+    Ok(Workflow::new("Failing Skip")
+        .step(Step::function("bad", "explode"))
+        .step(Step::function("after", "after")))
+}
+
 fn failing_model(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Failing Model").step(Step::agent("llm", agent("LLM", "gpt-5.4-fail", "x"))))
 }
@@ -129,6 +143,16 @@ fn stateful(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Stateful").session_state(state).step(Step::function("bump", "bump")))
 }
 
+/// Without the history itself: it is right as long as there is none.
+fn history(_: &Context) -> Result<Workflow, FactoryError> {
+    Ok(Workflow::new("History").step(Step::agent("h", agent("H", "gpt-5.4", "Hist."))))
+}
+
+/// Without what it tells on the way.
+fn progress(_: &Context) -> Result<Workflow, FactoryError> {
+    Ok(Workflow::new("Progress").step(Step::function("p", "progress_gen")))
+}
+
 fn media(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Media").step(Step::function("m", "<lambda>")))
 }
@@ -141,4 +165,10 @@ fn slow_proto(_: &Context) -> Result<Workflow, FactoryError> {
 
 fn no_db(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("No DB").step(Step::function("only", "only")))
+}
+
+fn same_names(_: &Context) -> Result<Workflow, FactoryError> {
+    Ok(Workflow::new("Same Names")
+        .step(Step::agent("dup", agent("D1", "gpt-5.4", "One.")))
+        .step(Step::agent("dup", agent("D2", "gpt-5.4", "Two."))))
 }

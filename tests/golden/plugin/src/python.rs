@@ -1,4 +1,4 @@
-//! Writes JSON as Python's `json.dumps(…, sort_keys=True)` does.
+//! Writes JSON as Python's `json.dumps(…, sort_keys=True)` does, and texts as its `repr`.
 
 use serde_json::{Number, Value};
 
@@ -21,6 +21,24 @@ pub(crate) fn dumps(value: &Value) -> String {
             format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
         }
     }
+}
+
+/// A text in the quotes it needs, with what would end it, or its line, written out.
+pub(crate) fn repr(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut written = String::from(quote);
+    for letter in text.chars() {
+        match letter {
+            '\\' => written.push_str("\\\\"),
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            '\t' => written.push_str("\\t"),
+            it if it == quote => written.extend(['\\', it]),
+            it => written.push(it),
+        }
+    }
+    written.push(quote);
+    written
 }
 
 fn number(number: &Number) -> String {
@@ -70,6 +88,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_text_is_quoted_as_python_quotes_it() {
+        for (text, expected) in
+            [("a", "'a'"), ("it's", "\"it's\""), ("'\"\n", r#"'\'"\n'"#), ("é", "'é'")]
+        {
+            assert_eq!(repr(text), expected);
+        }
+    }
 
     #[test]
     fn json_is_written_as_python_writes_it() {

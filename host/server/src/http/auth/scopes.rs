@@ -83,15 +83,27 @@ fn is_personal(path: &[&str]) -> bool {
     ) && !matches!(path, ["workflows", it] if *it != "ws")
 }
 
-/// Whether the caller may use the route a request was led to. What no route answers asks for
-/// nothing: it ends in 404.
+/// Whether the caller may use the route a request was led to. What no route answers ends in 404,
+/// for those who might use what the table knows of it.
 pub(super) fn check(request: &Parts, who: &Principal, admin: &str) -> Result<(), Refusal> {
-    let Some(route) = request.extensions.get::<MatchedPath>() else { return Ok(()) };
     let method = match &request.method {
         &Method::HEAD => "GET",
         method => method.as_str(),
     };
-    check_route(method, route.as_str(), request.uri.path(), who, admin)
+    let path = request.uri.path();
+    match request.extensions.get::<MatchedPath>() {
+        Some(route) => check_route(method, route.as_str(), path, who, admin),
+        None => check_missing(method, path, who),
+    }
+}
+
+/// Of what no route answers, the table still asks for the scope it names.
+fn check_missing(method: &str, path: &str, who: &Principal) -> Result<(), Refusal> {
+    let route: Vec<_> = path.trim_start_matches('/').split('/').collect();
+    match need(method, &route) {
+        Need::Scope(scope) if !who.may(Right::new(scope)) => Err(Refusal::Scope(scope.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 fn check_route(

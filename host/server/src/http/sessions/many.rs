@@ -130,8 +130,8 @@ struct NewSessionBody {
     /// Who it belongs to; believed on a host without tokens only.
     #[schema(value_type = String, nullable, required = false, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     user_id: Option<String>,
-    /// The workflow it is made for.
-    #[schema(value_type = String, nullable, required = false, max_length = 64, pattern = "^[a-z0-9_-]*$")]
+    /// The workflow it is made for, or whatever else.
+    #[schema(value_type = String, nullable, required = false, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     workflow_id: Option<String>,
 }
 
@@ -158,7 +158,10 @@ pub(super) async fn session_create(
     Caller(who): Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let common = Common::only(&door, &mut Query::of(request.uri()))?;
+    // Agno's makes sessions in the one table it has, whatever table is named.
+    let mut query = Query::of(request.uri());
+    query.take("table");
+    let common = Common::only(&door, &mut query)?;
     if let Kind::Other(_) = common.kind {
         return Err(ApiError::Unsupported("This host has sessions of workflows only"));
     }

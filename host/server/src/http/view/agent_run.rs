@@ -1,11 +1,12 @@
 //! The runs of agents inside steps, as Agno shows them at different times.
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+
+use serde::Serialize;
 use serde_json::{Map, Value};
-use stepmill_core::agent::{Agent, ModelAnswer};
+use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer};
 use stepmill_core::run::{RunPin, Telling};
-use stepmill_engine::{ModelCall, RunRecord, StepRecord, StepState};
+use stepmill_engine::{ModelCall, Prompt, RunRecord, StepRecord, StepState, placed};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use super::shapes::{Empty, agent, step_id};
 #[derive(Serialize, ToSchema)]
 struct Message<'a> {
     id: Uuid,
-    content: &'a str,
+    content: Cow<'a, str>,
     from_history: bool,
     stop_after_tool_call: bool,
     role: &'static str,
@@ -43,17 +44,26 @@ pub(super) struct ProviderData<'a> {
     response_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_fingerprint: Option<&'a str>,
 }
 
 impl<'a> ProviderData<'a> {
     /// Under the name that the provider's protocol has for it.
-    pub(super) fn of(call: &ModelCall, answer: &'a ModelAnswer) -> Option<Self> {
-        let id = answer.response_id.as_deref()?;
-        Some(match call.model.api.as_str() {
-            "OpenAI Responses" => Self { response_id: Some(id), id: None },
-            _ => Self { response_id: None, id: Some(id) },
+    pub(super) fn of(call: &ModelCall, mark: &'a AnswerMark) -> Option<Self> {
+        let id = Some(mark.response_id.as_deref()?);
+        let system_fingerprint = mark.system_fingerprint.as_deref();
+        Some(match is_responses(call) {
+            true => Self { response_id: id, id: None, system_fingerprint },
+            false => Self { response_id: None, id, system_fingerprint },
         })
     }
+}
+
+/// Whether the call was made in the protocol in which only the first frame says what the answer
+/// is called. In the other of OpenAI's each frame does.
+pub(super) fn is_responses(call: &ModelCall) -> bool {
+    call.model.api == "OpenAI Responses"
 }
 
 #[derive(Serialize, ToSchema)]
@@ -113,42 +123,15 @@ pub(super) enum AgentState<'a> {
     /// The session's state.
     Kept(&'a Map<String, Value>),
     /// The same, and where it was, as streams tell it.
-    Placed(Placed<'a>),
+    Placed(Map<String, Value>),
 }
 
 impl<'a> AgentState<'a> {
     pub(super) fn at(pin: &'a RunPin, stage: Stage) -> Self {
         match stage {
-            Stage::Told => Self::Placed(Placed(pin)),
+            Stage::Told => Self::Placed(placed(pin, &pin.session_state)),
             Stage::Fresh | Stage::Noted | Stage::Stored => Self::Kept(&pin.session_state),
         }
-    }
-}
-
-/// The session's state and where an agent ran; what the state says of that itself does not count.
-pub(super) struct Placed<'a>(&'a RunPin);
-
-impl Serialize for Placed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (pin, state) = (self.0, &self.0.session_state);
-        let run = pin.id.to_string();
-        let place = [
-            ("current_user_id", pin.user.as_ref().map(|it| it.as_str())),
-            ("current_session_id", Some(pin.session.as_str())),
-            ("current_run_id", Some(run.as_str())),
-        ];
-        let place = place.iter().filter_map(|(key, said)| said.map(|said| (*key, said)));
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in state {
-            match place.clone().find(|(it, _)| it == key) {
-                Some((_, said)) => map.serialize_entry(key, said)?,
-                None => map.serialize_entry(key, value)?,
-            }
-        }
-        for (key, said) in place.filter(|(key, _)| !state.contains_key(*key)) {
-            map.serialize_entry(key, said)?;
-        }
-        map.end()
     }
 }
 
@@ -178,7 +161,13 @@ impl<'a> AgentRun<'a> {
         answer: &'a ModelAnswer,
     ) -> Self {
         let created_at = step.started_at.seconds();
-        let message = |role: &'static str, content: &'a str| Message {
+        let asked = Prompt::of(
+            pin,
+            agent,
+            input,
+            step.session_state.as_deref().unwrap_or(&pin.session_state),
+        );
+        let message = |role: &'static str, content: Cow<'a, str>| Message {
             id: pin.id.part(&format!("step/{}/message/{role}", step.index.0)),
             content,
             from_history: false,
@@ -189,19 +178,19 @@ impl<'a> AgentRun<'a> {
             created_at,
         };
         let mut messages = Vec::with_capacity(3);
-        if !agent.instructions.is_empty() {
-            messages.push(message("system", &agent.instructions));
+        if !asked.instructions.is_empty() {
+            messages.push(message("system", asked.instructions.into()));
         }
-        messages.push(message("user", input));
+        messages.push(message("user", asked.message.into()));
         messages.push(Message {
-            provider_data: ProviderData::of(call, answer),
+            provider_data: ProviderData::of(call, &answer.mark),
             metrics: Some(MessageMetrics {
                 tokens: Tokens::of(answer),
                 duration: (pin.telling == Telling::Quiet)
                     .then(|| answer.duration_micros as f64 / 1e6),
                 time_to_first_token: first_token(answer),
             }),
-            ..message("assistant", &answer.content)
+            ..message("assistant", answer.content.as_str().into())
         });
         Self {
             run_id: call.id,
@@ -212,7 +201,7 @@ impl<'a> AgentRun<'a> {
             user_id: pin.user.as_ref().map(|it| it.as_str()),
             content: &answer.content,
             content_type: "str",
-            model_provider_data: ProviderData::of(call, answer),
+            model_provider_data: ProviderData::of(call, &answer.mark),
             model: &call.model.model,
             model_provider: &call.model.vendor,
             session_state: AgentState::Kept(&pin.session_state),
@@ -231,7 +220,8 @@ impl<'a> AgentRun<'a> {
     /// As Agno shows it at this time.
     fn at(mut self, pin: &'a RunPin, stage: Stage) -> Self {
         match stage {
-            Stage::Fresh => self.tools = Some([]),
+            // A streamed run has none to show.
+            Stage::Fresh => self.tools = (pin.telling == Telling::Quiet).then_some([]),
             Stage::Stored => self.events = Some([]),
             Stage::Told | Stage::Noted => self.session_state = AgentState::at(pin, stage),
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
-use stepmill_core::agent::{Agent, ModelAnswer};
+use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer};
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::run::RunPin;
 use stepmill_core::time::Timestamp;
 use stepmill_engine::{Ending, ModelCall, RunRecord, StepRecord, StepState};
 use uuid::Uuid;
 
-use super::agent_run::{AgentRun, AgentState, ProviderData, Stage};
+use super::agent_run::{AgentRun, AgentState, ProviderData, Stage, is_responses};
 use super::metrics::{AgentMetrics, RunMetrics, Tokens, first_token};
 use super::run::content;
 use super::shapes::{Empty, agent, failure_text, step, step_id};
@@ -28,10 +28,17 @@ pub(crate) struct EventView {
 }
 
 impl EventView {
-    /// Whether it tells of what is made, or how the run begins and ends.
+    /// Whether it tells of what is made, what failed, or how the run begins and ends.
     pub(crate) fn is_content(&self) -> bool {
-        const NAMES: [&str; 5] =
-            ["WorkflowStarted", "RunContent", "StepOutput", "WorkflowCompleted", "WorkflowError"];
+        const NAMES: [&str; 7] = [
+            "WorkflowStarted",
+            "RunContent",
+            "RunError",
+            "StepOutput",
+            "StepError",
+            "WorkflowCompleted",
+            "WorkflowError",
+        ];
         NAMES.contains(&self.name)
     }
 }
@@ -40,13 +47,15 @@ impl EventView {
 pub(crate) struct Renderer {
     pin: Arc<RunPin>,
     record: RunRecord,
+    /// What the answer under way is called, if that was said.
+    mark: Option<AnswerMark>,
     stage: Stage,
 }
 
 impl Renderer {
     /// At the beginning of a journal.
     pub(crate) fn new(pin: Arc<RunPin>) -> Self {
-        Self { pin, record: RunRecord::default(), stage: Stage::Told }
+        Self { pin, record: RunRecord::default(), mark: None, stage: Stage::Told }
     }
 
     /// Everything a whole journal says, as Agno keeps it: without `StepOutput`, which
@@ -72,13 +81,19 @@ impl Renderer {
     /// What clients hear of one entry: nothing, or one or more events.
     pub(crate) fn render(&mut self, entry: &JournalEntry) -> serde_json::Result<Vec<EventView>> {
         self.record.apply(entry);
+        match &entry.event {
+            RunEvent::ModelBegan { mark, .. } => self.mark = Some(mark.clone()),
+            RunEvent::ModelCalled { .. } | RunEvent::RunResumed => self.mark = None,
+            _ => {}
+        }
         let say = Say { pin: &self.pin, record: &self.record, stage: self.stage, at: entry.at };
         match &entry.event {
             RunEvent::RunStarted => Ok(vec![say.workflow("WorkflowStarted", Empty {})?]),
             RunEvent::RunResumed | RunEvent::FunctionCalled { .. } => Ok(vec![]),
             RunEvent::StepStarted { step } => Ok(vec![say.step("StepStarted", *step, Empty {})?]),
             RunEvent::ModelCalled { step, .. } => say.model_called(*step),
-            RunEvent::ModelDelta { step, text } => say.model_delta(*step, text),
+            RunEvent::ModelBegan { step, mark } => say.model_began(*step, mark),
+            RunEvent::ModelDelta { step, text } => say.model_delta(*step, text, self.mark.as_ref()),
             RunEvent::ModelAnswered { step, .. } => say.model_answered(*step),
             RunEvent::FunctionAnswered { step, output, .. } => say.function_answered(*step, output),
             RunEvent::StepCompleted { step, output } => say.step_completed(*step, output),
@@ -141,10 +156,25 @@ struct Model<'a> {
 
 #[derive(Serialize)]
 struct Delta<'a> {
-    content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
     workflow_agent: bool,
     content_type: &'static str,
     reasoning_content: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_provider_data: Option<ProviderData<'a>>,
+}
+
+impl<'a> Delta<'a> {
+    fn new(content: Option<&'a str>, model_provider_data: Option<ProviderData<'a>>) -> Self {
+        Self {
+            content,
+            workflow_agent: false,
+            content_type: "str",
+            reasoning_content: "",
+            model_provider_data,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -312,14 +342,19 @@ impl<'a> Say<'a> {
         ])
     }
 
-    fn model_delta(&self, index: StepIndex, text: &str) -> Said {
+    /// OpenAI's chat protocol begins with an empty piece; the other begins without one.
+    fn model_began(&self, index: StepIndex, mark: &AnswerMark) -> Said {
         let Some((who, call, _)) = self.call(index) else { return Ok(vec![]) };
-        let delta = Delta {
-            content: text,
-            workflow_agent: false,
-            content_type: "str",
-            reasoning_content: "",
-        };
+        let content = (!is_responses(call)).then_some("");
+        let delta = Delta::new(content, ProviderData::of(call, mark));
+        Ok(vec![self.agent("RunContent", index, who, call, delta)?])
+    }
+
+    fn model_delta(&self, index: StepIndex, text: &str, mark: Option<&AnswerMark>) -> Said {
+        let Some((who, call, _)) = self.call(index) else { return Ok(vec![]) };
+        let mark = mark.filter(|_| !is_responses(call));
+        let data = mark.and_then(|it| ProviderData::of(call, it));
+        let delta = Delta::new(Some(text), data);
         Ok(vec![self.agent("RunContent", index, who, call, delta)?])
     }
 
@@ -336,7 +371,7 @@ impl<'a> Say<'a> {
         let done = AgentDone {
             content: &answer.content,
             content_type: "str",
-            model_provider_data: ProviderData::of(call, answer),
+            model_provider_data: ProviderData::of(call, &answer.mark),
             session_state: AgentState::at(self.pin, self.stage),
             metadata: &self.pin.extras.metadata,
             metrics: AgentMetrics::of(call, answer),
@@ -351,7 +386,7 @@ impl<'a> Say<'a> {
     fn function_answered(&self, index: StepIndex, output: &StepOutput) -> Said {
         // Told as the step's result although the step is noted as done only next.
         let state = StepState::CompletedByFunction(output.clone());
-        let done = StepRecord { index, started_at: self.at, state };
+        let done = StepRecord { index, started_at: self.at, session_state: None, state };
         let step_output = StepResult::of(self.pin, &done);
         Ok(vec![self.about("StepOutput", Some(index), false, Output { step_output })?])
     }
@@ -374,11 +409,13 @@ impl<'a> Say<'a> {
     }
 
     fn run_completed(&self) -> serde_json::Result<EventView> {
+        let metrics = RunMetrics::of(self.pin, self.record);
+        let is_empty = self.record.steps().is_empty() && self.stage == Stage::Told;
         let done = RunDone {
             content: content(self.pin, self.record),
             content_type: "str",
             metadata: &self.pin.extras.metadata,
-            metrics: RunMetrics::of(self.pin, self.record),
+            metrics: if is_empty { metrics.unmeasured() } else { metrics },
             step_results: StepResult::all(self.pin, self.record),
             step_executor_runs: AgentRun::all(self.pin, self.record, self.stage),
         };

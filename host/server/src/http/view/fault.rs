@@ -74,6 +74,16 @@ impl FieldFault {
         Self::new("int_parsing", json!([part, field]), text).given(input)
     }
 
+    /// A field that has to be a whole number and is no text.
+    pub(crate) fn no_integer_type(part: &str, field: &str) -> Self {
+        Self::new("int_type", json!([part, field]), "Input should be a valid integer")
+    }
+
+    /// A field that has to be yes or no and is no text.
+    pub(crate) fn no_boolean_type(part: &str, field: &str) -> Self {
+        Self::new("bool_type", json!([part, field]), "Input should be a valid boolean")
+    }
+
     /// A field that has to be yes or no and is neither.
     pub(crate) fn no_boolean(part: &str, field: &str, input: String) -> Self {
         let text = "Input should be a valid boolean, unable to interpret input";

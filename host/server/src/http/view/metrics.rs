@@ -82,8 +82,10 @@ pub(super) struct RunMetrics<'a> {
     #[serde(serialize_with = "as_map")]
     #[schema(value_type = std::collections::HashMap<String, StepMetrics>)]
     steps: Vec<(&'a str, StepMetrics<'a>)>,
+    /// Null while the run goes on and there is nothing to measure yet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    duration: Option<f64>,
+    #[schema(value_type = Option<f64>)]
+    duration: Option<Option<f64>>,
 }
 
 fn as_map<S: serde::Serializer>(
@@ -95,22 +97,33 @@ fn as_map<S: serde::Serializer>(
 
 impl<'a> RunMetrics<'a> {
     pub(super) fn of(pin: &'a RunPin, record: &'a RunRecord) -> Self {
-        let steps = record.steps().iter().filter_map(|it| {
+        let metrics = record.steps().iter().filter_map(|it| {
             let StepState::CompletedByModel(call, answer, _) = &it.state else { return None };
-            let step_name = step(pin, it.index)?.name.as_str();
-            let metrics = StepMetrics {
-                step_name,
+            Some(StepMetrics {
+                step_name: step(pin, it.index)?.name.as_str(),
                 executor_type: "agent",
                 executor_name: &agent(pin, it.index)?.name,
                 metrics: AgentMetrics::of(call, answer),
-            };
-            Some((step_name, metrics))
+            })
         });
+        let mut steps: Vec<(&str, StepMetrics<'_>)> = Vec::new();
+        for it in metrics {
+            // Of two steps of one name the later one's count.
+            match steps.iter_mut().find(|(name, _)| *name == it.step_name) {
+                Some((_, earlier)) => *earlier = it,
+                None => steps.push((it.step_name, it)),
+            }
+        }
         let ended_at = record.ending().map(|it| match it {
             stepmill_engine::Ending::Completed(at) | stepmill_engine::Ending::Failed(at, _) => at,
         });
         let duration =
-            ended_at.zip(record.started_at()).map(|(end, start)| end.seconds_since(start));
-        Self { steps: steps.collect(), duration }
+            ended_at.zip(record.started_at()).map(|(end, start)| Some(end.seconds_since(start)));
+        Self { steps, duration }
+    }
+
+    /// As a stream tells the end of a run without steps: nothing was measured.
+    pub(super) fn unmeasured(self) -> Self {
+        Self { duration: Some(None), ..self }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) enum Detail {
 /// One run, whole.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RunView<'a> {
-    input: &'a str,
+    input: Input<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
     content_type: &'static str,
@@ -51,6 +51,26 @@ pub(crate) struct RunView<'a> {
     events: Option<Vec<Box<serde_json::value::RawValue>>>,
 }
 
+/// What a run was started with.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Input<'a> {
+    /// The message.
+    Text(&'a str),
+    /// The message, where its workflow has a schema for it.
+    #[schema(value_type = Object)]
+    Object(Map<String, Value>),
+}
+
+impl<'a> Input<'a> {
+    fn of(pin: &'a RunPin) -> serde_json::Result<Self> {
+        match pin.extras.is_object {
+            true => serde_json::from_str(&pin.input).map(Self::Object),
+            false => Ok(Self::Text(&pin.input)),
+        }
+    }
+}
+
 /// The run object as JSON text.
 pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_json::Result<Vec<u8>> {
     let lists = MediaLists::of(pin);
@@ -63,7 +83,7 @@ pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_jso
         }
     };
     serde_json::to_vec(&RunView {
-        input: &pin.input,
+        input: Input::of(pin)?,
         content: content(pin, record),
         content_type: "str",
         workflow_id: pin.workflow.as_str(),

@@ -4,7 +4,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::option::of as maybe;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
-use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
+use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer, ModelName, Usage};
 use stepmill_core::capability::Access;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database;
@@ -115,12 +115,18 @@ pub(super) fn any_graph() -> impl Strategy<Value = StepGraph> {
     )
 }
 
+fn any_mark() -> impl Strategy<Value = AnswerMark> {
+    (maybe(any::<String>()), maybe(any::<String>())).prop_map(
+        |(response_id, system_fingerprint)| AnswerMark { response_id, system_fingerprint },
+    )
+}
+
 pub(super) fn any_event() -> impl Strategy<Value = RunEvent> {
     let step = any::<u32>().prop_map(StepIndex);
     let output = any::<(String, bool)>().prop_map(|(content, stop)| StepOutput { content, stop });
     let failure = proptest::sample::select(&StepFailure::ALL[..]);
-    let answer = (any::<String>(), any::<[u64; 5]>(), maybe(any::<String>()), maybe(any::<u64>()))
-        .prop_map(|(content, tokens, response_id, first_token_micros)| ModelAnswer {
+    let answer = (any::<String>(), any::<[u64; 5]>(), any_mark(), maybe(any::<u64>())).prop_map(
+        |(content, tokens, mark, first_token_micros)| ModelAnswer {
             content,
             usage: Usage {
                 input_tokens: tokens[0],
@@ -129,16 +135,18 @@ pub(super) fn any_event() -> impl Strategy<Value = RunEvent> {
                 cache_read_tokens: tokens[3],
                 cache_write_tokens: tokens[4],
             },
-            response_id,
+            mark,
             first_token_micros,
             duration_micros: tokens[0],
-        });
+        },
+    );
     let model =
         any::<[String; 3]>().prop_map(|[model, vendor, api]| ModelIdentity { model, vendor, api });
     prop_oneof![
         (step.clone(), any::<u128>(), model).prop_map(|(step, call, model)| {
             RunEvent::ModelCalled { step, call: Uuid::from_u128(call), model }
         }),
+        (step.clone(), any_mark()).prop_map(|(step, mark)| RunEvent::ModelBegan { step, mark }),
         (step.clone(), any::<String>())
             .prop_map(|(step, text)| RunEvent::ModelDelta { step, text }),
         (step.clone(), answer).prop_map(|(step, answer)| RunEvent::ModelAnswered { step, answer }),

@@ -8,7 +8,7 @@ use any::{any_context, any_event, any_graph, any_map};
 use proptest::option::of as maybe;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use stepmill_core::agent::{Agent, ModelAnswer, ModelName, Usage};
+use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer, ModelName, Usage};
 use stepmill_core::capability::{Access, Capability};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database;
@@ -128,6 +128,9 @@ fn sample_extras() -> (Extras, Map<String, Value>) {
     };
     let extras = Extras {
         dependencies: Some(json!([1, "two"])),
+        tells_dependencies: true,
+        tells_state: true,
+        is_object: true,
         metadata: object(json!({ "m": { "deep": null } })),
         additional_data: Some("\u{0}text".into()),
         media: [picture, place].into(),
@@ -150,10 +153,14 @@ fn sample_events() -> Vec<RunEvent> {
         cache_read_tokens: 4,
         cache_write_tokens: u64::MAX,
     };
+    let mark = AnswerMark {
+        response_id: Some("chatcmpl-1".into()),
+        system_fingerprint: Some("fp_1".into()),
+    };
     let answer = ModelAnswer {
         content: "Hello".into(),
         usage,
-        response_id: Some("resp_1".into()),
+        mark: AnswerMark { response_id: Some("resp_1".into()), system_fingerprint: None },
         first_token_micros: Some(120_000),
         duration_micros: 900_000,
     };
@@ -162,6 +169,7 @@ fn sample_events() -> Vec<RunEvent> {
         RunEvent::RunResumed,
         RunEvent::StepStarted { step },
         RunEvent::ModelCalled { step, call: Uuid::from_u128(7), model },
+        RunEvent::ModelBegan { step, mark },
         RunEvent::ModelDelta { step, text: "Hel".into() },
         RunEvent::ModelAnswered { step, answer },
         RunEvent::FunctionCalled { step },
@@ -262,8 +270,7 @@ fn what_is_not_understood_is_said_without_its_text() {
 
 #[test]
 fn a_graph_that_was_damaged_is_checked_again() {
-    let damaged =
-        golden("graph.v1").replace("\"publish\",\n      \"desc", "\"write\",\n      \"desc");
+    let damaged = golden("graph.v1").replace("\"publish\",\n      \"desc", "\" \",\n      \"desc");
     assert_ne!(damaged, golden("graph.v1"));
     assert!(matches!(graph::read(&damaged), Err(StoreError::Unreadable { .. })));
 }
