@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::bomb::compile_bomb;
 use crate::case::Ask;
 use crate::client::Client;
 use crate::process::target;
@@ -21,7 +23,7 @@ use crate::process::target;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the noisy tenant does, in turns: a kind, and what the guest is told.
-const ORDERS: [(Kind, &str); 16] = [
+const ORDERS: [(Kind, &str); 32] = [
     (Kind::Build, "loop"),
     (Kind::Build, "memory"),
     (Kind::Step, "loop"),
@@ -38,11 +40,30 @@ const ORDERS: [(Kind, &str); 16] = [
     (Kind::Step, "log 9000"),
     (Kind::Build, "loop"),
     (Kind::Upload, "upload"),
+    (Kind::Build, "print 9000"),
+    (Kind::Step, "log-long 100000"),
+    (Kind::Build, "graph deep"),
+    (Kind::Build, "graph wide 9000"),
+    (Kind::Build, "graph ring"),
+    (Kind::Build, "graph state-deep 100000"),
+    (Kind::Step, "state-deep 100000"),
+    (Kind::Build, "panic at once"),
+    (Kind::Step, "exit 1"),
+    (Kind::Build, "random"),
+    (Kind::Build, "fetch http://api.example.com/"),
+    (Kind::Step, "fetch http://169.254.169.254/"),
+    (Kind::Build, "secret key"),
+    (Kind::Step, "query orders"),
+    (Kind::Torn, "torn"),
+    (Kind::Bomb, "bomb"),
 ];
 
 /// Compiling takes all cores for a while, and one at a time: every fourth turn is enough for there
 /// always to be one.
 const UPLOADS: usize = 4;
+
+/// Takes longer to compile than anybody may.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| compile_bomb(20));
 
 /// Where an order is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +74,10 @@ enum Kind {
     Step,
     /// To nobody: a component is uploaded that was never seen before.
     Upload,
+    /// The same, and half of it is missing.
+    Torn,
+    /// The same, of a compile bomb.
+    Bomb,
 }
 
 /// How often each status was answered.
@@ -74,6 +99,8 @@ pub(crate) fn run(
     plan: &Noise,
     mut asked: watch::Receiver<bool>,
 ) -> anyhow::Result<Answers> {
+    // Now, and not while somebody is measured.
+    LazyLock::force(&BOMB);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
@@ -132,7 +159,7 @@ fn order(words: &[String], turn: usize) -> Ask {
     };
     let orders: Vec<_> = ORDERS.iter().filter(is_asked).collect();
     let (kind, order) = match orders.get(turn % orders.len().max(1)) {
-        Some((Kind::Upload, _)) if !(turn / orders.len()).is_multiple_of(UPLOADS) => {
+        Some((Kind::Upload | Kind::Bomb, _)) if !(turn / orders.len()).is_multiple_of(UPLOADS) => {
             (Kind::Build, "loop")
         }
         Some(it) => **it,
@@ -145,19 +172,23 @@ fn order(words: &[String], turn: usize) -> Ask {
             (Method::POST, runs, format!("message=x&session_id={order}&stream=false").into())
         }
         Kind::Step => (Method::POST, runs, format!("message={order}&stream=true").into()),
-        Kind::Upload => (Method::PUT, format!("/plugins/upload-{}", turn % 100), unseen(turn)),
+        Kind::Upload => upload(turn, component().unwrap_or_default()),
+        Kind::Torn => {
+            let whole = component().unwrap_or_default();
+            upload(turn, whole[..whole.len() / 2].to_vec())
+        }
+        Kind::Bomb => upload(turn, BOMB.clone()),
     };
     Ask { method, path, body, word: "" }
 }
 
-/// The same component with a section of another content, which means nothing.
-fn unseen(turn: usize) -> Bytes {
-    let mut component = component().unwrap_or_default();
+/// A component with a section of content that nobody saw before, which means nothing.
+fn upload(turn: usize, mut component: Vec<u8>) -> (Method, String, Bytes) {
     let word = format!("turn {turn:08}");
     // A custom section: its kind, its size, and a name of its size.
     component.extend([0, word.len() as u8 + 1, word.len() as u8]);
     component.extend(word.as_bytes());
-    component.into()
+    (Method::PUT, format!("/plugins/upload-{}", turn % 100), component.into())
 }
 
 fn component() -> anyhow::Result<Vec<u8>> {

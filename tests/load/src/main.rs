@@ -3,6 +3,8 @@
 //! The host is the binary beside this one, in a process and a folder of its own; the model is the
 //! fake provider, in another process, so that neither it nor the client counts as the host's.
 
+#[path = "../../../host/sandbox/tests/support/bomb.rs"]
+mod bomb;
 mod case;
 mod client;
 mod hostile;
