@@ -12,7 +12,7 @@ use stepmill_core::graph::{Executor, Parameter, Query, Step};
 use stepmill_core::ids::DatabaseName;
 use stepmill_core::run::RunPin;
 
-use crate::prompt::Prompt;
+use crate::prompt::{FILLED_BYTES, Prompt};
 use crate::record::{RunRecord, StepRecord, StepState};
 
 /// What has to be done outside before the run goes on.
@@ -131,10 +131,12 @@ impl Machine {
         Some(match &self.step(step)?.executor {
             Executor::Agent(agent) => {
                 let input = previous.unwrap_or(&self.pin.input);
-                let asked = Prompt::of(&self.pin, agent, input, self.session_state());
+                let mut room = FILLED_BYTES;
+                let asked = Prompt::of(&self.pin, agent, input, self.session_state(), &mut room);
                 let media = self.pin.extras.media.clone();
-                let (instructions, message) = (asked.instructions, asked.message);
-                Action::AskModel(step, ModelRequest::of(agent, instructions, message, media))
+                let (instructions, message) = (asked.instructions, asked.message.into_owned());
+                let request = ModelRequest::of(agent, instructions.into_owned(), message, media);
+                Action::AskModel(step, request)
             }
             Executor::Function(function) => Action::CallFunction(
                 step,

@@ -1,44 +1,83 @@
 //! What an agent is asked: its instructions and its message, with what the run knows filled in as
 //! Agno fills it in.
 
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
 use serde_json::{Map, Value};
 use stepmill_core::agent::Agent;
 use stepmill_core::run::RunPin;
 
 use crate::python::shown;
 
-/// As large as the filled-in text may be. What would be larger, because a message names a long
-/// value often, stays as it was written.
-const FILLED_BYTES: usize = 4 * 1024 * 1024;
+/// Room for all that is filled into what one model call asks: more than models read.
+pub(crate) const FILLED_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a model is given of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prompt {
+pub struct Prompt<'a> {
     /// The system prompt; empty sends none.
-    pub instructions: String,
+    pub instructions: Cow<'a, str>,
     /// The user's message.
-    pub message: String,
+    pub message: Cow<'a, str>,
 }
 
-impl Prompt {
+impl<'a> Prompt<'a> {
     /// What the agent is asked with this input, while the session's state is this.
-    pub fn of(pin: &RunPin, agent: &Agent, input: &str, state: &Map<String, Value>) -> Self {
+    ///
+    /// What is filled in takes as many bytes of the room. From the first that does not fit, texts
+    /// stay as they were written: a short one can name a long value many times.
+    pub fn of(
+        pin: &RunPin,
+        agent: &'a Agent,
+        input: &'a str,
+        state: &Map<String, Value>,
+        room: &mut usize,
+    ) -> Self {
         let values = Values { pin, state };
-        let mut instructions = values.fill(agent.instructions.trim());
-        if pin.extras.tells_state {
+        let mut instructions = values.fill(agent.instructions.trim(), room);
+        if pin.extras.tells_state && *room != 0 {
             let state = shown(&Value::Object(placed(pin, state)));
-            if !instructions.is_empty() {
-                instructions.push_str("\n\n\n");
+            if takes(room, state.len()) {
+                let gap = if instructions.is_empty() { "" } else { "\n\n\n" };
+                let told = format!("{gap}<session_state>\n{state}\n</session_state>");
+                instructions.to_mut().push_str(&told);
             }
-            instructions.push_str(&format!("<session_state>\n{state}\n</session_state>"));
         }
-        let mut message = values.fill(input);
+        let mut message = values.fill(input, room);
         if let Some(it) = pin.extras.dependencies.as_ref().filter(|_| pin.extras.tells_dependencies)
+            && let Some(told) = indented(it, room)
         {
-            message.push_str(&format!("\n\n<additional context>\n{it:#}\n</additional context>"));
+            let told = format!("\n\n<additional context>\n{told}\n</additional context>");
+            message.to_mut().push_str(&told);
         }
         Self { instructions, message }
     }
+}
+
+/// Whether so many bytes fit. If not, nothing fits any more.
+fn takes(room: &mut usize, bytes: usize) -> bool {
+    let left = room.checked_sub(bytes);
+    *room = left.unwrap_or_default();
+    left.is_some()
+}
+
+/// JSON for people, if it fits: indenting makes much of a little that is deep.
+fn indented(value: &Value, room: &mut usize) -> Option<String> {
+    struct Room<'a>(String, &'a mut usize);
+
+    impl Write for Room<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            if !takes(self.1, text.len()) {
+                return Err(fmt::Error);
+            }
+            self.0.push_str(text);
+            Ok(())
+        }
+    }
+
+    let mut text = Room(String::new(), room);
+    write!(text, "{value:#}").ok().map(|()| text.0)
 }
 
 /// The session's state and where an agent runs; what the state says of that itself does not count.
@@ -63,75 +102,107 @@ struct Values<'a> {
     state: &'a Map<String, Value>,
 }
 
-impl Values<'_> {
-    fn get(&self, name: &str) -> Option<String> {
-        let text = |it: &str| Some(it.to_owned());
+/// What a name stands for.
+enum Known<'a> {
+    Text(Cow<'a, str>),
+    Value(&'a Value),
+}
+
+/// What a place in a text becomes.
+enum Becomes<'a> {
+    /// What is written there.
+    Itself,
+    /// A `$`.
+    Dollar,
+    /// What is written there, behind a `$`.
+    Marked,
+    /// A value.
+    Known(Known<'a>),
+}
+
+impl<'a> Values<'a> {
+    fn find(&self, name: &str) -> Option<Known<'a>> {
+        let Self { pin, state } = *self;
+        let user = || Some(Known::Text(pin.user.as_ref()?.as_str().into()));
         let known = match name {
-            "current_session_id" => text(self.pin.session.as_str()),
-            "current_run_id" => Some(self.pin.id.to_string()),
-            "current_user_id" => self.pin.user.as_ref().map(|it| it.as_str().to_owned()),
+            "current_session_id" => Some(Known::Text(pin.session.as_str().into())),
+            "current_run_id" => Some(Known::Text(pin.id.to_string().into())),
+            "current_user_id" => user(),
             _ => None,
         };
-        let dependencies = self.pin.extras.dependencies.as_ref().and_then(Value::as_object);
+        let dependencies = pin.extras.dependencies.as_ref().and_then(Value::as_object);
         known
-            .or_else(|| self.state.get(name).map(shown))
-            .or_else(|| dependencies?.get(name).map(shown))
-            .or_else(|| self.pin.extras.metadata.get(name).map(shown))
-            .or_else(|| text(self.pin.user.as_ref().filter(|_| name == "user_id")?.as_str()))
+            .or_else(|| state.get(name).map(Known::Value))
+            .or_else(|| dependencies?.get(name).map(Known::Value))
+            .or_else(|| pin.extras.metadata.get(name).map(Known::Value))
+            .or_else(|| if name == "user_id" { user() } else { None })
     }
 
     /// `{name}`, `${name}` and `$name` become the value of that name, `$$` becomes `$`. What names
     /// nothing stays.
-    fn fill(&self, text: &str) -> String {
+    fn fill<'t>(&self, text: &'t str, room: &mut usize) -> Cow<'t, str> {
+        if *room == 0 || !text.contains(['{', '$']) {
+            return text.into();
+        }
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find(['{', '$']) {
             filled.push_str(&rest[..at]);
-            rest = &rest[at..];
-            let (taken, value) = self.place(rest);
-            match value {
-                Some(value) => filled.push_str(&value),
-                None => filled.push_str(&rest[..taken]),
-            }
-            rest = &rest[taken..];
-            if FILLED_BYTES < filled.len() {
-                return text.to_owned();
+            let (place, becomes) = self.place(&rest[at..]);
+            rest = &rest[at + place.len()..];
+            match becomes {
+                Becomes::Itself => filled.push_str(place),
+                Becomes::Dollar => filled.push('$'),
+                Becomes::Marked => filled.extend(["$", place]),
+                Becomes::Known(known) => {
+                    let value = match known {
+                        Known::Text(text) => text,
+                        Known::Value(value) => shown(value).into(),
+                    };
+                    if !takes(room, value.len()) {
+                        return text.into();
+                    }
+                    filled.push_str(&value);
+                }
             }
         }
         filled.push_str(rest);
-        filled
+        filled.into()
     }
 
-    /// How much of a text that begins with `{` or `$` is one place, and what stands there instead.
-    fn place(&self, text: &str) -> (usize, Option<String>) {
-        let braced = |inner: &str| {
-            let name = &inner[..inner.find('}')?];
-            Some((name.len() + 1, self.get(name)?, is_identifier(name)))
+    /// How much of a text that begins with `{` or `$` is one place, and what that becomes. Reads no
+    /// further than to the next brace or the end of a name, so that a text is read about once.
+    fn place<'t>(&self, text: &'t str) -> (&'t str, Becomes<'a>) {
+        let braced = |inner: &'t str| {
+            let name =
+                &inner[..inner.find(['{', '}']).filter(|it| inner[*it..].starts_with('}'))?];
+            Some((name, self.find(name)?))
         };
         if let Some(inner) = text.strip_prefix('{') {
             return match braced(inner) {
-                Some((taken, value, true)) => (1 + taken, Some(value)),
-                // A name that Python's templates cannot hold is marked, and left.
-                Some((taken, _, false)) => (1 + taken, Some(format!("${}", &text[..1 + taken]))),
-                None => (1, None),
+                Some((name, known)) => {
+                    let is_name = is_identifier(name);
+                    // A name that Python's templates cannot hold is marked, and left.
+                    let becomes = if is_name { Becomes::Known(known) } else { Becomes::Marked };
+                    (&text[..name.len() + 2], becomes)
+                }
+                None => (&text[..1], Becomes::Itself),
             };
         }
         let after = &text[1..];
         if after.starts_with('$') {
-            return (2, Some("$".to_owned()));
+            return (&text[..2], Becomes::Dollar);
         }
         if let Some(inner) = after.strip_prefix('{') {
             // A known name in braces was given a `$` of its own, so that the one before it is `$$`.
-            return match braced(inner) {
-                Some((taken, ..)) => (2 + taken, None),
-                None => (1, None),
-            };
+            let taken = braced(inner).map_or(1, |(name, _)| name.len() + 3);
+            return (&text[..taken], Becomes::Itself);
         }
         let end = after.find(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
         let name = &after[..end.unwrap_or(after.len())];
-        match self.get(name).filter(|_| is_identifier(name)) {
-            Some(value) => (1 + name.len(), Some(value)),
-            None => (1, None),
+        match self.find(name).filter(|_| is_identifier(name)) {
+            Some(known) => (&text[..name.len() + 1], Becomes::Known(known)),
+            None => (&text[..1], Becomes::Itself),
         }
     }
 }
@@ -186,7 +257,13 @@ mod tests {
         }
     }
 
-    fn asked(extras: Extras, state: Value, instructions: &str, input: &str) -> Prompt {
+    fn asked(
+        extras: Extras,
+        state: Value,
+        instructions: &str,
+        input: &str,
+        mut room: usize,
+    ) -> (String, String, usize) {
         let agent = Agent {
             name: "A".into(),
             model: ModelName { id: "m".into(), provider: None },
@@ -195,7 +272,9 @@ mod tests {
             max_output_tokens: None,
         };
         let pin = pin(extras, state);
-        Prompt::of(&pin, &agent, input, &pin.session_state)
+        let Prompt { instructions, message } =
+            Prompt::of(&pin, &agent, input, &pin.session_state, &mut room);
+        (instructions.into_owned(), message.into_owned(), room)
     }
 
     #[test]
@@ -213,8 +292,9 @@ mod tests {
             ("{a-b} ${a-b}", "${a-b} ${a-b}"),
             ("$${s} {é}", "$1 {é}"),
         ] {
-            let asked = asked(extras(), json!({ "s": 1, "a-b": 2 }), text, text);
-            assert_eq!((asked.instructions.as_str(), asked.message.as_str()), (expected, expected));
+            let (instructions, message, _) =
+                asked(extras(), json!({ "s": 1, "a-b": 2 }), text, text, FILLED_BYTES);
+            assert_eq!((instructions.as_str(), message.as_str()), (expected, expected));
         }
     }
 
@@ -222,26 +302,53 @@ mod tests {
     fn agents_are_told_of_state_and_dependencies_where_that_is_asked_for() {
         let dependencies = Some(json!({ "d": [1], "e": {} }));
         let extras = Extras { dependencies, ..Extras::default() };
-        let quiet = asked(extras.clone(), json!({ "n": null }), " Be first.\n", "hi");
-        assert_eq!((quiet.instructions.as_str(), quiet.message.as_str()), ("Be first.", "hi"));
+        let (instructions, message, room) =
+            asked(extras.clone(), json!({ "n": null }), " Be first.\n", "hi", 1);
+        assert_eq!((instructions.as_str(), message.as_str(), room), ("Be first.", "hi", 1));
         let extras = Extras { tells_dependencies: true, tells_state: true, ..extras };
-        let told = asked(extras, json!({ "n": null, "current_run_id": 1 }), "Be first.", "hi");
+        let (instructions, message, _) = asked(
+            extras,
+            json!({ "n": null, "current_run_id": 1 }),
+            "Be first.",
+            "hi",
+            FILLED_BYTES,
+        );
         assert_eq!(
-            told.instructions,
+            instructions,
             "Be first.\n\n\n<session_state>\n{'n': None, \
              'current_run_id': '00000000-0000-0000-0000-000000000000', 'current_user_id': 'u7', \
              'current_session_id': 's-1'}\n</session_state>"
         );
         assert_eq!(
-            told.message,
+            message,
             "hi\n\n<additional context>\n{\n  \"d\": [\n    1\n  ],\n  \"e\": {}\n}\n</additional context>"
         );
     }
 
     #[test]
-    fn what_would_grow_without_bounds_stays_as_it_was_written() {
+    fn from_the_first_that_does_not_fit_texts_stay_as_they_were_written() {
+        let state = || json!({ "s": "x".repeat(10_000), "t": 1 });
         let text = "{s}".repeat(1_000);
-        let asked = asked(Extras::default(), json!({ "s": "x".repeat(10_000) }), "", &text);
-        assert_eq!(asked.message, text);
+        let (instructions, message, room) =
+            asked(Extras::default(), state(), &text, "{t}", 100_000);
+        assert_eq!((instructions, message.as_str(), room), (text, "{t}", 0));
+        let extras = Extras { tells_state: true, ..Extras::default() };
+        let (instructions, message, _) = asked(extras, state(), "Be first.", "{t}", 5_000);
+        assert_eq!((instructions.as_str(), message.as_str()), ("Be first.", "{t}"));
+        let deep = (0..60).fold(json!(vec![1; 10_000]), |it, _| json!([it]));
+        let dependencies = Some(deep);
+        let extras = Extras { tells_dependencies: true, dependencies, ..Extras::default() };
+        let (_, message, room) = asked(extras, json!({}), "", "hi", 1_000_000);
+        assert_eq!((message.as_str(), room), ("hi", 0));
+    }
+
+    #[test]
+    fn a_long_text_is_read_about_once_whatever_it_is_made_of() {
+        let state = || json!({ "s": "x".repeat(1_000_000), "a-b": "y".repeat(1_000_000) });
+        let names = |piece: &str| piece.repeat(1_000_000 / piece.len());
+        for piece in ["{", "{ {", "$", "${s}", "{a-b}", "$1", "$s$", "{s", "}"] {
+            let text = names(piece) + "}";
+            asked(Extras::default(), state(), &text, &text, FILLED_BYTES);
+        }
     }
 }

@@ -149,8 +149,9 @@ impl TenantStore {
     }
 }
 
-/// Entries of a tenant's runs, without the pieces of models' answers and what came before them. `runs` says of which, in
-/// brackets; the tenant is the first argument, and [`FACTS_ORDER`] comes last.
+/// Entries of a tenant's runs, without the pieces of models' answers and what came before them.
+/// `runs` says of which, in brackets; the tenant is the first argument, and [`FACTS_ORDER`] comes
+/// last.
 pub(crate) fn facts_of<'a>(runs: &str) -> Statement<'a> {
     Statement::new(format!(
         "select sequence, at, body, run_id from events

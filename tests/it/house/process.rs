@@ -17,6 +17,9 @@ use super::token::{KEY, Token};
 /// Nothing here takes as long; what does has gone wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A host that has logged nothing for so long has logged all that it had to.
+const LOG_REST: Duration = Duration::from_millis(50);
+
 /// The built binary.
 pub(crate) fn stepmill() -> PathBuf {
     if let Some(path) = std::env::var_os("STEPMILL_BIN") {
@@ -212,9 +215,19 @@ impl House {
         std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap()
     }
 
-    /// Everything it has logged.
+    /// Everything it has logged. A thread of its own writes that: it is waited for until it has had
+    /// nothing to write for a moment.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        let read = || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let mut said = read();
+        loop {
+            std::thread::sleep(LOG_REST);
+            let now = read();
+            if now.len() == said.len() {
+                return now;
+            }
+            said = now;
+        }
     }
 
     /// The data folder.

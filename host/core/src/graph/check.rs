@@ -76,7 +76,8 @@ pub enum GraphFault {
 /// A graph that passed [`GraphDraft::check`].
 ///
 /// Invariant: every text is within its limit, and the steps stand in the order they run in. Names
-/// of steps may repeat; a step is told from another by its place. The fields are private so that `check` stays the only door.
+/// of steps may repeat; a step is told from another by its place. The fields are private so that
+/// `check` stays the only door.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepGraph {
     name: String,

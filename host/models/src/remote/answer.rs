@@ -9,7 +9,8 @@ use stepmill_core::agent::{AnswerMark, ModelAnswer, Usage};
 use super::classify::failed;
 use crate::failure::{FailureCause, ModelFailure, ProviderCode};
 
-/// Twice the longest id that a vendor gives. It is stored and shown with each answer.
+/// Twice the longest id that a vendor gives, and more than any fingerprint. Both are stored and shown
+/// with each answer.
 const MARK_BYTES: usize = 256;
 
 /// When a call began, and when its answer did.

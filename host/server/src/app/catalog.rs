@@ -10,7 +10,7 @@ use stepmill_core::ids::{Digest, TenantId, WorkflowId};
 use stepmill_core::limits::Limits;
 use stepmill_core::plugin::WorkflowKind;
 use stepmill_core::principal::TrustedClaims;
-use stepmill_sandbox::{CallSite, LoadFailure, LoadSite, Plugin, Sandbox};
+use stepmill_sandbox::{CallFailure, CallSite, LoadFailure, LoadSite, Plugin, Sandbox};
 use stepmill_store::{PluginRow, Store};
 use tokio::sync::OnceCell;
 
@@ -52,6 +52,20 @@ impl Factory {
             WorkflowKind::Prototype => Some(Arc::new(draw_once(&plugin, &shelf, limits).await?)),
         };
         Ok(Self { shelf, plugin, schema, fixed })
+    }
+}
+
+/// Whether another try may do. It compiled when it was uploaded; a machine under load, or a tenant,
+/// may have no seat for it now.
+fn is_passing(fault: &AppError) -> bool {
+    match fault {
+        AppError::NotAPlugin(fault) => {
+            fault.is_passing() || matches!(fault, LoadFailure::CompileTimedOut)
+        }
+        AppError::PluginStopped(fault) => {
+            matches!(fault, CallFailure::Busy | CallFailure::ShareBusy | CallFailure::Host(_))
+        }
+        _ => false,
     }
 }
 
@@ -304,10 +318,7 @@ impl Catalog {
         let loaded = Factory::load(sandbox, limits, shelf.clone(), &site, component.into());
         match loaded.await {
             Ok(factory) => Ok(Some(Arc::new(factory))),
-            // It compiled when it was uploaded; a machine under load may need another try.
-            Err(AppError::NotAPlugin(fault))
-                if fault.is_passing() || matches!(fault, LoadFailure::CompileTimedOut) =>
-            {
+            Err(fault) if is_passing(&fault) => {
                 let cause = &fault as &dyn std::error::Error;
                 tracing::warn!(plugin = %id, cause, "plugin {id} could not be loaded now");
                 Err(AppError::Busy)

@@ -2,18 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
-use stepmill_core::ids::{RunId, TenantId};
+use stepmill_core::ids::{Digest, RunId, TenantId, WorkflowId};
 use stepmill_core::run::{Origin, RunPin};
 use stepmill_core::time::Day;
 use stepmill_engine::{Action, Machine, Next, StepState};
 use stepmill_store::Spending;
+use tokio::time::sleep;
 
-use super::catalog::Source;
+use super::catalog::{Factory, Source};
 use super::driver::{Driver, spending};
 use super::error::AppError;
 use super::wiring::App;
+
+/// How often a run's plugin is asked for that cannot be loaded now. Each try waits in the lines for
+/// it, some seconds to two minutes by default.
+const LOAD_TRIES: u32 = 30;
+
+/// Between two tries, where there is no room in the line.
+const LOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs that an earlier life of the host left.
 pub struct Unfinished(Vec<Left>);
@@ -99,6 +108,22 @@ impl App {
         taken_up
     }
 
+    /// The plugin of a run. While there is no seat to load it, that is waited for.
+    async fn pinned(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        digest: Digest,
+    ) -> Result<Arc<Factory>, AppError> {
+        for _ in 1..LOAD_TRIES {
+            match self.catalog.pinned(tenant, workflow, digest).await {
+                Err(AppError::Busy) => sleep(LOAD_PAUSE).await,
+                done => return done,
+            }
+        }
+        self.catalog.pinned(tenant, workflow, digest).await
+    }
+
     async fn take_up(
         &self,
         tenant: &TenantId,
@@ -115,7 +140,7 @@ impl App {
         let factory = match pin.origin {
             Origin::Declared => None,
             Origin::Plugin(digest) => {
-                match self.catalog.pinned(tenant, &pin.workflow, digest).await {
+                match self.pinned(tenant, &pin.workflow, digest).await {
                     Ok(factory) => Some(factory),
                     // Its model steps can go on without the code; a function step will fail.
                     Err(AppError::PluginMissing(_) | AppError::NotAPlugin(_)) => None,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::{Environment, Overrides};
@@ -199,7 +199,7 @@ fn main_for_people(command: CommandForPeople) -> ExitCode {
         Err(fault) => Err(Failure::work(fault)),
     };
     // Its last lines come before the complaint.
-    drop(log);
+    log.close();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(fault)) => complain(&fault, 2),
@@ -223,16 +223,33 @@ async fn run(command: CommandForPeople, environment: &Environment) -> Result<(),
     }
 }
 
-/// Sets up the log. Lines are written by a thread of their own, so that whoever reads them, or does
-/// not, holds up nobody; dropping what this gives waits for the last ones, for a moment.
-fn log(environment: &Environment) -> WorkerGuard {
+/// The log. Lines are written by a thread of their own, so that whoever reads them, or does not,
+/// holds up nobody.
+struct Log {
+    lines: WorkerGuard,
+    dropped: ErrorCounter,
+}
+
+impl Log {
+    /// Waits for the last lines, for a moment.
+    fn close(self) {
+        let dropped = self.dropped.dropped_lines();
+        if dropped != 0 {
+            tracing::warn!(dropped, "{dropped} lines of the log were dropped");
+        }
+        drop(self.lines);
+    }
+}
+
+fn log(environment: &Environment) -> Log {
     use std::io::{IsTerminal, stderr};
 
     let words = environment.text("STEPMILL_LOG").unwrap_or("info");
     let filter = EnvFilter::try_new(words).unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = stderr().is_terminal();
     let lines = NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES);
-    let (writer, guard) = lines.thread_name("log").finish(stderr());
+    let (writer, lines) = lines.thread_name("log").finish(stderr());
+    let dropped = writer.error_counter();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(writer).init();
-    guard
+    Log { lines, dropped }
 }

@@ -24,7 +24,6 @@ pub(crate) fn odd(order: &str) -> Workflow {
         }
         "orphan" => graph.nodes.push(step("nobody's")),
         "root" => graph.root = u32::MAX,
-        "names" => graph.nodes = vec![Node::Sequence(vec![1, 2]), step("same"), step("same")],
         "nameless" => graph.name = String::new(),
         "name" => graph.name = "n".repeat(amount),
         "description" => graph.description = Some("d".repeat(amount)),

@@ -13,6 +13,10 @@ use uuid::Uuid;
 use super::metrics::{AgentMetrics, Tokens, first_token};
 use super::shapes::{Empty, agent, step_id};
 
+/// Room for all that is filled into the prompts of one run, as they are shown: a page of runs holds
+/// a hundred times as much. Prompts that do not fit are shown as they were written.
+const FILLED_BYTES: usize = 256 * 1024;
+
 #[derive(Serialize, ToSchema)]
 struct Message<'a> {
     id: Uuid,
@@ -140,11 +144,12 @@ impl<'a> AgentRun<'a> {
     pub(super) fn all(pin: &'a RunPin, record: &'a RunRecord, stage: Stage) -> Vec<Self> {
         let mut input = pin.input.as_str();
         let mut runs = Vec::new();
+        let mut room = FILLED_BYTES;
         for step in record.steps() {
             if let StepState::CompletedByModel(call, answer, _) = &step.state
                 && let Some(agent) = agent(pin, step.index)
             {
-                let run = Self::of(pin, step, agent, input, call, answer);
+                let run = Self::of(pin, step, agent, input, (call, answer), &mut room);
                 runs.push(run.at(pin, stage));
             }
             input = step.output().map_or(input, |it| &it.content);
@@ -157,8 +162,8 @@ impl<'a> AgentRun<'a> {
         step: &'a StepRecord,
         agent: &'a Agent,
         input: &'a str,
-        call: &'a ModelCall,
-        answer: &'a ModelAnswer,
+        (call, answer): (&'a ModelCall, &'a ModelAnswer),
+        room: &mut usize,
     ) -> Self {
         let created_at = step.started_at.seconds();
         let asked = Prompt::of(
@@ -166,6 +171,7 @@ impl<'a> AgentRun<'a> {
             agent,
             input,
             step.session_state.as_deref().unwrap_or(&pin.session_state),
+            room,
         );
         let message = |role: &'static str, content: Cow<'a, str>| Message {
             id: pin.id.part(&format!("step/{}/message/{role}", step.index.0)),
@@ -179,9 +185,9 @@ impl<'a> AgentRun<'a> {
         };
         let mut messages = Vec::with_capacity(3);
         if !asked.instructions.is_empty() {
-            messages.push(message("system", asked.instructions.into()));
+            messages.push(message("system", asked.instructions));
         }
-        messages.push(message("user", asked.message.into()));
+        messages.push(message("user", asked.message));
         messages.push(Message {
             provider_data: ProviderData::of(call, &answer.mark),
             metrics: Some(MessageMetrics {
