@@ -4,10 +4,17 @@ use serde_json::{Map, Value};
 use stepmill_core::json;
 
 use super::json_fault;
+use super::pretty::pretty;
 use super::schema::InputSchema;
+use super::shaped::MAX_DEFAULT_BYTES;
 
 /// The most bytes of `factory_input`. A form field may be larger; what a factory decides by is not.
 const MAX_INPUT_BYTES: usize = 64 * 1024;
+
+/// The most bytes of a message that was read into its schema, as it is stored and sent: what a field
+/// of a form holds by default, with room for its indentation. That alone could make it sixty times
+/// as long.
+const MAX_WRITTEN_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why `factory_input` cannot be used. The texts are for the caller; none repeats a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +50,12 @@ pub(crate) fn read(
     }
 }
 
-/// Reads the message of a workflow that has a schema for it.
-pub(crate) fn read_message(text: &str, schema: &InputSchema) -> Result<Value, InputFault> {
+/// Reads the message of a workflow that has a schema for it. It is an object whatever the schema
+/// says, as it is for Agno: a run is shown with it.
+pub(crate) fn read_message(
+    text: &str,
+    schema: &InputSchema,
+) -> Result<Map<String, Value>, InputFault> {
     let message = serde_json::from_str(text).map_err(|fault| {
         let place = place(text, &fault);
         InputFault::Message(format!("Failed to parse input. Is it a valid JSON string?: {place}"))
@@ -52,15 +63,31 @@ pub(crate) fn read_message(text: &str, schema: &InputSchema) -> Result<Value, In
     if json::is_deeper(&message, json::MAX_DEPTH) {
         return Err(InputFault::TooLarge(format!("nested deeper than {}", json::MAX_DEPTH)));
     }
-    let kind = python_type(&message);
-    schema.read_whole(message).map_err(|faults| {
-        let (title, faults) = (schema.title(), sentence(schema, &faults));
-        InputFault::Message(match kind {
-            "dict" => format!("Failed to parse dict into {title}: {faults}"),
-            kind => format!(
-                "Cannot validate <class '{kind}'> against input_schema. Expected dict or {title} instance."
-            ),
-        })
+    let title = schema.title();
+    let object = |value: Value| match value {
+        Value::Object(fields) => Ok(fields),
+        other => Err(InputFault::Message(format!(
+            "Cannot validate <class '{}'> against input_schema. Expected dict or {title} instance.",
+            python_type(&other)
+        ))),
+    };
+    let message = object(message)?;
+    let message = schema.read(Value::Object(message)).map_err(|faults| {
+        let faults = sentence(schema, &faults);
+        InputFault::Message(format!("Failed to parse dict into {title}: {faults}"))
+    })?;
+    let whole = schema.whole(message).ok_or_else(|| {
+        InputFault::TooLarge(format!("given more than {MAX_DEFAULT_BYTES} bytes of defaults"))
+    })?;
+    object(whole)
+}
+
+/// The message as steps get it: indented, as pydantic writes an object for a model.
+pub(crate) fn written(message: &Map<String, Value>) -> Result<String, InputFault> {
+    pretty(message, MAX_WRITTEN_BYTES).ok_or_else(|| {
+        InputFault::TooLarge(format!(
+            "longer than {MAX_WRITTEN_BYTES} bytes when it is written out"
+        ))
     })
 }
 
@@ -171,7 +198,7 @@ mod tests {
     fn a_message_is_json_of_its_schema() {
         let fault = |text| read_message(text, &schema()).unwrap_err().to_string();
         let read = read_message(r#"{"x": 1, "words": "3"}"#, &schema());
-        assert_eq!(read, Ok(json!({ "words": 3 })));
+        assert_eq!(read.map(Value::Object), Ok(json!({ "words": 3 })));
         assert_eq!(
             fault("{}"),
             "Input failed schema validation: Failed to parse dict into Config: \
@@ -186,6 +213,44 @@ mod tests {
             fault("sea"),
             "Input failed schema validation: Failed to parse input. Is it a valid JSON string?: \
              Expecting value: line 1 column 1 (char 0)"
+        );
+    }
+
+    #[test]
+    fn a_message_is_an_object_whatever_its_schema_says() {
+        for schema in [json!({}), json!({ "title": "Any", "type": "array" })] {
+            let schema = InputSchema::compile(schema.as_object().unwrap()).unwrap();
+            for (text, word) in [("[1]", "list"), ("1", "int"), ("null", "NoneType")] {
+                assert_eq!(
+                    read_message(text, &schema),
+                    Err(InputFault::Message(format!(
+                        "Cannot validate <class '{word}'> against input_schema. \
+                         Expected dict or {} instance.",
+                        schema.title()
+                    )))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_does_not_outgrow_its_bounds() {
+        let schema = json!({ "properties": { "p": { "items": {
+            "properties": { "a": { "default": "a".repeat(60 * 1024) } },
+        } } } });
+        let schema = InputSchema::compile(schema.as_object().unwrap()).unwrap();
+        let text = json!({ "p": vec![json!({}); 1_000] }).to_string();
+        assert_eq!(
+            read_message(&text, &schema).unwrap_err().to_string(),
+            "the input must not be given more than 1048576 bytes of defaults"
+        );
+        let schema = InputSchema::compile(&Map::new()).unwrap();
+        let ones = vec!["1"; 100_000].join(",");
+        let text = format!("{{\"a\":{}{ones}{}}}", "[".repeat(60), "]".repeat(60));
+        let message = read_message(&text, &schema).unwrap();
+        assert_eq!(
+            written(&message).unwrap_err().to_string(),
+            "the input must not be longer than 4194304 bytes when it is written out"
         );
     }
 

@@ -22,6 +22,12 @@ pub(crate) fn read(root: &Value, schema: &Value, value: Value) -> Value {
     kinds.iter().find_map(|it| scalar(it, &value)).unwrap_or(value)
 }
 
+/// Whether a schema says nothing against a value of this kind.
+pub(crate) fn takes(schema: &Value, value: &Value) -> bool {
+    let kinds = kinds(schema.get("type"));
+    kinds.is_empty() || kinds.iter().any(|it| is(it, value))
+}
+
 /// Whether two values are the same but for how a number is written: 3 and 3.0.
 pub(crate) fn is_equal(one: &Value, other: &Value) -> bool {
     match (one, other) {

@@ -19,6 +19,7 @@ mod limits;
 mod outbound;
 mod plugins;
 mod policies;
+mod pretty;
 mod rates;
 mod recovery;
 mod rows;

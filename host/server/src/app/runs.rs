@@ -7,7 +7,7 @@ use stepmill_core::call::ModelRequest;
 use stepmill_core::capability::Grants;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::event::JournalEntry;
-use stepmill_core::extras::Extras;
+use stepmill_core::extras::{Extras, Media};
 use stepmill_core::graph::{Executor, GraphLimits, Query, StepGraph};
 use stepmill_core::ids::{DatabaseName, IdFault, RunId, SessionId, TenantId, UserId, WorkflowId};
 use stepmill_core::limits::Limits;
@@ -87,7 +87,7 @@ impl Drawn {
     fn message(&self, text: &str) -> Result<(String, bool), AppError> {
         let factory = self.factory.as_ref().filter(|it| it.fixed.is_some());
         match factory.and_then(|it| it.schema.as_ref()) {
-            Some(schema) => Ok((format!("{:#}", input::read_message(text, schema)?), true)),
+            Some(schema) => Ok((input::written(&input::read_message(text, schema)?)?, true)),
             None => Ok((text.to_owned(), false)),
         }
     }
@@ -184,7 +184,7 @@ impl App {
             self.draw(who, &entry, user.clone(), session.clone(), input, request).await?;
         let (message, is_object) = drawn.message(&ask.message)?;
         self.check_graph_grants(&entry.id, &drawn)?;
-        self.check_budget(who, &entry.id, &drawn, ask)?;
+        self.check_budget(who, &entry.id, &drawn, &message, &ask.extras.media)?;
         let store = self.store.tenant(&who.tenant);
         let found = self.enter(who, session.as_ref(), user.as_ref(), &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
@@ -235,20 +235,23 @@ impl App {
         Ok(())
     }
 
-    /// Whether the budgets have enough for the first model that is asked. What is asked later, and
-    /// what a step before or the session's state leaves it to read, is not known yet.
+    /// Whether the budgets have enough for the first model that is asked, by the message as steps
+    /// get it. What is asked later, and what a step before leaves it to read, is not known yet; what
+    /// is told of the session's state and of the dependencies is not counted here. All of it is when
+    /// the model is asked.
     fn check_budget(
         &self,
         who: &Principal,
         id: &WorkflowId,
         drawn: &Drawn,
-        ask: &StartRun,
+        message: &str,
+        media: &Arc<[Media]>,
     ) -> Result<(), AppError> {
         for (place, step) in drawn.graph.steps().iter().enumerate() {
             let Executor::Agent(agent) = &step.executor else { continue };
-            let message = if place == 0 { ask.message.clone() } else { String::new() };
-            let (instructions, media) = (agent.instructions.clone(), ask.extras.media.clone());
-            let request = ModelRequest::of(agent, instructions, message, media);
+            let message = if place == 0 { message } else { "" };
+            let instructions = agent.instructions.clone();
+            let request = ModelRequest::of(agent, instructions, message.into(), media.clone());
             let owner = drawn.factory.as_ref().and_then(|it| it.shelf.owner());
             let question = self.model_ask(&who.tenant, owner, id, &request, 0);
             return self.budgets.check(&question).map_err(AppError::Budget);

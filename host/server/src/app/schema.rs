@@ -4,7 +4,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
 use super::lax;
-use super::shaped::shaped;
+use super::shaped::{MAX_DEFAULT_BYTES, shaped};
 
 /// The most faults told at once.
 const MAX_FAULTS: usize = 20;
@@ -91,12 +91,10 @@ impl InputSchema {
         if faults.is_empty() { Ok(input) } else { Err(faults) }
     }
 
-    /// A valid input as it is kept: with all fields of the schema, and no others.
-    ///
-    /// # Errors
-    /// As of [`Self::read`].
-    pub(crate) fn read_whole(&self, input: Value) -> Result<Value, Vec<String>> {
-        self.read(input).map(|it| shaped(&self.root, &self.root, it))
+    /// A valid input as it is kept: with all fields of the schema, and no others. `None` where the
+    /// schema adds more than [`MAX_DEFAULT_BYTES`].
+    pub(crate) fn whole(&self, valid: Value) -> Option<Value> {
+        shaped(&self.root, &self.root, valid, &mut { MAX_DEFAULT_BYTES })
     }
 
     /// What the schema calls what it describes.

@@ -63,10 +63,12 @@ enum Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn of(pin: &'a RunPin) -> serde_json::Result<Self> {
-        match pin.extras.is_object {
-            true => serde_json::from_str(&pin.input).map(Self::Object),
-            false => Ok(Self::Text(&pin.input)),
+    /// A text that should be an object and is none is shown as it is: one run that was stored wrong
+    /// must not keep the whole list from being read.
+    fn of(text: &'a str, is_object: bool) -> Self {
+        match is_object.then(|| serde_json::from_str(text)) {
+            Some(Ok(object)) => Self::Object(object),
+            Some(Err(_)) | None => Self::Text(text),
         }
     }
 }
@@ -83,7 +85,7 @@ pub(crate) fn run(pin: &RunPin, record: &RunRecord, detail: Detail) -> serde_jso
         }
     };
     serde_json::to_vec(&RunView {
-        input: Input::of(pin)?,
+        input: Input::of(&pin.input, pin.extras.is_object),
         content: content(pin, record),
         content_type: "str",
         workflow_id: pin.workflow.as_str(),
@@ -127,4 +129,19 @@ pub(super) fn status_word(status: RunStatus) -> &'static str {
 pub(crate) fn status_of(word: &str) -> Option<RunStatus> {
     let all = [RunStatus::Running, RunStatus::Completed, RunStatus::Failed];
     all.into_iter().find(|it| status_word(*it) == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_input_that_is_no_object_is_shown_as_its_text() {
+        let shown = |text, is_object| json!(Input::of(text, is_object));
+        assert_eq!(shown(r#"{"a":1}"#, true), json!({ "a": 1 }));
+        assert_eq!(shown("[1]", true), json!("[1]"));
+        assert_eq!(shown(r#"{"a":1}"#, false), json!(r#"{"a":1}"#));
+    }
 }
