@@ -1,5 +1,7 @@
 //! JSON of the outside: objects whose nesting is bounded, because whoever reads them recurses.
 
+use std::io::{Error, ErrorKind, Result as Written, Write};
+
 use serde_json::{Map, Value};
 
 /// The deepest nesting of a document that is taken in. Half of what the JSON reader follows, so
@@ -31,6 +33,43 @@ pub fn is_deeper(value: &Value, depth: usize) -> bool {
         Value::Object(fields) => depth == 0 || fields.values().any(below),
         _ => false,
     }
+}
+
+/// Whether it is made of more than `most` values: those in lists and objects, and what holds them.
+pub fn is_larger(value: &Value, most: usize) -> bool {
+    fn count(value: &Value, left: &mut usize) -> Option<()> {
+        *left = left.checked_sub(1)?;
+        match value {
+            Value::Array(items) => items.iter().try_for_each(|it| count(it, left)),
+            Value::Object(fields) => fields.values().try_for_each(|it| count(it, left)),
+            _ => Some(()),
+        }
+    }
+    count(value, &mut { most }).is_none()
+}
+
+/// The value as indented text; `None` if that is longer than `most` bytes, and no more of it was
+/// written then. Of what is nested deeply most is indentation: sixty times the rest, at
+/// [`MAX_DEPTH`].
+pub fn indented(value: &Value, most: usize) -> Option<String> {
+    struct Bounded(Vec<u8>, usize);
+
+    impl Write for Bounded {
+        fn write(&mut self, bytes: &[u8]) -> Written<usize> {
+            if self.1 - self.0.len() < bytes.len() {
+                return Err(Error::from(ErrorKind::FileTooLarge));
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> Written<()> {
+            Ok(())
+        }
+    }
+
+    let mut text = Bounded(Vec::new(), most);
+    serde_json::to_writer_pretty(&mut text, value).ok()?;
+    String::from_utf8(text.0).ok()
 }
 
 /// Lays one object over another: objects in the same place are laid over each other, everything
@@ -93,6 +132,21 @@ mod tests {
     }
 
     /// The examples of RFC 7396, as far as both are objects.
+    #[test]
+    fn values_are_counted_with_what_holds_them() {
+        let value = json!({ "a": [1, { "b": null }], "c": {} });
+        assert!(!is_larger(&value, 6));
+        assert!(is_larger(&value, 5));
+    }
+
+    #[test]
+    fn a_text_is_indented_and_as_long_as_it_may_be() {
+        let value = json!({ "a": [1, { "b": "ä" }] });
+        let text = format!("{value:#}");
+        assert_eq!(indented(&value, text.len()), Some(text.clone()));
+        assert_eq!(indented(&value, text.len() - 1), None);
+    }
+
     #[test]
     fn a_merge_patch_removes_merges_and_replaces() {
         for (before, patch, after) in [

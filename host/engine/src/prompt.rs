@@ -2,10 +2,10 @@
 //! Agno fills it in.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write};
 
 use serde_json::{Map, Value};
 use stepmill_core::agent::Agent;
+use stepmill_core::json::indented;
 use stepmill_core::run::RunPin;
 
 use crate::python::shown;
@@ -46,10 +46,13 @@ impl<'a> Prompt<'a> {
         }
         let mut message = values.fill(input, room);
         if let Some(it) = pin.extras.dependencies.as_ref().filter(|_| pin.extras.tells_dependencies)
-            && let Some(told) = indented(it, room)
         {
-            let told = format!("\n\n<additional context>\n{told}\n</additional context>");
-            message.to_mut().push_str(&told);
+            let told = indented(it, *room);
+            if takes(room, told.as_ref().map_or(usize::MAX, String::len)) {
+                let told = told.unwrap_or_default();
+                let told = format!("\n\n<additional context>\n{told}\n</additional context>");
+                message.to_mut().push_str(&told);
+            }
         }
         Self { instructions, message }
     }
@@ -60,24 +63,6 @@ fn takes(room: &mut usize, bytes: usize) -> bool {
     let left = room.checked_sub(bytes);
     *room = left.unwrap_or_default();
     left.is_some()
-}
-
-/// JSON for people, if it fits: indenting makes much of a little that is deep.
-fn indented(value: &Value, room: &mut usize) -> Option<String> {
-    struct Room<'a>(String, &'a mut usize);
-
-    impl Write for Room<'_> {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            if !takes(self.1, text.len()) {
-                return Err(fmt::Error);
-            }
-            self.0.push_str(text);
-            Ok(())
-        }
-    }
-
-    let mut text = Room(String::new(), room);
-    write!(text, "{value:#}").ok().map(|()| text.0)
 }
 
 /// The session's state and where an agent runs; what the state says of that itself does not count.

@@ -4,16 +4,19 @@ use serde_json::{Map, Value};
 use stepmill_core::json;
 
 use super::json_fault;
-use super::pretty::pretty;
 use super::schema::InputSchema;
 use super::shaped::MAX_DEFAULT_BYTES;
 
 /// The most bytes of `factory_input`. A form field may be larger; what a factory decides by is not.
 const MAX_INPUT_BYTES: usize = 64 * 1024;
 
+/// The most values a message may be made of that is read into a schema: about as many as there can
+/// be in a `factory_input`. What checking it takes is so many times the schema's parts.
+const MAX_VALUES: usize = 20_000;
+
 /// The most bytes of a message that was read into its schema, as it is stored and sent: what a field
-/// of a form holds by default, with room for its indentation. That alone could make it sixty times
-/// as long.
+/// of a form holds by default, with room for its indentation and for defaults. These could make it
+/// sixty times as long.
 const MAX_WRITTEN_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why `factory_input` cannot be used. The texts are for the caller; none repeats a value.
@@ -63,6 +66,9 @@ pub(crate) fn read_message(
     if json::is_deeper(&message, json::MAX_DEPTH) {
         return Err(InputFault::TooLarge(format!("nested deeper than {}", json::MAX_DEPTH)));
     }
+    if json::is_larger(&message, MAX_VALUES) {
+        return Err(InputFault::TooLarge(format!("made of more than {MAX_VALUES} values")));
+    }
     let title = schema.title();
     let object = |value: Value| match value {
         Value::Object(fields) => Ok(fields),
@@ -83,8 +89,8 @@ pub(crate) fn read_message(
 }
 
 /// The message as steps get it: indented, as pydantic writes an object for a model.
-pub(crate) fn written(message: &Map<String, Value>) -> Result<String, InputFault> {
-    pretty(message, MAX_WRITTEN_BYTES).ok_or_else(|| {
+pub(crate) fn written(message: Map<String, Value>) -> Result<String, InputFault> {
+    json::indented(&Value::Object(message), MAX_WRITTEN_BYTES).ok_or_else(|| {
         InputFault::TooLarge(format!(
             "longer than {MAX_WRITTEN_BYTES} bytes when it is written out"
         ))
@@ -244,13 +250,19 @@ mod tests {
             read_message(&text, &schema).unwrap_err().to_string(),
             "the input must not be given more than 1048576 bytes of defaults"
         );
-        let schema = InputSchema::compile(&Map::new()).unwrap();
-        let ones = vec!["1"; 100_000].join(",");
-        let text = format!("{{\"a\":{}{ones}{}}}", "[".repeat(60), "]".repeat(60));
-        let message = read_message(&text, &schema).unwrap();
+        let schema = json!({ "properties": { "p": { "items": {
+            "properties": { "a": { "default": vec![1; 30_000] } },
+        } } } });
+        let schema = InputSchema::compile(schema.as_object().unwrap()).unwrap();
+        let text = json!({ "p": vec![json!({}); 15] }).to_string();
         assert_eq!(
-            written(&message).unwrap_err().to_string(),
+            written(read_message(&text, &schema).unwrap()).unwrap_err().to_string(),
             "the input must not be longer than 4194304 bytes when it is written out"
+        );
+        let text = json!({ "a": vec![1; MAX_VALUES] }).to_string();
+        assert_eq!(
+            read_message(&text, &schema).unwrap_err().to_string(),
+            "the input must not be made of more than 20000 values"
         );
     }
 

@@ -19,7 +19,6 @@ mod limits;
 mod outbound;
 mod plugins;
 mod policies;
-mod pretty;
 mod rates;
 mod recovery;
 mod rows;

@@ -87,7 +87,7 @@ impl Drawn {
     fn message(&self, text: &str) -> Result<(String, bool), AppError> {
         let factory = self.factory.as_ref().filter(|it| it.fixed.is_some());
         match factory.and_then(|it| it.schema.as_ref()) {
-            Some(schema) => Ok((input::written(&input::read_message(text, schema)?)?, true)),
+            Some(schema) => Ok((input::written(input::read_message(text, schema)?)?, true)),
             None => Ok((text.to_owned(), false)),
         }
     }
