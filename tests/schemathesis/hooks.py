@@ -82,8 +82,8 @@ def filter_failure(context, failure, case, response):
     if not isinstance(case.body, dict):
         return True
     lenient = [it for it in ("stream", "background", "version") if str(case.body.get(it)).lower() in LENIENT]
-    # Of `stream_events` Agno knows the word for no; everything else is yes.
-    lenient.append("stream_events")
+    # Of these Agno knows the words for no; everything else is yes.
+    lenient += ["stream_events", "add_session_state_to_context", "add_dependencies_to_context"]
     # Who has a token is who the token says: the form's word is not read.
     if "Authorization" in (case.headers or {}):
         lenient.append("user_id")

@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     Components, ContentBuilder, Header, Info, Object, OpenApi, PathItem, Ref, RefOr, Response,
-    ResponseBuilder, Type,
+    ResponseBuilder, Schema, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -54,6 +54,7 @@ pub(super) fn document(mut api: OpenApi, door: &Door) -> Bytes {
     for (path, item) in &mut api.paths.paths {
         let guarded = !is_open && !is_public(path);
         for (is_write, operation) in operations(item) {
+            forbid_null(operation);
             if guarded {
                 let none: [&str; 0] = [];
                 operation.security = Some(vec![SecurityRequirement::new(BEARER, none)]);
@@ -82,6 +83,19 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation
     let PathItem { get, put, post, delete, patch, .. } = item;
     let writes = [put, post, delete, patch].into_iter().flatten().map(|it| (true, it));
     get.iter_mut().map(|it| (false, it)).chain(writes)
+}
+
+/// A body that may be absent is generated as one that may be `null`, which no body may.
+fn forbid_null(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content
+            && let Some(RefOr::T(Schema::OneOf(choices))) = &content.schema
+            && let [body @ RefOr::Ref(_), _] = choices.items.as_slice()
+        {
+            content.schema = Some(body.clone());
+        }
+    }
 }
 
 /// Adds an answer that a route did not name because every route gives it.
