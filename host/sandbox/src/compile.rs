@@ -1,8 +1,6 @@
 //! From a component's bytes to machine code: scanned first, then compiled by a worker.
 
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -14,6 +12,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::cache::CodeCache;
+use crate::cores;
 use crate::engine::{CodeSettings, fingerprint};
 use crate::load::{LoadFailure, LoadSite};
 use crate::refusals::Refusals;
@@ -138,7 +137,7 @@ impl Compiler {
             component_bytes,
             memory_bytes: self.limits.compile_memory_bytes,
             cpu_seconds: self.limits.compile_cpu_ms.div_ceil(1_000),
-            threads: available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS),
+            threads: cores::greedy().min(MAX_THREADS),
             code: self.code,
             fingerprint: fingerprint(&self.engine),
         }

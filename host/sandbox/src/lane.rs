@@ -18,6 +18,7 @@ use stepmill_core::pace::RecentUse;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use crate::cores;
 use crate::failure::CallFailure;
 
 /// Such a thread gets half of what any other gets, and makes room for it the moment it wakes. Not much
@@ -108,6 +109,7 @@ fn micros(time: Duration) -> u64 {
 /// Other systems know no priority of a single thread, or none that is safe to set; there the lane
 /// still keeps the host's own threads free.
 fn step_back() {
+    cores::leave_one();
     #[cfg(target_os = "linux")]
     // On Linux this is the calling thread's. Where it is not allowed, which is nowhere we know of,
     // the thread is as good as any other.

@@ -9,6 +9,7 @@ mod cache;
 mod call;
 mod capability;
 mod compile;
+mod cores;
 mod describe;
 mod engine;
 mod failure;

@@ -5,6 +5,8 @@ use std::thread::available_parallelism;
 
 use stepmill_core::limits::Limits;
 
+use crate::cores;
+
 /// How plugins are loaded, called and kept. The default is safe: everything is bounded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SandboxSettings {
@@ -222,9 +224,8 @@ pub struct PoolSettings {
     pub share_calls: u32,
     /// Calls of one share that may wait for a seat; by default as many as there are runs at once.
     pub share_line: usize,
-    /// Threads of the slow lane: as many greedy calls compute at once. By default all cores but one,
-    /// where there is another: with none to itself, what the kernel does for the rest of the host (of
-    /// disks, above all) waited for the greedy for up to a second, whatever their priority.
+    /// Threads of the slow lane: as many greedy calls compute at once. They run on all cores but one,
+    /// where there is another; by default there are as many.
     pub slow_threads: usize,
     /// Memory that may stay with the pool between calls, over all slots. A slot whose memory is
     /// kept is cleaned in user space, which is twice as fast on one core and scales to more.
@@ -241,7 +242,7 @@ impl Default for PoolSettings {
             concurrent_calls: 64,
             share_calls: 48,
             share_line: 1_000,
-            slow_threads: available_parallelism().map_or(1, |cores| 1.max(cores.get() - 1)),
+            slow_threads: cores::greedy(),
             kept_memory_bytes: 512 * 1024 * 1024,
             reserved_address_bytes: 1 << 32,
         }

@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use wasmtime::OutOfMemory;
 
 use super::{Order, Verdict};
+use crate::cores;
 use crate::engine::{compiling_engine, fingerprint};
 use crate::failure::Cause;
 
@@ -63,6 +64,7 @@ fn work(order: &str) -> Result<Verdict, Cause> {
 /// not limited, because that limit counts all of the user's, the host and its threads among them.
 fn limit(order: &Order) -> io::Result<()> {
     close_what_was_inherited()?;
+    cores::leave_one();
     nice(NICE)?;
     at_most(Resource::Core, 0, 0)?;
     at_most(Resource::Fsize, 0, 0)?;
