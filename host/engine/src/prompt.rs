@@ -47,11 +47,13 @@ impl<'a> Prompt<'a> {
         let mut message = values.fill(input, room);
         if let Some(it) = pin.extras.dependencies.as_ref().filter(|_| pin.extras.tells_dependencies)
         {
-            let told = indented(it, *room);
-            if takes(room, told.as_ref().map_or(usize::MAX, String::len)) {
-                let told = told.unwrap_or_default();
-                let told = format!("\n\n<additional context>\n{told}\n</additional context>");
-                message.to_mut().push_str(&told);
+            match indented(it, *room) {
+                Some(told) => {
+                    *room -= told.len();
+                    let told = format!("\n\n<additional context>\n{told}\n</additional context>");
+                    message.to_mut().push_str(&told);
+                }
+                None => *room = 0,
             }
         }
         Self { instructions, message }

@@ -92,6 +92,11 @@ impl CallFailure {
         is_hostcall_fuel(error).then_some(Self::AnswerTooLarge)
     }
 
+    /// Whether the guest has no part in it: the same call may succeed at another time.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy | Self::ShareBusy | Self::Host(_))
+    }
+
     /// The word for it in a run's journal.
     pub fn step_failure(&self) -> StepFailure {
         match self {

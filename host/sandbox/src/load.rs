@@ -122,12 +122,10 @@ pub enum LoadFailure {
 impl LoadFailure {
     /// Whether the component has no part in it: the same bytes may load at another time.
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::Busy
-                | Self::Aborted
-                | Self::Worker(_)
-                | Self::Describe(CallFailure::Busy | CallFailure::ShareBusy | CallFailure::Host(_))
-        )
+        match self {
+            Self::Busy | Self::Aborted | Self::Worker(_) => true,
+            Self::Describe(failure) => failure.is_passing(),
+            _ => false,
+        }
     }
 }

@@ -42,7 +42,7 @@ const ORDERS: [(Kind, &str); 32] = [
     (Kind::Upload, "upload"),
     (Kind::Build, "print 9000"),
     (Kind::Step, "log-long 100000"),
-    (Kind::Build, "graph deep"),
+    (Kind::Build, "graph deep 900"),
     (Kind::Build, "graph wide 9000"),
     (Kind::Build, "graph ring"),
     (Kind::Build, "graph state-deep 100000"),

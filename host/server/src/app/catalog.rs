@@ -10,7 +10,7 @@ use stepmill_core::ids::{Digest, TenantId, WorkflowId};
 use stepmill_core::limits::Limits;
 use stepmill_core::plugin::WorkflowKind;
 use stepmill_core::principal::TrustedClaims;
-use stepmill_sandbox::{CallFailure, CallSite, LoadFailure, LoadSite, Plugin, Sandbox};
+use stepmill_sandbox::{CallSite, LoadFailure, LoadSite, Plugin, Sandbox};
 use stepmill_store::{PluginRow, Store};
 use tokio::sync::OnceCell;
 
@@ -62,9 +62,7 @@ fn is_passing(fault: &AppError) -> bool {
         AppError::NotAPlugin(fault) => {
             fault.is_passing() || matches!(fault, LoadFailure::CompileTimedOut)
         }
-        AppError::PluginStopped(fault) => {
-            matches!(fault, CallFailure::Busy | CallFailure::ShareBusy | CallFailure::Host(_))
-        }
+        AppError::PluginStopped(fault) => fault.is_passing(),
         _ => false,
     }
 }

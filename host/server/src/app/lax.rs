@@ -6,9 +6,11 @@ use serde_json::{Number, Value};
 /// The value with everything in it read as the schema asks. What cannot be read so stays.
 pub(crate) fn read(root: &Value, schema: &Value, value: Value) -> Value {
     let Some(fields) = schema.as_object() else { return value };
-    if let Some(target) = fields.get("$ref").and_then(Value::as_str) {
-        let target = target.strip_prefix('#').and_then(|it| root.pointer(it));
-        return target.map_or_else(|| value.clone(), |it| read(root, it, value.clone()));
+    if fields.get("$ref").is_some_and(Value::is_string) {
+        return match referred(root, schema) {
+            Some(target) => read(root, target, value),
+            None => value,
+        };
     }
     for choice in ["anyOf", "oneOf"] {
         if let Some(Value::Array(choices)) = fields.get(choice) {
@@ -20,6 +22,11 @@ pub(crate) fn read(root: &Value, schema: &Value, value: Value) -> Value {
         return inside(root, schema, value);
     }
     kinds.iter().find_map(|it| scalar(it, &value)).unwrap_or(value)
+}
+
+/// What a schema refers to, if it is in the same document.
+pub(crate) fn referred<'a>(root: &'a Value, schema: &Value) -> Option<&'a Value> {
+    root.pointer(schema.get("$ref")?.as_str()?.strip_prefix('#')?)
 }
 
 /// Whether a schema says nothing against a value of this kind.

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::lax::takes;
+use super::lax::{referred, takes};
 
 /// The most bytes of defaults in one value. Each item of a list gets its own, and a default may be
 /// nearly as large as its schema: without a bound, a message becomes thousands of times its size.
@@ -52,21 +52,17 @@ pub(crate) fn shaped(
 /// What the schema refers to, or its only choice that a value of this kind may be. Among several,
 /// which one it is valid against is not known here.
 fn only<'a>(root: &'a Value, schema: &'a Value, value: &Value) -> Option<&'a Value> {
-    if let Some(target) = schema.get("$ref") {
-        return referred(root, target);
+    if schema.get("$ref").is_some() {
+        return referred(root, schema);
     }
     let choices = schema.get("anyOf").or(schema.get("oneOf"))?.as_array()?;
     let mut fit = choices.iter().filter(|it| may_be(root, it, value));
     fit.next().filter(|_| fit.next().is_none())
 }
 
-fn referred<'a>(root: &'a Value, target: &Value) -> Option<&'a Value> {
-    target.as_str()?.strip_prefix('#').and_then(|it| root.pointer(it))
-}
-
 /// Whether the schema says nothing against the value's kind.
 fn may_be(root: &Value, schema: &Value, value: &Value) -> bool {
-    match schema.get("$ref").and_then(|it| referred(root, it)) {
+    match referred(root, schema) {
         Some(target) => may_be(root, target, value),
         None => takes(schema, value),
     }
