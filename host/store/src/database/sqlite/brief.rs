@@ -53,10 +53,9 @@ impl Brief {
     pub(super) fn read(&self, statements: &[Statement<'_>], bytes: usize) -> Option<Vec<Vec<Row>>> {
         let began = Instant::now();
         let connection = self.desk().take(began)?;
-        let mut room = bytes.min(MOST_BYTES);
         let rows = connection
             .interrupt_at(began + MOMENT)
-            .and_then(|()| statements.iter().map(|it| connection.query(it, &mut room)).collect());
+            .and_then(|()| connection.query_each(statements, bytes.min(MOST_BYTES)));
         self.desk().give_back(connection, began);
         // What went wrong a reader finds too, and says.
         rows.unwrap_or_default()
