@@ -166,7 +166,9 @@ impl Connection {
         // To begin and to end reading takes locks of the file, which cost as much as a few rows do.
         self.say("begin")?;
         let rows = statements.iter().map(query).collect();
-        self.roll_back();
+        if self.say("commit").is_err() {
+            self.roll_back();
+        }
         rows
     }
 
