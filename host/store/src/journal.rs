@@ -1,7 +1,6 @@
 //! The journal of a run: facts are added and read, never changed.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use sqlx::error::ErrorKind;
 use stepmill_core::event::{JournalEntry, RunEvent};
