@@ -1,7 +1,6 @@
 //! The journal of a run: facts are added and read, never changed.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use sqlx::error::ErrorKind;
 use stepmill_core::event::{JournalEntry, RunEvent};
@@ -150,27 +149,27 @@ impl TenantStore {
 }
 
 /// Entries of a tenant's runs, without the pieces of models' answers and what came before them.
-/// `runs` says of which, in brackets; the tenant is the first argument, and [`FACTS_ORDER`] comes
-/// last.
-pub(crate) fn facts_of<'a>(runs: &str) -> Statement<'a> {
-    Statement::new(format!(
-        "select sequence, at, body, run_id from events
-        where tenant_id = ? and kind not in ('model_began', 'model_delta') and run_id in {runs}"
-    ))
+/// `which` says of which runs, after `from runs`.
+pub(crate) fn facts_of<'a>(
+    tenant: &'a TenantId,
+    which: impl FnOnce(Statement<'a>) -> Statement<'a>,
+) -> Statement<'a> {
+    // Joined in this order SQLite looks up each run, and makes no table of their ids.
+    which(Statement::new("with listed (id) as (select id from runs"))
+        .and(
+            ") select sequence, at, body, run_id from listed cross join events
+            where tenant_id = ? and run_id = listed.id
+            and kind not in ('model_began', 'model_delta')",
+        )
+        .text(tenant.as_str())
 }
-
-/// Each run's entries together, and in order.
-pub(crate) const FACTS_ORDER: &str = " order by run_id, sequence";
 
 /// The rows of [`facts_of`], and which are whose.
-pub(crate) struct Facts {
-    rows: Vec<Row>,
-    of: HashMap<RunId, Range<usize>>,
-}
+pub(crate) struct Facts(HashMap<RunId, Vec<Row>>);
 
 impl Facts {
     pub(crate) fn new(rows: Vec<Row>) -> Result<Self, StoreError> {
-        let mut facts = Self { rows: Vec::new(), of: HashMap::new() };
+        let mut facts = Self(HashMap::new());
         facts.add(rows)?;
         Ok(facts)
     }
@@ -180,21 +179,21 @@ impl Facts {
         for row in rows {
             let run = RunId::parse(row.text(3)?)
                 .map_err(|_| StoreError::unreadable("the run of an entry"))?;
-            let place = self.rows.len();
-            self.of.entry(run).or_insert(place..place).end = place + 1;
-            self.rows.push(row);
+            self.0.entry(run).or_default().push(row);
         }
         Ok(())
     }
 
     pub(crate) fn has(&self, run: RunId) -> bool {
-        self.of.contains_key(&run)
+        self.0.contains_key(&run)
     }
 
     /// A run's entries, in order.
     pub(crate) fn journal(&self, run: RunId) -> Result<Vec<JournalEntry>, StoreError> {
-        let rows = self.of.get(&run).map_or(&[][..], |it| &self.rows[it.clone()]);
-        rows.iter().map(|row| entry(row, 0)).collect()
+        let rows = self.0.get(&run).map_or(&[][..], Vec::as_slice);
+        let mut journal = rows.iter().map(|row| entry(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        journal.sort_unstable_by_key(|it| it.sequence);
+        Ok(journal)
     }
 }
 

@@ -11,7 +11,7 @@ use stepmill_core::time::Timestamp;
 
 use crate::database::{Row, Statement, places};
 use crate::error::StoreError;
-use crate::journal::{FACTS_ORDER, Facts, JOURNAL_PAGE, facts_of, journal_insert, status_after};
+use crate::journal::{Facts, JOURNAL_PAGE, facts_of, journal_insert, status_after};
 use crate::store::TenantStore;
 use crate::stored;
 use crate::usage::StateChange;
@@ -223,8 +223,7 @@ impl TenantStore {
         const DOING: &str = "list runs";
         let listed = |statement| self.listed(statement, sees, session, filter).number(limit.into());
         let runs = listed(Statement::new(select_run!("")));
-        let facts = facts_of("(select id from runs").text(self.tenant.as_str());
-        let facts = listed(facts).and(")").and(FACTS_ORDER);
+        let facts = facts_of(&self.tenant, listed);
         let known = self.session_seen(sees, session);
         let [known, runs, facts] =
             self.database.read_within(DOING, bytes, [known, runs, facts]).await?;
@@ -236,11 +235,11 @@ impl TenantStore {
         let ids = runs.iter().map(run_id).collect::<Result<Vec<_>, _>>()?;
         let missing: Vec<_> = ids.into_iter().filter(|it| !facts.has(*it)).collect();
         if !missing.is_empty() {
-            let mut statement = facts_of(&places(1, missing.len())).text(self.tenant.as_str());
-            for run in missing {
-                statement = statement.text(run.to_string());
-            }
-            let statement = statement.and(FACTS_ORDER);
+            let those = format!(" where tenant_id = ? and id in {}", places(1, missing.len()));
+            let statement = facts_of(&self.tenant, |runs| {
+                let runs = runs.and(those).text(self.tenant.as_str());
+                missing.iter().fold(runs, |runs, it| runs.text(it.to_string()))
+            });
             let [more] = self.database.read_within(DOING, bytes, [statement]).await?;
             facts.add(more)?;
         }

@@ -1,5 +1,7 @@
 //! The one door from a draft to a graph that may run.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::draft::{Executor, GraphDraft, NodeDraft, Parameter, Query, Step};
@@ -121,14 +123,15 @@ impl GraphDraft {
             }]);
         }
         let mut walk = Walk::new(&self, limits);
-        walk.name("workflow", &self.name);
+        walk.name(Place::Graph("workflow name"), &self.name);
         walk.text(
-            "workflow description",
+            Place::Graph("workflow description"),
             self.description.as_deref().unwrap_or("-"),
             limits.description_bytes,
         );
-        let session_state = walk.object("session-state", self.session_state.as_deref());
-        walk.node("root", self.root, 0);
+        let session_state =
+            walk.object(Place::Graph("session-state"), self.session_state.as_deref());
+        walk.node(Place::Graph("root"), self.root, 0);
         walk.orphans();
         if !walk.faults.is_empty() {
             walk.faults.truncate(MAX_FAULTS);
@@ -142,6 +145,26 @@ impl GraphDraft {
         });
         let steps = steps.collect();
         Ok(StepGraph { name: self.name, description: self.description, steps, session_state })
+    }
+}
+
+/// Where something stands in a draft. It becomes a text when there is a fault to tell.
+#[derive(Clone, Copy)]
+enum Place {
+    /// A part of the graph as a whole.
+    Graph(&'static str),
+    Node(u32),
+    /// A part of a node.
+    In(u32, &'static str),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Graph(part) => f.write_str(part),
+            Self::Node(index) => write!(f, "node {index}"),
+            Self::In(index, part) => write!(f, "node {index} {part}"),
+        }
     }
 }
 
@@ -160,76 +183,72 @@ impl<'a> Walk<'a> {
         Self { draft, limits, seen, order: Vec::new(), faults: Vec::new() }
     }
 
-    fn node(&mut self, place: &str, index: u32, depth: usize) {
+    fn node(&mut self, place: Place, index: u32, depth: usize) {
         let at = index as usize;
         let Some(node) = self.draft.nodes.get(at) else {
-            return self.faults.push(GraphFault::UnknownNode { place: place.to_owned(), index });
+            let place = place.to_string();
+            return self.faults.push(GraphFault::UnknownNode { place, index });
         };
         if std::mem::replace(&mut self.seen[at], true) {
             return self.faults.push(GraphFault::SharedNode { index });
         }
-        let place = format!("node {index}");
+        let place = Place::Node(index);
         match node {
             NodeDraft::Step(step) => {
-                self.step(&place, step);
+                self.step(index, step);
                 self.order.push(at);
             }
             NodeDraft::Sequence(_) if depth == self.limits.depth => {
-                self.faults.push(GraphFault::TooDeep { place, limit: depth });
+                self.faults.push(GraphFault::TooDeep { place: place.to_string(), limit: depth });
             }
             NodeDraft::Sequence(children) => {
                 for &child in children {
                     if MAX_FAULTS <= self.faults.len() {
                         break;
                     }
-                    self.node(&place, child, depth + 1);
+                    self.node(place, child, depth + 1);
                 }
             }
         }
     }
 
-    fn step(&mut self, place: &str, step: &'a Step) {
-        self.name(&format!("{place} step"), &step.name);
+    fn step(&mut self, index: u32, step: &'a Step) {
+        let place = |part| Place::In(index, part);
+        self.name(place("step name"), &step.name);
         let description = step.description.as_deref().unwrap_or("-");
-        self.text(&format!("{place} description"), description, self.limits.description_bytes);
+        self.text(place("description"), description, self.limits.description_bytes);
         match &step.executor {
             Executor::Agent(agent) => {
-                self.name(&format!("{place} agent"), &agent.name);
-                self.name(&format!("{place} model"), &agent.model.id);
-                self.name(
-                    &format!("{place} provider"),
-                    agent.model.provider.as_deref().unwrap_or("-"),
-                );
-                self.text(
-                    &format!("{place} instructions"),
-                    &agent.instructions,
-                    self.limits.text_bytes,
-                );
-                self.numbers(place, agent.temperature, agent.max_output_tokens);
+                self.name(place("agent name"), &agent.name);
+                self.name(place("model name"), &agent.model.id);
+                let provider = agent.model.provider.as_deref().unwrap_or("-");
+                self.name(place("provider name"), provider);
+                self.text(place("instructions"), &agent.instructions, self.limits.text_bytes);
+                self.numbers(index, agent.temperature, agent.max_output_tokens);
             }
             Executor::Function(function) => {
-                self.name(&format!("{place} function"), &function.name);
+                self.name(place("function name"), &function.name);
                 let argument = function.argument.as_deref().unwrap_or_default();
-                self.text(&format!("{place} argument"), argument, self.limits.text_bytes);
+                self.text(place("argument"), argument, self.limits.text_bytes);
             }
-            Executor::Query(query) => self.query(place, query),
+            Executor::Query(query) => self.query(index, query),
         }
     }
 
-    fn query(&mut self, place: &str, query: &Query) {
+    fn query(&mut self, index: u32, query: &Query) {
+        let place = |part| Place::In(index, part);
         if DatabaseName::new(query.database.as_str()).is_err() {
-            let place = format!("{place} database");
-            let rule = "a name of lower case letters, digits, `-` and `_`";
-            self.faults.push(GraphFault::OutOfRange { place, rule });
+            self.out_of_range(
+                place("database"),
+                "a name of lower case letters, digits, `-` and `_`",
+            );
         }
-        let statement = format!("{place} statement");
-        self.text(&statement, &query.statement, self.limits.text_bytes);
+        self.text(place("statement"), &query.statement, self.limits.text_bytes);
         if query.statement.trim().is_empty() {
-            self.faults.push(GraphFault::Empty { place: statement });
+            self.faults.push(GraphFault::Empty { place: place("statement").to_string() });
         }
         if MAX_PARAMETERS < query.parameters.len() {
-            let place = format!("{place} parameters");
-            return self.faults.push(GraphFault::OutOfRange { place, rule: "at most 1000" });
+            return self.out_of_range(place("parameters"), "at most 1000");
         }
         for (number, parameter) in (1..).zip(&query.parameters) {
             let found = match parameter {
@@ -239,28 +258,30 @@ impl<'a> Walk<'a> {
             };
             let limit = self.limits.text_bytes;
             if limit < found {
-                let place = format!("{place} parameter {number}");
+                let place = format!("{} {number}", place("parameter"));
                 self.faults.push(GraphFault::TooLong { place, found, limit });
             }
         }
     }
 
-    fn numbers(&mut self, place: &str, temperature: Option<f32>, max_output_tokens: Option<u32>) {
+    fn numbers(&mut self, index: u32, temperature: Option<f32>, max_output_tokens: Option<u32>) {
         if temperature.is_some_and(|it| !(0.0..=2.0).contains(&it)) {
-            let place = format!("{place} temperature");
-            self.faults.push(GraphFault::OutOfRange { place, rule: "between 0 and 2" });
+            self.out_of_range(Place::In(index, "temperature"), "between 0 and 2");
         }
         if max_output_tokens == Some(0) {
-            let place = format!("{place} max-output-tokens");
-            self.faults.push(GraphFault::OutOfRange { place, rule: "at least 1" });
+            self.out_of_range(Place::In(index, "max-output-tokens"), "at least 1");
         }
     }
 
-    fn object(&mut self, place: &str, text: Option<&str>) -> Map<String, Value> {
+    fn out_of_range(&mut self, place: Place, rule: &'static str) {
+        self.faults.push(GraphFault::OutOfRange { place: place.to_string(), rule });
+    }
+
+    fn object(&mut self, place: Place, text: Option<&str>) -> Map<String, Value> {
         let Some(text) = text else { return Map::new() };
         self.text(place, text, self.limits.text_bytes);
         json::object(text).unwrap_or_else(|_| {
-            self.faults.push(GraphFault::NoObject { place: place.to_owned() });
+            self.faults.push(GraphFault::NoObject { place: place.to_string() });
             Map::new()
         })
     }
@@ -275,20 +296,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn name(&mut self, place: &str, text: &str) {
+    fn name(&mut self, place: Place, text: &str) {
         if text.trim().is_empty() {
-            self.faults.push(GraphFault::Empty { place: format!("{place} name") });
+            self.faults.push(GraphFault::Empty { place: place.to_string() });
         }
-        self.text(&format!("{place} name"), text, self.limits.name_bytes);
+        self.text(place, text, self.limits.name_bytes);
     }
 
-    fn text(&mut self, place: &str, text: &str, limit: usize) {
-        if limit < text.len() {
-            self.faults.push(GraphFault::TooLong {
-                place: place.to_owned(),
-                found: text.len(),
-                limit,
-            });
+    fn text(&mut self, place: Place, text: &str, limit: usize) {
+        let found = text.len();
+        if limit < found {
+            self.faults.push(GraphFault::TooLong { place: place.to_string(), found, limit });
         }
     }
 }

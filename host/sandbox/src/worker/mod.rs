@@ -9,8 +9,8 @@
 //! What comes back is machine code, and the host runs it. No check can tell good code from bad,
 //! so a compiler that a component has taken over has taken over the host with the next call of
 //! that plugin: a worker keeps resources safe, and the memory of the host from what compiling
-//! breaks. It is still given as little as possible: no environment, an empty folder, three pipes
-//! and no way to open anything else.
+//! breaks. It is still given as little as possible: nothing of the host's environment, an empty
+//! folder, three pipes and no way to open anything else.
 
 mod inside;
 mod process;
@@ -34,6 +34,8 @@ pub struct WorkerProgram {
     pub program: PathBuf,
     /// What stands before the order.
     pub arguments: Vec<OsString>,
+    /// All of its environment: it inherits nothing.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// What a worker is told before it reads anything.

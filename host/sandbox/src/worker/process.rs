@@ -76,6 +76,7 @@ impl Worker {
             .args(&program.arguments)
             .arg(serde_json::to_string(order)?)
             .env_clear()
+            .envs(program.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder.path())
             // What a terminal sends to the host is not for the worker.
             .process_group(0)

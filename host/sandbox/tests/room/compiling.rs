@@ -19,7 +19,7 @@ fn sandbox(load: LoadLimits) -> Sandbox {
 /// How loading a good plugin fails when this is what compiles it.
 async fn failure(program: &str, arguments: &[&str]) -> LoadFailure {
     let arguments = arguments.iter().map(OsString::from).collect();
-    let worker = WorkerProgram { program: program.into(), arguments };
+    let worker = WorkerProgram { program: program.into(), arguments, environment: vec![] };
     let sandbox = Sandbox::open(SandboxSettings::default(), worker).unwrap();
     sandbox.load(tiny()).await.err().expect("nothing was compiled")
 }

@@ -34,7 +34,7 @@ fn build(package: &str) -> Vec<u8> {
 pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_compile-worker");
 
 pub(crate) fn worker() -> WorkerProgram {
-    WorkerProgram { program: WORKER.into(), arguments: vec![] }
+    WorkerProgram { program: WORKER.into(), arguments: vec![], environment: vec![] }
 }
 
 /// The guest that does what it is told.

@@ -9,9 +9,18 @@ use super::Failure;
 /// Hidden: only a host can say what comes after it.
 pub(super) const NAME: &str = "compile-worker";
 
+/// KiB of addresses that the allocator takes at once. By itself it takes a GiB, all of which counts
+/// for the worker's limit of memory.
+const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "32768");
+
 /// How the host starts it.
 pub(super) fn program() -> Result<WorkerProgram, Failure> {
-    Ok(WorkerProgram { program: this_program()?, arguments: vec![NAME.into()] })
+    let (name, value) = ALLOCATOR;
+    Ok(WorkerProgram {
+        program: this_program()?,
+        arguments: vec![NAME.into()],
+        environment: vec![(name.into(), value.into())],
+    })
 }
 
 /// Opened by the child between its birth and its new life, when it still is the host: the very

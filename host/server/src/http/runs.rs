@@ -269,12 +269,16 @@ pub(super) fn stored(
     Ok(Listed { record: RunRecord::of(&journal), events, pin })
 }
 
+/// Bytes that a list's text begins with: most are no longer, and those that are grow from here.
+const LIST_TEXT: usize = 4_096;
+
 /// Runs as a JSON list, each written before the next is read.
 pub(super) fn list(
     found: ListRead<RunList>,
     write: impl Fn(&Listed, &mut Vec<u8>) -> serde_json::Result<()>,
 ) -> Result<Response, ApiError> {
-    let mut text = vec![b'['];
+    let mut text = Vec::with_capacity(LIST_TEXT);
+    text.push(b'[');
     for run in found.list {
         if 1 < text.len() {
             text.push(b',');

@@ -41,6 +41,8 @@ pub(crate) struct Database {
     ping_timeout: Duration,
 }
 
+/// What waits for PostgreSQL takes kilobytes, which every future around it would hold and move: it
+/// is boxed where it begins.
 enum Engine {
     Sqlite(Box<SqliteDatabase>),
     Postgres(PostgresDatabase),
@@ -100,7 +102,7 @@ impl Database {
         let answer = async {
             match &self.engine {
                 Engine::Sqlite(it) => it.read(statements.into(), bytes).await,
-                Engine::Postgres(it) => it.read(statements.into(), bytes).await,
+                Engine::Postgres(it) => Box::pin(it.read(statements.into(), bytes)).await,
             }
         };
         let rows = self.within(self.deadline, doing, answer).await?.ok_or(StoreError::TooLarge)?;
@@ -117,7 +119,7 @@ impl Database {
         let answer = async {
             match &self.engine {
                 Engine::Sqlite(it) => it.write(promise, statements).await,
-                Engine::Postgres(it) => it.write(statements).await,
+                Engine::Postgres(it) => Box::pin(it.write(statements)).await,
             }
         };
         self.within(self.deadline, doing, answer).await
@@ -166,7 +168,8 @@ impl Database {
             match &self.engine {
                 Engine::Sqlite(it) => it.ping().await,
                 Engine::Postgres(it) => {
-                    it.read(vec![Statement::new("select 1")], usize::MAX).await.map(|_| ())
+                    let statement = vec![Statement::new("select 1")];
+                    Box::pin(it.read(statement, usize::MAX)).await.map(|_| ())
                 }
             }
         };

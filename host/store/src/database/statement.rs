@@ -119,8 +119,8 @@ impl<'a> Statement<'a> {
     }
 
     /// Adds a condition that is not always there, before its argument.
-    pub(crate) fn and(mut self, sql: &'static str) -> Self {
-        self.sql.to_mut().push_str(sql);
+    pub(crate) fn and(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
+        self.sql.to_mut().push_str(&sql.into());
         self
     }
 

@@ -12,60 +12,94 @@ use crate::error::StoreError;
 
 const WHAT: &str = "an event";
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(super) struct EventForm<'a> {
     v: V1,
     #[serde(flatten)]
     kind: KindForm<'a>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum KindForm<'a> {
     RunStarted,
     RunResumed,
-    StepStarted {
-        step: u32,
-    },
-    ModelCalled {
-        step: u32,
-        call: Cow<'a, str>,
-        model: ModelForm<'a>,
-    },
-    ModelBegan {
-        step: u32,
-        #[serde(flatten)]
-        mark: MarkForm<'a>,
-    },
-    ModelDelta {
-        step: u32,
-        text: Cow<'a, str>,
-    },
-    ModelAnswered {
-        step: u32,
-        answer: AnswerForm<'a>,
-    },
-    FunctionCalled {
-        step: u32,
-    },
-    FunctionAnswered {
-        step: u32,
-        output: OutputForm<'a>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        session_state: Option<Cow<'a, Map<String, Value>>>,
-    },
-    StepCompleted {
-        step: u32,
-        output: OutputForm<'a>,
-    },
-    StepFailed {
-        step: u32,
-        failure: Cow<'a, str>,
-    },
+    StepStarted(PlaceForm),
+    ModelCalled(CallForm<'a>),
+    ModelBegan(BeginningForm<'a>),
+    ModelDelta(PieceForm<'a>),
+    ModelAnswered(AnsweredForm<'a>),
+    FunctionCalled(PlaceForm),
+    FunctionAnswered(ResultForm<'a>),
+    StepCompleted(CompletedForm<'a>),
+    StepFailed(FailedForm<'a>),
     RunCompleted,
-    RunFailed {
-        failure: Cow<'a, str>,
-    },
+    RunFailed(EndForm<'a>),
+}
+
+/// What tells which form the rest has. Serde would read the kind with the rest, and hold all of it twice.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "v")]
+    _v: V1,
+    kind: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlaceForm {
+    step: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CallForm<'a> {
+    step: u32,
+    call: Cow<'a, str>,
+    model: ModelForm<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BeginningForm<'a> {
+    step: u32,
+    response_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    system_fingerprint: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PieceForm<'a> {
+    step: u32,
+    text: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AnsweredForm<'a> {
+    step: u32,
+    answer: AnswerForm<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ResultForm<'a> {
+    step: u32,
+    output: OutputForm<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session_state: Option<Cow<'a, Map<String, Value>>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CompletedForm<'a> {
+    step: u32,
+    output: OutputForm<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FailedForm<'a> {
+    step: u32,
+    failure: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndForm<'a> {
+    failure: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,17 +119,11 @@ struct OutputForm<'a> {
 struct AnswerForm<'a> {
     content: Cow<'a, str>,
     usage: UsageForm,
-    #[serde(flatten)]
-    mark: MarkForm<'a>,
-    first_token_micros: Option<u64>,
-    duration_micros: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct MarkForm<'a> {
     response_id: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     system_fingerprint: Option<Cow<'a, str>>,
+    first_token_micros: Option<u64>,
+    duration_micros: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,11 +159,12 @@ pub(crate) fn write(event: &RunEvent) -> String {
 }
 
 pub(super) fn form(event: &RunEvent) -> EventForm<'_> {
+    let place = |step: &StepIndex| PlaceForm { step: step.0 };
     let kind = match event {
         RunEvent::RunStarted => KindForm::RunStarted,
         RunEvent::RunResumed => KindForm::RunResumed,
-        RunEvent::StepStarted { step } => KindForm::StepStarted { step: step.0 },
-        RunEvent::ModelCalled { step, call, model } => KindForm::ModelCalled {
+        RunEvent::StepStarted { step } => KindForm::StepStarted(place(step)),
+        RunEvent::ModelCalled { step, call, model } => KindForm::ModelCalled(CallForm {
             step: step.0,
             call: call.to_string().into(),
             model: ModelForm {
@@ -143,43 +172,42 @@ pub(super) fn form(event: &RunEvent) -> EventForm<'_> {
                 vendor: model.vendor.as_str().into(),
                 api: model.api.as_str().into(),
             },
-        },
-        RunEvent::ModelBegan { step, mark } => {
-            KindForm::ModelBegan { step: step.0, mark: mark_form(mark) }
-        }
+        }),
+        RunEvent::ModelBegan { step, mark } => KindForm::ModelBegan(BeginningForm {
+            step: step.0,
+            response_id: mark.response_id.as_deref().map(Cow::from),
+            system_fingerprint: mark.system_fingerprint.as_deref().map(Cow::from),
+        }),
         RunEvent::ModelDelta { step, text } => {
-            KindForm::ModelDelta { step: step.0, text: text.as_str().into() }
+            KindForm::ModelDelta(PieceForm { step: step.0, text: text.as_str().into() })
         }
         RunEvent::ModelAnswered { step, answer } => {
-            KindForm::ModelAnswered { step: step.0, answer: answer_form(answer) }
+            KindForm::ModelAnswered(AnsweredForm { step: step.0, answer: answer_form(answer) })
         }
-        RunEvent::FunctionCalled { step } => KindForm::FunctionCalled { step: step.0 },
-        RunEvent::FunctionAnswered { step, output, session_state } => KindForm::FunctionAnswered {
-            step: step.0,
-            output: output_form(output),
-            session_state: session_state.as_ref().map(Cow::Borrowed),
-        },
+        RunEvent::FunctionCalled { step } => KindForm::FunctionCalled(place(step)),
+        RunEvent::FunctionAnswered { step, output, session_state } => {
+            KindForm::FunctionAnswered(ResultForm {
+                step: step.0,
+                output: output_form(output),
+                session_state: session_state.as_ref().map(Cow::Borrowed),
+            })
+        }
         RunEvent::StepCompleted { step, output } => {
-            KindForm::StepCompleted { step: step.0, output: output_form(output) }
+            KindForm::StepCompleted(CompletedForm { step: step.0, output: output_form(output) })
         }
         RunEvent::StepFailed { step, failure } => {
-            KindForm::StepFailed { step: step.0, failure: failure.code().into() }
+            KindForm::StepFailed(FailedForm { step: step.0, failure: failure.code().into() })
         }
         RunEvent::RunCompleted => KindForm::RunCompleted,
-        RunEvent::RunFailed { failure } => KindForm::RunFailed { failure: failure.code().into() },
+        RunEvent::RunFailed { failure } => {
+            KindForm::RunFailed(EndForm { failure: failure.code().into() })
+        }
     };
     EventForm { v: V1, kind }
 }
 
 fn output_form(output: &StepOutput) -> OutputForm<'_> {
     OutputForm { content: output.content.as_str().into(), stop: output.stop }
-}
-
-fn mark_form(mark: &AnswerMark) -> MarkForm<'_> {
-    MarkForm {
-        response_id: mark.response_id.as_deref().map(Cow::from),
-        system_fingerprint: mark.system_fingerprint.as_deref().map(Cow::from),
-    }
 }
 
 fn answer_form(answer: &ModelAnswer) -> AnswerForm<'_> {
@@ -192,53 +220,74 @@ fn answer_form(answer: &ModelAnswer) -> AnswerForm<'_> {
             cache_read_tokens: answer.usage.cache_read_tokens,
             cache_write_tokens: answer.usage.cache_write_tokens,
         },
-        mark: mark_form(&answer.mark),
+        response_id: answer.mark.response_id.as_deref().map(Cow::from),
+        system_fingerprint: answer.mark.system_fingerprint.as_deref().map(Cow::from),
         first_token_micros: answer.first_token_micros,
         duration_micros: answer.duration_micros,
     }
 }
 
 pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
-    let form: EventForm<'static> = parse(WHAT, text)?;
-    Ok(match form.kind {
-        KindForm::RunStarted => RunEvent::RunStarted,
-        KindForm::RunResumed => RunEvent::RunResumed,
-        KindForm::StepStarted { step } => RunEvent::StepStarted { step: StepIndex(step) },
-        KindForm::ModelCalled { step, call, model } => RunEvent::ModelCalled {
-            step: StepIndex(step),
-            call: call.parse().map_err(|_| StoreError::unreadable("the name of a model call"))?,
-            model: ModelIdentity {
-                model: model.model.into_owned(),
-                vendor: model.vendor.into_owned(),
-                api: model.api.into_owned(),
-            },
-        },
-        KindForm::ModelBegan { step, mark: form } => {
-            RunEvent::ModelBegan { step: StepIndex(step), mark: mark(form) }
+    let head: Head = parse(WHAT, text)?;
+    Ok(match &*head.kind {
+        "run_started" => RunEvent::RunStarted,
+        "run_resumed" => RunEvent::RunResumed,
+        "step_started" => RunEvent::StepStarted { step: place(text)? },
+        "model_called" => {
+            let CallForm { step, call, model } = parse(WHAT, text)?;
+            let unnamed = |_| StoreError::unreadable("the name of a model call");
+            RunEvent::ModelCalled {
+                step: StepIndex(step),
+                call: call.parse().map_err(unnamed)?,
+                model: ModelIdentity {
+                    model: model.model.into_owned(),
+                    vendor: model.vendor.into_owned(),
+                    api: model.api.into_owned(),
+                },
+            }
         }
-        KindForm::ModelDelta { step, text } => {
+        "model_began" => {
+            let BeginningForm { step, response_id, system_fingerprint } = parse(WHAT, text)?;
+            let mark = mark(response_id, system_fingerprint);
+            RunEvent::ModelBegan { step: StepIndex(step), mark }
+        }
+        "model_delta" => {
+            let PieceForm { step, text } = parse(WHAT, text)?;
             RunEvent::ModelDelta { step: StepIndex(step), text: text.into_owned() }
         }
-        KindForm::ModelAnswered { step, answer: form } => {
+        "model_answered" => {
+            let AnsweredForm { step, answer: form } = parse(WHAT, text)?;
             RunEvent::ModelAnswered { step: StepIndex(step), answer: answer(form) }
         }
-        KindForm::FunctionCalled { step } => RunEvent::FunctionCalled { step: StepIndex(step) },
-        KindForm::FunctionAnswered { step, output: form, session_state } => {
+        "function_called" => RunEvent::FunctionCalled { step: place(text)? },
+        "function_answered" => {
+            let ResultForm { step, output: form, session_state } = parse(WHAT, text)?;
             RunEvent::FunctionAnswered {
                 step: StepIndex(step),
                 output: output(form),
                 session_state: session_state.map(Cow::into_owned),
             }
         }
-        KindForm::StepCompleted { step, output: form } => {
+        "step_completed" => {
+            let CompletedForm { step, output: form } = parse(WHAT, text)?;
             RunEvent::StepCompleted { step: StepIndex(step), output: output(form) }
         }
-        KindForm::StepFailed { step, failure: code } => {
+        "step_failed" => {
+            let FailedForm { step, failure: code } = parse(WHAT, text)?;
             RunEvent::StepFailed { step: StepIndex(step), failure: failure(&code)? }
         }
-        KindForm::RunCompleted => RunEvent::RunCompleted,
-        KindForm::RunFailed { failure: code } => RunEvent::RunFailed { failure: failure(&code)? },
+        "run_completed" => RunEvent::RunCompleted,
+        "run_failed" => {
+            let EndForm { failure: code } = parse(WHAT, text)?;
+            RunEvent::RunFailed { failure: failure(&code)? }
+        }
+        _ => return Err(StoreError::unreadable("an event of an unknown kind")),
     })
+}
+
+fn place(text: &str) -> Result<StepIndex, StoreError> {
+    let PlaceForm { step } = parse(WHAT, text)?;
+    Ok(StepIndex(step))
 }
 
 /// How a finished step's content begins, by the beginning of the event's text: fields are written
@@ -257,10 +306,10 @@ fn output(form: OutputForm<'_>) -> StepOutput {
     StepOutput { content: form.content.into_owned(), stop: form.stop }
 }
 
-fn mark(form: MarkForm<'_>) -> AnswerMark {
+fn mark(response_id: Option<Cow<'_, str>>, system_fingerprint: Option<Cow<'_, str>>) -> AnswerMark {
     AnswerMark {
-        response_id: form.response_id.map(Cow::into_owned),
-        system_fingerprint: form.system_fingerprint.map(Cow::into_owned),
+        response_id: response_id.map(Cow::into_owned),
+        system_fingerprint: system_fingerprint.map(Cow::into_owned),
     }
 }
 
@@ -274,7 +323,7 @@ fn answer(form: AnswerForm<'_>) -> ModelAnswer {
             cache_read_tokens: form.usage.cache_read_tokens,
             cache_write_tokens: form.usage.cache_write_tokens,
         },
-        mark: mark(form.mark),
+        mark: mark(form.response_id, form.system_fingerprint),
         first_token_micros: form.first_token_micros,
         duration_micros: form.duration_micros,
     }

@@ -19,6 +19,9 @@ use super::connection::Connection;
 /// As long as others may wait for a read: several times what the usual ones take.
 const MOMENT: Duration = Duration::from_micros(500);
 
+/// As long as one waits for another's brief read to be over, which takes less than to ask a reader.
+const TURN: Duration = Duration::from_micros(50);
+
 /// The most that the values of its rows hold together: what is copied within a moment.
 const MOST_BYTES: usize = 256 * 1024;
 
@@ -33,6 +36,7 @@ pub(super) struct Brief(Mutex<Desk>);
 struct Desk {
     /// Those that nobody uses.
     idle: Vec<Connection>,
+    /// Whether there are any.
     is_open: bool,
     /// Reads in a row that took longer than a moment.
     late: u32,
@@ -45,21 +49,36 @@ impl Brief {
         let place = Place { busy_timeout: Duration::ZERO, ..place.clone() };
         let threads = Handle::current().metrics().num_workers();
         let idle = (0..threads / 2).map(|_| Connection::open_reader(&place));
-        let idle = idle.collect::<rusqlite::Result<_>>()?;
-        Ok(Self(Mutex::new(Desk { idle, is_open: true, late: 0, resting_until: None })))
+        let idle = idle.collect::<rusqlite::Result<Vec<_>>>()?;
+        let is_open = !idle.is_empty();
+        Ok(Self(Mutex::new(Desk { idle, is_open, late: 0, resting_until: None })))
     }
 
     /// The rows of each statement, if they are there within a moment.
     pub(super) fn read(&self, statements: &[Statement<'_>], bytes: usize) -> Option<Vec<Vec<Row>>> {
         let began = Instant::now();
-        let connection = self.desk().take(began)?;
-        let mut room = bytes.min(MOST_BYTES);
+        let connection = self.take(began)?;
         let rows = connection
             .interrupt_at(began + MOMENT)
-            .and_then(|()| statements.iter().map(|it| connection.query(it, &mut room)).collect());
+            .and_then(|()| connection.query_each(statements, bytes.min(MOST_BYTES)));
         self.desk().give_back(connection, began);
         // What went wrong a reader finds too, and says.
         rows.unwrap_or_default()
+    }
+
+    fn take(&self, began: Instant) -> Option<Connection> {
+        loop {
+            let mut desk = self.desk();
+            if let Some(connection) = desk.take(began) {
+                return Some(connection);
+            }
+            let is_hopeless = !desk.is_open || desk.rests(began);
+            drop(desk);
+            if is_hopeless || TURN <= began.elapsed() {
+                return None;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Nobody reads here any more.
@@ -76,10 +95,11 @@ impl Brief {
 
 impl Desk {
     fn take(&mut self, now: Instant) -> Option<Connection> {
-        if self.resting_until.is_some_and(|it| now < it) {
-            return None;
-        }
-        self.idle.pop()
+        if self.rests(now) { None } else { self.idle.pop() }
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        self.resting_until.is_some_and(|it| now < it)
     }
 
     fn give_back(&mut self, connection: Connection, began: Instant) {

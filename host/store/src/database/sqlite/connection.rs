@@ -151,6 +151,27 @@ impl Connection {
         self.0.is_autocommit() || self.say("rollback").is_ok()
     }
 
+    /// All rows of each statement, while the values of all of them hold `bytes` at most; None if
+    /// they hold more.
+    pub(super) fn query_each(
+        &self,
+        statements: &[Statement<'_>],
+        bytes: usize,
+    ) -> rusqlite::Result<Option<Vec<Vec<Row>>>> {
+        let mut room = bytes;
+        let mut query = |it| self.query(it, &mut room);
+        if let [statement] = statements {
+            return Ok(query(statement)?.map(|it| vec![it]));
+        }
+        // To begin and to end reading takes locks of the file, which cost as much as a few rows do.
+        self.say("begin")?;
+        let rows = statements.iter().map(query).collect();
+        if self.say("commit").is_err() {
+            self.roll_back();
+        }
+        rows
+    }
+
     /// All rows a statement gives. Takes the bytes of their values from `room`; None if there is
     /// not enough.
     pub(super) fn query(

@@ -101,8 +101,7 @@ fn serve(place: &Place, jobs: &Receiver<Job>) {
     for Job { statements, bytes, answer } in jobs {
         let rows = match connection.take().map_or_else(|| Connection::open_reader(place), Ok) {
             Ok(open) => {
-                let mut room = bytes;
-                let rows = statements.iter().map(|it| open.query(it, &mut room)).collect();
+                let rows = open.query_each(&statements, bytes);
                 connection = Some(open);
                 rows
             }

@@ -259,7 +259,7 @@ fn what_is_not_understood_is_said_without_its_text() {
         other => panic!("{other:?}"),
     };
     assert_eq!(told(r#"{"v":2,"kind":"run_started"}"#), "an event of version 2");
-    assert_eq!(told(r#"{"v":1,"kind":"secret"}"#), "an event (line 1 column 23)");
+    assert_eq!(told(r#"{"v":1,"kind":"secret"}"#), "an event of an unknown kind");
     assert_eq!(told(r#"{"v":1,"kind":"run_failed"}"#), "an event (line 1 column 27)");
     assert_eq!(
         told(r#"{"v":1,"kind":"run_failed","failure":"secret"}"#),
