@@ -231,7 +231,7 @@ impl TenantStore {
             return Ok(None);
         }
         let mut facts = Facts::new(facts)?;
-        // Runs that one more pushed out of the second statement's list.
+        // On PostgreSQL: runs that one more pushed out of the second statement's list.
         let ids = runs.iter().map(run_id).collect::<Result<Vec<_>, _>>()?;
         let missing: Vec<_> = ids.into_iter().filter(|it| !facts.has(*it)).collect();
         if !missing.is_empty() {

@@ -54,7 +54,8 @@ impl Case {
         }
     }
 
-    /// The most CPU time a request may cost, in milliseconds: a twentieth of Agno's.
+    /// The most CPU time a request may cost, in milliseconds, where Agno is not measured beside it: a
+    /// twentieth of what it took on two cores.
     pub(crate) fn target_ms(self) -> f64 {
         match self {
             Self::ListRuns => 0.13,

@@ -269,7 +269,7 @@ pub(super) fn stored(
     Ok(Listed { record: RunRecord::of(&journal), events, pin })
 }
 
-/// Bytes that a list's text begins with: most are no longer, and those that are grow from here.
+/// Bytes that a list's text has room for at first: those of a run or two.
 const LIST_TEXT: usize = 4_096;
 
 /// Runs as a JSON list, each written before the next is read.

@@ -78,8 +78,8 @@ impl Database {
         Ok(rows)
     }
 
-    /// All rows that each of several statements gives, asked for at once. Between two of them
-    /// others may write.
+    /// All rows that each of several statements gives, asked for at once. On PostgreSQL others may
+    /// write between two of them.
     pub(crate) async fn read_each<const N: usize>(
         &self,
         doing: &'static str,

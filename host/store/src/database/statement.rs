@@ -118,7 +118,8 @@ impl<'a> Statement<'a> {
         vec![last]
     }
 
-    /// Adds a condition that is not always there, before its argument.
+    /// Adds to the text, before the arguments of what is added. As in [`Self::new`] it is written by
+    /// this crate.
     pub(crate) fn and(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
         self.sql.to_mut().push_str(&sql.into());
         self

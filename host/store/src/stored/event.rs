@@ -228,10 +228,9 @@ fn answer_form(answer: &ModelAnswer) -> AnswerForm<'_> {
 }
 
 pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
-    let head: Head = parse(WHAT, text)?;
-    Ok(match &*head.kind {
-        "run_started" => RunEvent::RunStarted,
-        "run_resumed" => RunEvent::RunResumed,
+    Ok(match &*kind_in(text)? {
+        "run_started" => parse(WHAT, text).map(|_: Head| RunEvent::RunStarted)?,
+        "run_resumed" => parse(WHAT, text).map(|_: Head| RunEvent::RunResumed)?,
         "step_started" => RunEvent::StepStarted { step: place(text)? },
         "model_called" => {
             let CallForm { step, call, model } = parse(WHAT, text)?;
@@ -276,13 +275,22 @@ pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
             let FailedForm { step, failure: code } = parse(WHAT, text)?;
             RunEvent::StepFailed { step: StepIndex(step), failure: failure(&code)? }
         }
-        "run_completed" => RunEvent::RunCompleted,
+        "run_completed" => parse(WHAT, text).map(|_: Head| RunEvent::RunCompleted)?,
         "run_failed" => {
             let EndForm { failure: code } = parse(WHAT, text)?;
             RunEvent::RunFailed { failure: failure(&code)? }
         }
         _ => return Err(StoreError::unreadable("an event of an unknown kind")),
     })
+}
+
+fn kind_in(text: &str) -> Result<Cow<'_, str>, StoreError> {
+    // So it is written; fields that somebody put in another order are read one by one.
+    let written = text.strip_prefix("{\"v\":1,\"kind\":\"").and_then(|it| it.split_once('"'));
+    match written {
+        Some((kind, _)) => Ok(kind.into()),
+        None => parse(WHAT, text).map(|it: Head| it.kind.into()),
+    }
 }
 
 fn place(text: &str) -> Result<StepIndex, StoreError> {

@@ -3,8 +3,8 @@
 //! To wake a reader and to be woken by it costs more than most reads do. But on a thread of the
 //! runtime others wait, and nothing can take it away from a disk that does not answer. So a read is
 //! tried here for a moment; whatever is not done then is asked of a reader, which does it again.
-//! Only half of the runtime's threads ever read so, and after a few reads in a row that were late
-//! nobody does for a while.
+//! Only half of the runtime's threads ever read so; the others wait a little for their turn. After a
+//! few reads in a row that were late nobody reads or waits for a while.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,17 +56,18 @@ impl Brief {
 
     /// The rows of each statement, if they are there within a moment.
     pub(super) fn read(&self, statements: &[Statement<'_>], bytes: usize) -> Option<Vec<Vec<Row>>> {
+        let connection = self.take()?;
         let began = Instant::now();
-        let connection = self.take(began)?;
-        let rows = connection
-            .interrupt_at(began + MOMENT)
-            .and_then(|()| connection.query_each(statements, bytes.min(MOST_BYTES)));
+        let end = Some(began + MOMENT);
+        let rows = connection.query_each(statements, bytes.min(MOST_BYTES), end);
         self.desk().give_back(connection, began);
         // What went wrong a reader finds too, and says.
         rows.unwrap_or_default()
     }
 
-    fn take(&self, began: Instant) -> Option<Connection> {
+    /// One that nobody uses, at once or in turn.
+    fn take(&self) -> Option<Connection> {
+        let began = Instant::now();
         loop {
             let mut desk = self.desk();
             if let Some(connection) = desk.take(began) {
@@ -106,6 +107,8 @@ impl Desk {
         let took = began.elapsed();
         self.late = if took <= MOMENT { 0 } else { self.late + 1 };
         self.resting_until = (LATE <= self.late).then(|| began + took + REST);
+        // One that is not clean is none to read with. Nothing known makes one.
+        self.is_open &= connection.is_clean();
         if self.is_open {
             self.idle.push(connection);
         }
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn who_finds_the_file_locked_or_the_connection_in_use_does_not_wait() {
+    fn who_finds_the_connection_in_use_or_closed_asks_a_reader() {
         in_a_house(async |brief, beside| {
             assert_eq!(number_at_last(&brief), 7);
             let used = brief.desk().take(Instant::now()).unwrap();

@@ -124,11 +124,6 @@ impl Connection {
         Ok(connection)
     }
 
-    /// What reads for longer is interrupted. A wait for the disk is not.
-    pub(super) fn interrupt_at(&self, end: Instant) -> rusqlite::Result<()> {
-        self.0.progress_handler(STEPS, Some(move || end <= Instant::now()))
-    }
-
     /// Whether a commit waits until the disk has it.
     pub(super) fn sync(&self, synced: bool) -> rusqlite::Result<()> {
         let word = if synced { "full" } else { "normal" };
@@ -152,24 +147,37 @@ impl Connection {
     }
 
     /// All rows of each statement, while the values of all of them hold `bytes` at most; None if
-    /// they hold more.
+    /// they hold more. What reads past `end` is interrupted; a wait for the disk is not.
     pub(super) fn query_each(
         &self,
         statements: &[Statement<'_>],
         bytes: usize,
+        end: Option<Instant>,
     ) -> rusqlite::Result<Option<Vec<Vec<Row>>>> {
-        let mut room = bytes;
-        let mut query = |it| self.query(it, &mut room);
-        if let [statement] = statements {
-            return Ok(query(statement)?.map(|it| vec![it]));
-        }
         // To begin and to end reading takes locks of the file, which cost as much as a few rows do.
-        self.say("begin")?;
-        let rows = statements.iter().map(query).collect();
-        if self.say("commit").is_err() {
+        let is_one = statements.len() == 1;
+        if !is_one {
+            self.say("begin")?;
+        }
+        let mut room = bytes;
+        let rows = self
+            .interrupt_at(end)
+            .and_then(|()| statements.iter().map(|it| self.query(it, &mut room)).collect());
+        // An interrupted end of a transaction may or may not have been one.
+        let freed = self.interrupt_at(None);
+        if !is_one {
             self.roll_back();
         }
-        rows
+        freed.and(rows)
+    }
+
+    fn interrupt_at(&self, end: Option<Instant>) -> rusqlite::Result<()> {
+        self.0.progress_handler(STEPS, end.map(|end| move || end <= Instant::now()))
+    }
+
+    /// Whether no transaction is open. One that is would show its reader the same state for ever.
+    pub(super) fn is_clean(&self) -> bool {
+        self.0.is_autocommit()
     }
 
     /// All rows a statement gives. Takes the bytes of their values from `room`; None if there is
@@ -213,5 +221,37 @@ impl Connection {
         let found = self.query(&revision.found, &mut { usize::MAX })?.unwrap_or_default();
         let refused = |it| rusqlite::Error::ToSqlConversionFailure(Box::new(it));
         revision.of(&found).map_err(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn whatever_ends_a_read_the_next_one_sees_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("house.db");
+        let beside = rusqlite::Connection::open(&file).unwrap();
+        let schema = "pragma journal_mode = wal; pragma synchronous = off;
+            create table t (n); insert into t values (0)";
+        beside.execute_batch(schema).unwrap();
+        let place = Place { file, busy_timeout: Duration::ZERO };
+        let connection = Connection::open_reader(&place).unwrap();
+        let number = || Statement::new("select n from t");
+        let late = Instant::now();
+        // Often enough that each statement looks at the clock at each of its steps.
+        for round in 1..=3_000 {
+            let _ = connection.query_each(&[number(), number()], usize::MAX, Some(late));
+            let failed = [number(), Statement::new("select n from gone")];
+            assert!(connection.query_each(&failed, usize::MAX, None).is_err());
+            assert!(connection.query_each(&[number(), number()], 0, None).is_ok());
+            assert!(connection.is_clean());
+            beside.execute("update t set n = ?", [round]).unwrap();
+            let seen = connection.query_each(&[number()], usize::MAX, None).unwrap().unwrap();
+            assert_eq!(seen[0][0].number(0).unwrap(), round);
+        }
     }
 }

@@ -101,8 +101,8 @@ fn serve(place: &Place, jobs: &Receiver<Job>) {
     for Job { statements, bytes, answer } in jobs {
         let rows = match connection.take().map_or_else(|| Connection::open_reader(place), Ok) {
             Ok(open) => {
-                let rows = open.query_each(&statements, bytes);
-                connection = Some(open);
+                let rows = open.query_each(&statements, bytes, None);
+                connection = Some(open).filter(Connection::is_clean);
                 rows
             }
             Err(fault) => Err(fault),

@@ -246,6 +246,12 @@ fn events_of_the_past_are_read_and_still_written_so() {
 }
 
 #[test]
+fn an_event_is_read_in_whatever_order_its_fields_stand() {
+    let other = r#" {"step":7,"kind":"step_started","v":1}"#;
+    assert_eq!(event::read(other).unwrap(), RunEvent::StepStarted { step: StepIndex(7) });
+}
+
+#[test]
 fn the_kind_is_the_word_of_the_form() {
     for it in sample_events() {
         assert_eq!(json!(event::form(&it))["kind"], event::kind(&it));
@@ -265,6 +271,7 @@ fn what_is_not_understood_is_said_without_its_text() {
         told(r#"{"v":1,"kind":"run_failed","failure":"secret"}"#),
         "an event with an unknown failure"
     );
+    assert_eq!(told(r#"{"v":1,"kind":"run_started"#), "an event (line 1 column 26)");
     assert_eq!(told("secret"), "an event (line 1 column 1)");
 }
 
