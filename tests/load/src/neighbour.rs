@@ -1,8 +1,11 @@
 //! A quiet tenant beside a noisy one: how much slower its runs are than alone, within one run.
 //!
 //! Slices in which the quiet tenant is alone alternate with slices beside the other, so that what
-//! else the machine does falls on both. The quiet tenant asks at fixed times: a slow answer does
-//! not make the next question come later, and counts from when it should have been asked.
+//! else the machine does falls on both. Where it does much else, nothing can be said of the tenants: a
+//! slice beside counts if the machine was at rest before and after it, in the slices alone. What
+//! happens in a slice beside never decides, for it may be the noise's doing. The quiet tenant asks at
+//! fixed times: a slow answer does not make the next question come later, and counts from when it
+//! should have been asked.
 
 use std::time::Duration;
 
@@ -17,8 +20,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::case::{Ask, Case, StoredRun};
 use crate::client::Client;
 use crate::hostile::{self, Noise};
-use crate::process::FakeModel;
+use crate::process::{FakeModel, own_cpu};
 use crate::report;
+use crate::rest::{Moment, Span, at_rest};
 use crate::subject::{Guarded, guarded};
 
 /// What the quiet tenant's p99 may rise to, as a share of what it is alone.
@@ -45,22 +49,74 @@ pub(crate) struct Plan {
 /// Connections of the quiet tenant. More than it needs while its answers come in time.
 const QUIET_CONNECTIONS: usize = 8;
 
+/// How many slices there may be for each that counts, on a machine that is not at rest.
+const TRIES: usize = 2;
+
 /// Latencies of one kind of slice.
-#[derive(Default)]
 struct Heard(Vec<Duration>);
 
 impl Heard {
+    /// Of these slices.
+    fn of<'a>(slices: impl Iterator<Item = &'a Vec<Duration>>) -> Self {
+        let mut all: Vec<_> = slices.flatten().copied().collect();
+        all.sort_unstable();
+        Self(all)
+    }
+
     fn ms(&self, share: f64) -> f64 {
         let last = self.0.len().saturating_sub(1);
         let at = (last as f64 * share).round() as usize;
         self.0.get(at.min(last)).map_or(0.0, |it| it.as_secs_f64() * 1_000.0)
     }
+
+    fn p99(&self) -> f64 {
+        self.ms(0.99)
+    }
+}
+
+/// What was heard, slice by slice. Each that is beside lies between two that are alone.
+#[derive(Default)]
+struct Slices {
+    alone: Vec<Vec<Duration>>,
+    /// What else the machine did in those.
+    spans: Vec<Span>,
+    beside: Vec<Vec<Duration>>,
+}
+
+impl Slices {
+    fn count(&self) -> usize {
+        between(&at_rest(&self.spans)).iter().filter(|it| **it).count()
+    }
+
+    /// Those that count, alone and beside; what does not is told.
+    fn heard(&self) -> (Heard, Heard) {
+        let rests = at_rest(&self.spans);
+        let alone = Heard::of(chosen(&self.alone, &rests));
+        let beside = Heard::of(chosen(&self.beside, &between(&rests)));
+        for (slice, (span, _)) in self.spans.iter().zip(&rests).enumerate().filter(|it| !it.1.1) {
+            report::not_at_rest(slice, *span);
+        }
+        if self.count() < self.beside.len() {
+            let all = Heard::of(self.beside.iter()).p99() / Heard::of(self.alone.iter()).p99();
+            report::left_out(self.beside.len() - self.count(), self.beside.len(), all);
+        }
+        (alone, beside)
+    }
+}
+
+/// Which of those count that lie between these.
+fn between(rests: &[bool]) -> Vec<bool> {
+    rests.windows(2).map(|it| it[0] && it[1]).collect()
+}
+
+fn chosen<'a, T>(all: &'a [T], count: &[bool]) -> impl Iterator<Item = &'a T> {
+    all.iter().zip(count).filter(|(_, counts)| **counts).map(|(it, _)| it)
 }
 
 /// Measures, and prints the ratio.
 ///
 /// # Errors
-/// The quiet tenant got a wrong answer, or its p99 rose too far.
+/// The quiet tenant got a wrong answer, its p99 rose too far, or the machine was too seldom at rest.
 pub(crate) async fn measure(
     binary: Option<std::path::PathBuf>,
     model: &FakeModel,
@@ -73,19 +129,15 @@ pub(crate) async fn measure(
     let making_noise =
         std::thread::spawn(move || hostile::run(address, &token, &planned, heard_noise));
     quiet(&host, &plan).await.context("the quiet tenant, to warm up")?;
-    let (mut alone, mut beside) = (Heard::default(), Heard::default());
-    for _ in 0..plan.slices {
-        for (is_noisy, heard) in [(false, &mut alone), (true, &mut beside)] {
-            noise.send_replace(is_noisy);
-            sleep(SETTLE).await;
-            if !is_noisy {
-                rested(&host).await?;
-            }
-            let who = if is_noisy { "beside the noisy one" } else { "alone" };
-            heard.0.extend(
-                quiet(&host, &plan).await.with_context(|| format!("the quiet tenant {who}"))?,
-            );
-        }
+    let mut slices = Slices::default();
+    alone(&host, model, &plan, &mut slices).await?;
+    while slices.count() < plan.slices && slices.beside.len() < plan.slices * TRIES {
+        noise.send_replace(true);
+        sleep(SETTLE).await;
+        let heard = quiet(&host, &plan).await.context("the quiet tenant beside the noisy one")?;
+        slices.beside.push(heard);
+        noise.send_replace(false);
+        alone(&host, model, &plan, &mut slices).await?;
     }
     drop(noise);
     let answers = making_noise.join().map_err(|_| anyhow::anyhow!("the noise broke off"))??;
@@ -98,14 +150,31 @@ pub(crate) async fn measure(
         ensure!(0 < heard(400..600), "no hostile call was refused: there was no noise");
         ensure!(heard(0..1) * 10 < heard(100..600), "much of the noise was not answered");
     }
-    alone.0.sort_unstable();
-    beside.0.sort_unstable();
     report::noise(&answers);
-    report::slices("alone", alone.0.len(), alone.ms(0.5), alone.ms(0.99));
-    report::slices("beside", beside.0.len(), beside.ms(0.5), beside.ms(0.99));
-    let ratio = beside.ms(0.99) / alone.ms(0.99);
-    report::neighbour(alone.ms(0.99), beside.ms(0.99), ratio, AT_MOST);
+    let (alone, beside) = slices.heard();
+    ensure!(plan.slices <= slices.count(), "the machine is not at rest: there is no figure");
+    report::slices("alone", alone.0.len(), alone.ms(0.5), alone.p99());
+    report::slices("beside", beside.0.len(), beside.ms(0.5), beside.p99());
+    let ratio = beside.p99() / alone.p99();
+    report::neighbour(alone.p99(), beside.p99(), ratio, AT_MOST);
     ensure!(ratio <= AT_MOST, "the quiet tenant's p99 rose too far");
+    Ok(())
+}
+
+/// One slice of the quiet tenant, when nothing of the noise is left.
+async fn alone(
+    host: &Guarded,
+    model: &FakeModel,
+    plan: &Plan,
+    slices: &mut Slices,
+) -> anyhow::Result<()> {
+    sleep(SETTLE).await;
+    rested(host).await?;
+    // Not whatever the host starts: nobody asks it now for what a compile worker does.
+    let now = || Moment::now(host.cpu()? + model.cpu()? + own_cpu()?);
+    let begin = now()?;
+    slices.alone.push(quiet(host, plan).await.context("the quiet tenant alone")?);
+    slices.spans.push(begin.until(&now()?));
     Ok(())
 }
 
@@ -160,4 +229,36 @@ async fn ask_at_times(
         due += gap;
     }
     Ok(latencies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(all: &[u64]) -> Vec<Duration> {
+        all.iter().map(|it| Duration::from_millis(*it)).collect()
+    }
+
+    #[test]
+    fn a_slice_beside_counts_between_two_at_rest() {
+        let span = |disk| Span { others: 0.0, disk };
+        let slices = Slices {
+            alone: vec![ms(&[1]), ms(&[2]), ms(&[900]), ms(&[3])],
+            spans: [0.01, 0.01, 0.2, 0.01].map(span).into(),
+            beside: vec![ms(&[4, 5]), ms(&[700]), ms(&[800])],
+        };
+        assert_eq!(slices.count(), 1);
+        let (alone, beside) = slices.heard();
+        assert_eq!((alone.0, beside.0), (ms(&[1, 2, 3]), ms(&[4, 5])));
+    }
+
+    #[test]
+    fn a_slow_slice_beside_always_counts() {
+        let slices = Slices {
+            alone: vec![ms(&[1]), ms(&[2])],
+            spans: vec![Span { others: 0.0, disk: 0.01 }; 2],
+            beside: vec![ms(&[900])],
+        };
+        assert_eq!(slices.heard().1.0, ms(&[900]));
+    }
 }

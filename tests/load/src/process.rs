@@ -56,13 +56,7 @@ impl Process {
 
     /// The CPU time of all its threads so far, in user and system.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = self.file("stat")?;
-        // The name, in brackets, may hold blanks.
-        let fields = stat.rsplit_once(')').context("a strange /proc/…/stat")?.1;
-        let ticks: Vec<u64> =
-            fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
-        ensure!(ticks.len() == 2, "a strange /proc/…/stat");
-        Ok(Duration::from_millis(ticks.iter().sum::<u64>() * 1_000 / TICKS_PER_SECOND))
+        cpu(&self.file("stat")?)
     }
 
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
@@ -74,6 +68,25 @@ impl Process {
         };
         Ok(Memory { resident: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
     }
+}
+
+/// The CPU time of this very process.
+pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
+    cpu(&std::fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?)
+}
+
+fn cpu(stat: &str) -> anyhow::Result<Duration> {
+    // The name, in brackets, may hold blanks.
+    let fields = stat.rsplit_once(')').context("a strange /proc/…/stat")?.1;
+    let used: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
+    ensure!(used.len() == 2, "a strange /proc/…/stat");
+    Ok(ticks(used.iter().sum()))
+}
+
+/// What so many of the kernel's ticks are.
+pub(crate) fn ticks(number: u64) -> Duration {
+    Duration::from_millis(number * 1_000 / TICKS_PER_SECOND)
 }
 
 /// Runs something to its end, and gives what it printed.
@@ -105,7 +118,13 @@ pub(crate) fn repository() -> &'static Path {
 pub(crate) struct FakeModel {
     /// The base URL of its OpenAI protocols.
     pub(crate) url: String,
-    _process: Process,
+    process: Process,
+}
+
+impl FakeModel {
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        self.process.cpu()
+    }
 }
 
 pub(crate) async fn fake_model() -> anyhow::Result<FakeModel> {
@@ -113,5 +132,5 @@ pub(crate) async fn fake_model() -> anyhow::Result<FakeModel> {
     command.arg("127.0.0.1:0");
     let (process, line) = Process::start(command, "/v1").await?;
     let url = line.split_whitespace().last().unwrap_or_default().to_owned();
-    Ok(FakeModel { url, _process: process })
+    Ok(FakeModel { url, process })
 }

@@ -4,6 +4,7 @@ use crate::case::Case;
 use crate::hostile::Answers;
 use crate::measure::Measured;
 use crate::process::Memory;
+use crate::rest::Span;
 use crate::subject::Subject;
 
 /// One case at one number of connections.
@@ -111,6 +112,23 @@ pub(crate) fn noise(answers: &Answers) {
     let told: Vec<_> =
         answers.iter().map(|(status, times)| format!("{times} × {status}")).collect();
     say(&format!("the noisy tenant was answered {}", told.join(", ")));
+}
+
+/// Slices that do not count, and what would have come of all of them.
+pub(crate) fn left_out(beside: usize, made: usize, all: f64) {
+    say(&format!(
+        "{beside} of {made} slices beside do not count, for the machine was not at rest before or after them; \
+         of all slices, the ratio is {all:.2}"
+    ));
+}
+
+/// A slice that was alone, and was not.
+pub(crate) fn not_at_rest(slice: usize, span: Span) {
+    say(&format!(
+        "alone {slice}: others used {:.0} % of the processors, and somebody waited for a disk for {:.1} % of the time",
+        span.others * 100.0,
+        span.disk * 100.0
+    ));
 }
 
 /// The quiet tenant's latencies.
