@@ -2,10 +2,10 @@
 //!
 //! Slices in which the quiet tenant is alone alternate with slices beside the other, so that what
 //! else the machine does falls on both. Where it does much else, nothing can be said of the tenants: a
-//! slice beside counts if the machine was at rest before and after it, in the slices alone. What
-//! happens in a slice beside never decides, for it may be the noise's doing. The quiet tenant asks at
-//! fixed times: a slow answer does not make the next question come later, and counts from when it
-//! should have been asked.
+//! slice beside counts if the machine was at rest before and after it, in the slices alone, and no
+//! other program took its cores meanwhile. Nothing else that happens in a slice beside decides, for it
+//! may be the noise's doing. The quiet tenant asks at fixed times: a slow answer does not make the next
+//! question come later, and counts from when it should have been asked.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::case::{Ask, Case, StoredRun};
 use crate::client::Client;
 use crate::hostile::{self, Noise};
-use crate::process::{FakeModel, own_cpu};
+use crate::process::FakeModel;
 use crate::report;
 use crate::rest::{Moment, Span, at_rest};
 use crate::subject::{Guarded, guarded};
@@ -57,8 +57,8 @@ struct Heard(Vec<Duration>);
 
 impl Heard {
     /// Of these slices.
-    fn of<'a>(slices: impl Iterator<Item = &'a Vec<Duration>>) -> Self {
-        let mut all: Vec<_> = slices.flatten().copied().collect();
+    fn of<'a>(slices: impl Iterator<Item = &'a Slice>) -> Self {
+        let mut all: Vec<_> = slices.flat_map(|it| &it.heard).copied().collect();
         all.sort_unstable();
         Self(all)
     }
@@ -74,39 +74,57 @@ impl Heard {
     }
 }
 
-/// What was heard, slice by slice. Each that is beside lies between two that are alone.
+/// What was heard in one slice, and what else the machine did.
+struct Slice {
+    heard: Vec<Duration>,
+    span: Span,
+}
+
+/// Each that is beside lies between two that are alone.
 #[derive(Default)]
 struct Slices {
-    alone: Vec<Vec<Duration>>,
-    /// What else the machine did in those.
-    spans: Vec<Span>,
-    beside: Vec<Vec<Duration>>,
+    alone: Vec<Slice>,
+    beside: Vec<Slice>,
 }
 
 impl Slices {
-    fn count(&self) -> usize {
-        between(&at_rest(&self.spans)).iter().filter(|it| **it).count()
+    fn at_rest(&self) -> Vec<bool> {
+        at_rest(&self.alone.iter().map(|it| it.span).collect::<Vec<_>>())
     }
 
-    /// Those that count, alone and beside; what does not is told.
+    /// Which of those beside count.
+    fn counting(&self) -> Vec<bool> {
+        let rests = self.at_rest();
+        let around = rests.windows(2).map(|it| it[0] && it[1]);
+        self.beside.iter().zip(around).map(|(it, rests)| rests && it.span.is_ours()).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.counting().iter().filter(|it| **it).count()
+    }
+
+    /// Those that count, alone and beside.
     fn heard(&self) -> (Heard, Heard) {
-        let rests = at_rest(&self.spans);
-        let alone = Heard::of(chosen(&self.alone, &rests));
-        let beside = Heard::of(chosen(&self.beside, &between(&rests)));
-        for (slice, (span, _)) in self.spans.iter().zip(&rests).enumerate().filter(|it| !it.1.1) {
-            report::not_at_rest(slice, *span);
+        let alone = Heard::of(chosen(&self.alone, &self.at_rest()));
+        (alone, Heard::of(chosen(&self.beside, &self.counting())))
+    }
+
+    /// Tells what does not count.
+    fn tell_left_out(&self) {
+        for (who, slices, count) in
+            [("alone", &self.alone, self.at_rest()), ("beside", &self.beside, self.counting())]
+        {
+            for (number, (slice, counts)) in slices.iter().zip(count).enumerate() {
+                if !counts {
+                    report::left_out(who, number, slice.span);
+                }
+            }
         }
         if self.count() < self.beside.len() {
-            let all = Heard::of(self.beside.iter()).p99() / Heard::of(self.alone.iter()).p99();
-            report::left_out(self.beside.len() - self.count(), self.beside.len(), all);
+            let ratio = Heard::of(self.beside.iter()).p99() / Heard::of(self.alone.iter()).p99();
+            report::of_all(self.count(), self.beside.len(), ratio);
         }
-        (alone, beside)
     }
-}
-
-/// Which of those count that lie between these.
-fn between(rests: &[bool]) -> Vec<bool> {
-    rests.windows(2).map(|it| it[0] && it[1]).collect()
 }
 
 fn chosen<'a, T>(all: &'a [T], count: &[bool]) -> impl Iterator<Item = &'a T> {
@@ -130,14 +148,13 @@ pub(crate) async fn measure(
         std::thread::spawn(move || hostile::run(address, &token, &planned, heard_noise));
     quiet(&host, &plan).await.context("the quiet tenant, to warm up")?;
     let mut slices = Slices::default();
-    alone(&host, model, &plan, &mut slices).await?;
+    slices.alone.push(alone(&host, &plan).await?);
     while slices.count() < plan.slices && slices.beside.len() < plan.slices * TRIES {
         noise.send_replace(true);
         sleep(SETTLE).await;
-        let heard = quiet(&host, &plan).await.context("the quiet tenant beside the noisy one")?;
-        slices.beside.push(heard);
+        slices.beside.push(slice(&host, &plan).await.context("beside the noisy tenant")?);
         noise.send_replace(false);
-        alone(&host, model, &plan, &mut slices).await?;
+        slices.alone.push(alone(&host, &plan).await?);
     }
     drop(noise);
     let answers = making_noise.join().map_err(|_| anyhow::anyhow!("the noise broke off"))??;
@@ -151,8 +168,9 @@ pub(crate) async fn measure(
         ensure!(heard(0..1) * 10 < heard(100..600), "much of the noise was not answered");
     }
     report::noise(&answers);
-    let (alone, beside) = slices.heard();
+    slices.tell_left_out();
     ensure!(plan.slices <= slices.count(), "the machine is not at rest: there is no figure");
+    let (alone, beside) = slices.heard();
     report::slices("alone", alone.0.len(), alone.ms(0.5), alone.p99());
     report::slices("beside", beside.0.len(), beside.ms(0.5), beside.p99());
     let ratio = beside.p99() / alone.p99();
@@ -161,21 +179,17 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-/// One slice of the quiet tenant, when nothing of the noise is left.
-async fn alone(
-    host: &Guarded,
-    model: &FakeModel,
-    plan: &Plan,
-    slices: &mut Slices,
-) -> anyhow::Result<()> {
+/// A slice of the quiet tenant, when nothing of the noise is left.
+async fn alone(host: &Guarded, plan: &Plan) -> anyhow::Result<Slice> {
     sleep(SETTLE).await;
     rested(host).await?;
-    // Not whatever the host starts: nobody asks it now for what a compile worker does.
-    let now = || Moment::now(host.cpu()? + model.cpu()? + own_cpu()?);
-    let begin = now()?;
-    slices.alone.push(quiet(host, plan).await.context("the quiet tenant alone")?);
-    slices.spans.push(begin.until(&now()?));
-    Ok(())
+    slice(host, plan).await.context("the quiet tenant alone")
+}
+
+async fn slice(host: &Guarded, plan: &Plan) -> anyhow::Result<Slice> {
+    let begin = Moment::now()?;
+    let heard = quiet(host, plan).await?;
+    Ok(Slice { heard, span: begin.until(&Moment::now()?)? })
 }
 
 /// Waits until nothing of the noise is under way: runs go on when those who asked are gone.
@@ -186,7 +200,8 @@ async fn rested(host: &Guarded) -> anyhow::Result<()> {
     let begin = Instant::now();
     loop {
         let said: Value = serde_json::from_slice(&client.ask(&ask).await?)?;
-        if said["used"]["runs"] == 0 && said["used"]["calls"] == 0 {
+        let used = &said["used"];
+        if used["runs"] == 0 && used["calls"] == 0 && host.workers()? == 0 {
             return Ok(());
         }
         ensure!(begin.elapsed() < REST, "the noise goes on when nobody makes it");
@@ -235,30 +250,34 @@ async fn ask_at_times(
 mod tests {
     use super::*;
 
-    fn ms(all: &[u64]) -> Vec<Duration> {
-        all.iter().map(|it| Duration::from_millis(*it)).collect()
+    /// Heard in so many milliseconds, while others used so much, and somebody waited for a disk.
+    fn slice(ms: u64, others: f64, disk: f64) -> Slice {
+        Slice { heard: vec![Duration::from_millis(ms)], span: Span { others, disk } }
+    }
+
+    fn ms(heard: Heard) -> Vec<u128> {
+        heard.0.iter().map(Duration::as_millis).collect()
     }
 
     #[test]
     fn a_slice_beside_counts_between_two_at_rest() {
-        let span = |disk| Span { others: 0.0, disk };
         let slices = Slices {
-            alone: vec![ms(&[1]), ms(&[2]), ms(&[900]), ms(&[3])],
-            spans: [0.01, 0.01, 0.2, 0.01].map(span).into(),
-            beside: vec![ms(&[4, 5]), ms(&[700]), ms(&[800])],
+            alone: [(1, 0.01), (2, 0.01), (900, 0.2), (3, 0.01)]
+                .map(|(ms, disk)| slice(ms, 0.0, disk))
+                .into(),
+            beside: [4, 700, 800].map(|it| slice(it, 0.0, 0.01)).into(),
         };
         assert_eq!(slices.count(), 1);
         let (alone, beside) = slices.heard();
-        assert_eq!((alone.0, beside.0), (ms(&[1, 2, 3]), ms(&[4, 5])));
+        assert_eq!((ms(alone), ms(beside)), (vec![1, 2, 3], vec![4]));
     }
 
     #[test]
-    fn a_slow_slice_beside_always_counts() {
+    fn a_slow_slice_beside_counts_unless_another_program_took_the_cores() {
         let slices = Slices {
-            alone: vec![ms(&[1]), ms(&[2])],
-            spans: vec![Span { others: 0.0, disk: 0.01 }; 2],
-            beside: vec![ms(&[900])],
+            alone: [1, 2, 3].map(|it| slice(it, 0.0, 0.01)).into(),
+            beside: vec![slice(900, 0.0, 0.9), slice(700, 0.3, 0.01)],
         };
-        assert_eq!(slices.heard().1.0, ms(&[900]));
+        assert_eq!(ms(slices.heard().1), [900]);
     }
 }

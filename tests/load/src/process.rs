@@ -56,7 +56,18 @@ impl Process {
 
     /// The CPU time of all its threads so far, in user and system.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        cpu(&self.file("stat")?)
+        let stat = self.file("stat")?;
+        let fields = after_name(&stat).context("a strange /proc/…/stat")?;
+        let used: Vec<u64> =
+            fields.iter().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
+        ensure!(used.len() == 2, "a strange /proc/…/stat");
+        Ok(ticks(used.iter().sum()))
+    }
+
+    /// How many processes are there that it has started.
+    pub(crate) fn children(&self) -> anyhow::Result<usize> {
+        let id = self.child.id().context("the process has ended")?;
+        Ok(stats()?.iter().filter(|it| it.parent == id).count())
     }
 
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
@@ -70,22 +81,45 @@ impl Process {
     }
 }
 
-/// The CPU time of this very process.
-pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
-    cpu(&std::fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?)
+/// A process, as the kernel tells of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) id: u32,
+    pub(crate) parent: u32,
+    /// The CPU time of all its threads so far, and of those it started that have ended: what one
+    /// has used is in the sum of all of them also when it is gone.
+    pub(crate) used: Duration,
 }
 
-fn cpu(stat: &str) -> anyhow::Result<Duration> {
-    // The name, in brackets, may hold blanks.
-    let fields = stat.rsplit_once(')').context("a strange /proc/…/stat")?.1;
-    let used: Vec<u64> =
-        fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
-    ensure!(used.len() == 2, "a strange /proc/…/stat");
-    Ok(ticks(used.iter().sum()))
+/// All processes there are.
+pub(crate) fn stats() -> anyhow::Result<Vec<Stat>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("cannot read /proc")? {
+        // One that ends meanwhile is in its parent's time, or in the next sum.
+        if let Ok(text) = std::fs::read_to_string(entry?.path().join("stat")) {
+            found.extend(stat(&text));
+        }
+    }
+    ensure!(!found.is_empty(), "a strange /proc");
+    Ok(found)
+}
+
+/// Nothing where it is not a process's.
+fn stat(text: &str) -> Option<Stat> {
+    let (id, _) = text.split_once(' ')?;
+    let numbers = after_name(text)?;
+    let used: u64 =
+        numbers.get(11..15)?.iter().map(|it| it.parse::<u64>().ok()).sum::<Option<_>>()?;
+    Some(Stat { id: id.parse().ok()?, parent: numbers.get(1)?.parse().ok()?, used: ticks(used) })
+}
+
+/// What stands behind the name, which is in brackets and may hold blanks.
+fn after_name(stat: &str) -> Option<Vec<&str>> {
+    Some(stat.rsplit_once(')')?.1.split_whitespace().collect())
 }
 
 /// What so many of the kernel's ticks are.
-pub(crate) fn ticks(number: u64) -> Duration {
+fn ticks(number: u64) -> Duration {
     Duration::from_millis(number * 1_000 / TICKS_PER_SECOND)
 }
 
@@ -118,13 +152,7 @@ pub(crate) fn repository() -> &'static Path {
 pub(crate) struct FakeModel {
     /// The base URL of its OpenAI protocols.
     pub(crate) url: String,
-    process: Process,
-}
-
-impl FakeModel {
-    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        self.process.cpu()
-    }
+    _process: Process,
 }
 
 pub(crate) async fn fake_model() -> anyhow::Result<FakeModel> {
@@ -132,5 +160,24 @@ pub(crate) async fn fake_model() -> anyhow::Result<FakeModel> {
     command.arg("127.0.0.1:0");
     let (process, line) = Process::start(command, "/v1").await?;
     let url = line.split_whitespace().last().unwrap_or_default().to_owned();
-    Ok(FakeModel { url, process })
+    Ok(FakeModel { url, _process: process })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_says_of_a_process_is_read() {
+        let text = "42 (a) name) S 7 42 42 0 -1 4194304 1 2 3 4 10 20 300 4000 20 0 1 0 5";
+        let used = Duration::from_millis(43_300);
+        assert_eq!(stat(text), Some(Stat { id: 42, parent: 7, used }));
+        assert_eq!(stat("cpu  1 2 3 4"), None);
+    }
+
+    #[test]
+    fn this_process_is_among_all() {
+        let this = std::process::id();
+        assert!(stats().unwrap().iter().any(|it| it.id == this));
+    }
 }

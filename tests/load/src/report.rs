@@ -114,21 +114,18 @@ pub(crate) fn noise(answers: &Answers) {
     say(&format!("the noisy tenant was answered {}", told.join(", ")));
 }
 
-/// Slices that do not count, and what would have come of all of them.
-pub(crate) fn left_out(beside: usize, made: usize, all: f64) {
+/// A slice that does not count, or that lies beside one that does not.
+pub(crate) fn left_out(who: &str, number: usize, span: Span) {
     say(&format!(
-        "{beside} of {made} slices beside do not count, for the machine was not at rest before or after them; \
-         of all slices, the ratio is {all:.2}"
-    ));
-}
-
-/// A slice that was alone, and was not.
-pub(crate) fn not_at_rest(slice: usize, span: Span) {
-    say(&format!(
-        "alone {slice}: others used {:.0} % of the processors, and somebody waited for a disk for {:.1} % of the time",
+        "{who} {number} does not count: others used {:.1} % of the processors, disks were waited for in {:.1} % of the time",
         span.others * 100.0,
         span.disk * 100.0
     ));
+}
+
+/// How many count, and what would have come of all.
+pub(crate) fn of_all(count: usize, made: usize, ratio: f64) {
+    say(&format!("{count} of {made} slices beside count; of all, the ratio is {ratio:.2}"));
 }
 
 /// The quiet tenant's latencies.

@@ -126,8 +126,9 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        self.process.cpu()
+    /// How many compile workers are there.
+    pub(crate) fn workers(&self) -> anyhow::Result<usize> {
+        self.process.children()
     }
 }
 
