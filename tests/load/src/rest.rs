@@ -16,6 +16,9 @@ const OTHERS_AT_MOST: f64 = 0.05;
 /// write to, makes it many times as long.
 const DISK_AT_MOST: f64 = 1.5;
 
+/// As seldom a wait for a disk makes no difference, however much more it is than as a rule.
+const DISK_UNNOTICED: f64 = 0.005;
+
 /// The process that starts the kernel's own.
 const KERNEL: u32 = 2;
 
@@ -69,7 +72,8 @@ pub(crate) fn at_rest(spans: &[Span]) -> Vec<bool> {
     let mut waits: Vec<_> = spans.iter().map(|it| it.disk).collect();
     waits.sort_by(f64::total_cmp);
     let rule = waits.get(waits.len() / 2).copied().unwrap_or_default();
-    spans.iter().map(|it| it.is_ours() && it.disk <= DISK_AT_MOST * rule).collect()
+    let at_most = DISK_UNNOTICED.max(DISK_AT_MOST * rule);
+    spans.iter().map(|it| it.is_ours() && it.disk <= at_most).collect()
 }
 
 /// What all have used that neither are this one, nor were started by it or what it started, nor are
@@ -128,6 +132,10 @@ mod tests {
             span(0.00, 0.008),
         ];
         assert_eq!(at_rest(&spans), [true, true, false, false, true]);
-        assert_eq!(at_rest(&[span(0.0, 0.0)]), [true]);
+        // As in memory.
+        assert_eq!(
+            at_rest(&[0.0, 0.0, 0.003, 0.2].map(|it| span(0.0, it))),
+            [true, true, true, false]
+        );
     }
 }
