@@ -12,6 +12,7 @@ mod measure;
 mod neighbour;
 mod process;
 mod report;
+mod rest;
 mod subject;
 
 use std::path::PathBuf;
@@ -55,8 +56,8 @@ struct Arguments {
     /// For how long the quiet tenant is measured at once, alone and beside, in turns, in seconds
     #[arg(long, default_value_t = 3.0)]
     slice: f64,
-    /// How many such slices of each kind there are
-    #[arg(long, default_value_t = 12)]
+    /// How many such slices of each kind count; those in which the machine was not at rest do not
+    #[arg(long, default_value_t = 20)]
     slices: usize,
     /// What the quiet tenant asks for each second
     #[arg(long, default_value_t = 50.0)]

@@ -57,12 +57,17 @@ impl Process {
     /// The CPU time of all its threads so far, in user and system.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = self.file("stat")?;
-        // The name, in brackets, may hold blanks.
-        let fields = stat.rsplit_once(')').context("a strange /proc/…/stat")?.1;
-        let ticks: Vec<u64> =
-            fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
-        ensure!(ticks.len() == 2, "a strange /proc/…/stat");
-        Ok(Duration::from_millis(ticks.iter().sum::<u64>() * 1_000 / TICKS_PER_SECOND))
+        let fields = after_name(&stat).context("a strange /proc/…/stat")?;
+        let used: Vec<u64> =
+            fields.iter().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
+        ensure!(used.len() == 2, "a strange /proc/…/stat");
+        Ok(ticks(used.iter().sum()))
+    }
+
+    /// How many processes are there that it has started.
+    pub(crate) fn children(&self) -> anyhow::Result<usize> {
+        let id = self.child.id().context("the process has ended")?;
+        Ok(stats()?.iter().filter(|it| it.parent == id).count())
     }
 
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
@@ -74,6 +79,48 @@ impl Process {
         };
         Ok(Memory { resident: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
     }
+}
+
+/// A process, as the kernel tells of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) id: u32,
+    pub(crate) parent: u32,
+    /// The CPU time of all its threads so far, and of those it started that have ended: what one
+    /// has used is in the sum of all of them also when it is gone.
+    pub(crate) used: Duration,
+}
+
+/// All processes there are.
+pub(crate) fn stats() -> anyhow::Result<Vec<Stat>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("cannot read /proc")? {
+        // One that ends meanwhile is in its parent's time, or in the next sum.
+        if let Ok(text) = std::fs::read_to_string(entry?.path().join("stat")) {
+            found.extend(stat(&text));
+        }
+    }
+    ensure!(!found.is_empty(), "a strange /proc");
+    Ok(found)
+}
+
+/// Nothing where it is not a process's.
+fn stat(text: &str) -> Option<Stat> {
+    let (id, _) = text.split_once(' ')?;
+    let numbers = after_name(text)?;
+    let used: u64 =
+        numbers.get(11..15)?.iter().map(|it| it.parse::<u64>().ok()).sum::<Option<_>>()?;
+    Some(Stat { id: id.parse().ok()?, parent: numbers.get(1)?.parse().ok()?, used: ticks(used) })
+}
+
+/// What stands behind the name, which is in brackets and may hold blanks.
+fn after_name(stat: &str) -> Option<Vec<&str>> {
+    Some(stat.rsplit_once(')')?.1.split_whitespace().collect())
+}
+
+/// What so many of the kernel's ticks are.
+fn ticks(number: u64) -> Duration {
+    Duration::from_millis(number * 1_000 / TICKS_PER_SECOND)
 }
 
 /// Runs something to its end, and gives what it printed.
@@ -114,4 +161,23 @@ pub(crate) async fn fake_model() -> anyhow::Result<FakeModel> {
     let (process, line) = Process::start(command, "/v1").await?;
     let url = line.split_whitespace().last().unwrap_or_default().to_owned();
     Ok(FakeModel { url, _process: process })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_says_of_a_process_is_read() {
+        let text = "42 (a) name) S 7 42 42 0 -1 4194304 1 2 3 4 10 20 300 4000 20 0 1 0 5";
+        let used = Duration::from_millis(43_300);
+        assert_eq!(stat(text), Some(Stat { id: 42, parent: 7, used }));
+        assert_eq!(stat("cpu  1 2 3 4"), None);
+    }
+
+    #[test]
+    fn this_process_is_among_all() {
+        let this = std::process::id();
+        assert!(stats().unwrap().iter().any(|it| it.id == this));
+    }
 }

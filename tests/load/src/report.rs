@@ -4,6 +4,7 @@ use crate::case::Case;
 use crate::hostile::Answers;
 use crate::measure::Measured;
 use crate::process::Memory;
+use crate::rest::Span;
 use crate::subject::Subject;
 
 /// One case at one number of connections.
@@ -114,6 +115,20 @@ pub(crate) fn noise(answers: &Answers) {
     let told: Vec<_> =
         answers.iter().map(|(status, times)| format!("{times} × {status}")).collect();
     say(&format!("the noisy tenant was answered {}", told.join(", ")));
+}
+
+/// A slice that does not count, or that lies beside one that does not.
+pub(crate) fn left_out(who: &str, number: usize, span: Span) {
+    say(&format!(
+        "{who} {number} does not count: others used {:.1} % of the processors, disks were waited for in {:.1} % of the time",
+        span.others * 100.0,
+        span.disk * 100.0
+    ));
+}
+
+/// How many count, and what would have come of all.
+pub(crate) fn of_all(count: usize, made: usize, ratio: f64) {
+    say(&format!("{count} of {made} slices beside count; of all, the ratio is {ratio:.2}"));
 }
 
 /// The quiet tenant's latencies.

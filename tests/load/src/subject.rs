@@ -121,8 +121,15 @@ pub(crate) struct Guarded {
     pub(crate) address: SocketAddr,
     pub(crate) quiet_token: String,
     pub(crate) noisy_token: String,
-    _process: Process,
+    process: Process,
     _folder: TempDir,
+}
+
+impl Guarded {
+    /// How many compile workers are there.
+    pub(crate) fn workers(&self) -> anyhow::Result<usize> {
+        self.process.children()
+    }
 }
 
 /// Signs the tokens of such a host.
@@ -139,7 +146,7 @@ pub(crate) async fn guarded(binary: Option<PathBuf>, model: &str) -> anyhow::Res
     let two_steps = "content-pipeline";
     push(&binary, address, two_steps, example(two_steps)?, Some(&quiet_token)).await?;
     push(&binary, address, "hostile", hostile::file()?, Some(&noisy_token)).await?;
-    Ok(Guarded { address, quiet_token, noisy_token, _process: process, _folder: folder })
+    Ok(Guarded { address, quiet_token, noisy_token, process, _folder: folder })
 }
 
 /// The hostile guest gets what it asks for, so that it may try.
