@@ -37,7 +37,7 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     if settings.auth.mode.is_none() && !settings.listen.ip().is_loopback() {
-        let text = "without authentication only loopback addresses are served; set [auth.jwt] or [auth.key], or listen on 127.0.0.1";
+        let text = "without authentication only loopback addresses are served; set [auth.jwt], [auth.issuers] or [auth.key], or listen on 127.0.0.1";
         return Err(Failure::usage(anyhow!("{text}")));
     }
     let since = now();
