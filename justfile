@@ -53,8 +53,8 @@ neighbour *arguments:
 # Build the example plugins into a folder.
 plugins folder="target/plugins":
     plugins/build-rust.sh {{folder}}
-    plugins/python-pipeline/build.sh
-    plugins/javascript-pipeline/build.sh
+    plugins/python-pipeline/build.sh {{folder}}
+    plugins/javascript-pipeline/build.sh {{folder}}
 
 # Licences, sources, floors, and the RustSec advisories (needs the network).
 audit:

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Builds the component and prints its path. Needs node, npm and, the first time, the network.
+# Builds the component into a folder, by default <target>/plugins, and prints its path.
+# Needs node, npm and, the first time, the network.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 tools=${STEPMILL_TOOLS_DIR:-$root/target/tools}
-out=${CARGO_TARGET_DIR:-$root/target}/plugins
+out=${1:-${CARGO_TARGET_DIR:-$root/target}/plugins}
 componentize_qjs=0.4.5
 
 npm=$tools/componentize-qjs-$componentize_qjs
