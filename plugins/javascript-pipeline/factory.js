@@ -1,6 +1,7 @@
 // A factory in JavaScript: a post in the language the client asks for, with a head a web site can read.
 
 import { write as log } from 'stepmill:plugin/log@1.0.0';
+import { tell } from 'stepmill:plugin/progress@1.0.0';
 
 const LANGUAGES = { en: 'English', de: 'German', fr: 'French', ja: 'Japanese' };
 
@@ -32,7 +33,8 @@ export const workflowFactory = {
     }
     const { language = 'en', tags = [] } = JSON.parse(context.input ?? '{}');
 
-    const steps = [agentStep('write', 'Writer', 'Write a short post about the topic.')];
+    const writing = agentStep('write', 'Writer', 'Write a short post about the topic.');
+    const steps = [{ ...writing, options: { retries: 1, onFailure: 'fail', history: 0 } }];
     if (language !== 'en') {
       const order = `Translate the post to ${LANGUAGES[language]}. Answer with the translation only.`;
       steps.push(agentStep('translate', 'Translator', order));
@@ -47,6 +49,7 @@ const published = {
   publish(input) {
     const head = { title: input.message, ...JSON.parse(input.function.argument) };
     const lines = Object.entries(head).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+    tell('putting a head on it', JSON.stringify({ lines: lines.length }));
     log('info', `publish a post of ${input.previous?.length ?? 0} characters`);
     return `---\n${lines.join('\n')}\n---\n\n${input.previous ?? ''}`;
   },

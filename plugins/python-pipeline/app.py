@@ -4,7 +4,7 @@ import json
 
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.imports import log
+from wit_world.imports import log, progress
 from wit_world.imports.types import (
     Agent,
     Capability_Model,
@@ -16,9 +16,11 @@ from wit_world.imports.types import (
     Model,
     Node_Sequence,
     Node_Step,
+    OnFailure,
     RequestContext,
     Step,
     StepInput,
+    StepOptions,
     StepOutput,
     Workflow,
     WorkflowKind,
@@ -38,6 +40,9 @@ INPUT_SCHEMA = {
         },
     },
 }
+
+
+TRIED_TWICE = StepOptions(retries=1, on_failure=OnFailure.FAIL, history=0)
 
 
 class WorkflowFactory(exports.WorkflowFactory):
@@ -67,8 +72,8 @@ class WorkflowFactory(exports.WorkflowFactory):
         return workflow(
             "Python Pipeline",
             [
-                Step("draft", "Write the first draft", Executor_Agent(drafter)),
-                Step("cut", "Keep to the words", Executor_Function(Function("cut", str(words)))),
+                Step("draft", "Write the first draft", Executor_Agent(drafter), TRIED_TWICE),
+                Step("cut", "Keep to the words", Executor_Function(Function("cut", str(words))), None),
             ],
         )
 
@@ -81,6 +86,7 @@ class Functions(exports.Functions):
         limit = int(input.function.argument)
         if len(words) <= limit:
             return StepOutput(content=input.previous or "", stop=False, session_state=None)
+        progress.tell(f"cutting {len(words) - limit} words", json.dumps({"words": len(words)}))
         log.write(log.Level.INFO, f"cut {len(words) - limit} words")
         return StepOutput(content=" ".join(words[:limit]) + " …", stop=False, session_state=None)
 
@@ -88,4 +94,4 @@ class Functions(exports.Functions):
 def workflow(name: str, steps: list[Step]) -> Workflow:
     """One step after the other: the root is a sequence, and its children stand behind it."""
     root = Node_Sequence(list(range(1, len(steps) + 1)))
-    return Workflow(name, None, [root, *map(Node_Step, steps)], 0, None)
+    return Workflow(name, None, [root, *map(Node_Step, steps)], 0, None, None)

@@ -40,6 +40,7 @@ mod scopes;
 mod secrets;
 mod session_walls;
 mod sessions;
+mod step_options;
 mod streaming;
 mod tenants;
 mod tidy;

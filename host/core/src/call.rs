@@ -9,6 +9,7 @@ use crate::event::StepOutput;
 use crate::extras::{Extras, Media};
 use crate::graph::FunctionCall;
 use crate::ids::{RunId, SessionId, UserId};
+use crate::run::PastRun;
 
 /// One question to a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +74,8 @@ pub struct FunctionInput {
     pub session_state: Map<String, Value>,
     /// What the client sent along.
     pub extras: Arc<Extras>,
+    /// The earlier runs that the step is told of, latest last.
+    pub history: Vec<PastRun>,
 }
 
 /// What a function step gave.

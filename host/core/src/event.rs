@@ -160,6 +160,37 @@ impl StepFailure {
         Self::ALL.into_iter().find(|it| it.code() == code)
     }
 
+    /// Whether another try may come out otherwise. What is not granted, not there or used up is so
+    /// at the next try, too.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::ModelRefused
+            | Self::ModelBusy
+            | Self::ModelFailed
+            | Self::ModelTimedOut
+            | Self::AnswerTooLarge
+            | Self::BudgetBusy
+            | Self::FunctionFailed
+            | Self::PluginTrapped
+            | Self::PluginTimedOut
+            | Self::PluginOutOfMemory
+            | Self::PluginOverLimit
+            | Self::DatabaseRefused
+            | Self::DatabaseTimedOut
+            | Self::DatabaseFailed => true,
+            Self::ModelUnknown
+            | Self::ModelNotGranted
+            | Self::ModelNotPriced
+            | Self::BudgetExhausted
+            | Self::BudgetTooSmall
+            | Self::DatabaseNotGranted
+            | Self::DatabaseUnknown
+            | Self::DatabaseOverLimit
+            | Self::PluginMissing
+            | Self::HostFailed => false,
+        }
+    }
+
     /// Whose doing it is.
     pub fn blame(self) -> Blame {
         match self {
@@ -211,6 +242,15 @@ pub struct StepOutput {
     pub stop: bool,
 }
 
+/// What a function tells while it works.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progress {
+    /// For people.
+    pub content: Option<String>,
+    /// For programs.
+    pub data: Option<Map<String, Value>>,
+}
+
 /// One fact about a run. Facts are never changed, only added to.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "a fact says in its sentence what its fields are")]
@@ -233,6 +273,8 @@ pub enum RunEvent {
     ModelAnswered { step: StepIndex, answer: ModelAnswer },
     /// The plugin's function is being called, or the step's query put to its database.
     FunctionCalled { step: StepIndex },
+    /// The function tells how far it is. Only in runs that are told as streams.
+    FunctionProgress { step: StepIndex, progress: Progress },
     /// What the function, or the query, gave. With `session_state` the session's state from here on.
     FunctionAnswered {
         step: StepIndex,
@@ -241,6 +283,10 @@ pub enum RunEvent {
     },
     /// A step is done.
     StepCompleted { step: StepIndex, output: StepOutput },
+    /// One try of a step failed. What follows is another try, or the step's failure.
+    TryFailed { step: StepIndex, failure: StepFailure },
+    /// A step failed, and the run goes on without it: `output` says so to the next one.
+    StepSkipped { step: StepIndex, failure: StepFailure, output: StepOutput },
     /// A step failed, and with it the run.
     StepFailed { step: StepIndex, failure: StepFailure },
     /// All is done. The content is that of the last finished step.

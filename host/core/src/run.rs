@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::context::RequestContext;
 use crate::extras::Extras;
-use crate::graph::StepGraph;
+use crate::graph::{Step, StepGraph};
 use crate::ids::{Digest, RunId, SessionId, UserId, WorkflowId};
 use crate::time::Timestamp;
 
@@ -28,6 +28,15 @@ pub enum Telling {
     Quiet,
 }
 
+/// An earlier run of the same workflow in the same session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRun {
+    /// The message.
+    pub input: String,
+    /// What it came to.
+    pub content: String,
+}
+
 /// Everything a run needs to go on, pinned at admission and never changed after.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunPin {
@@ -45,6 +54,9 @@ pub struct RunPin {
     pub extras: Arc<Extras>,
     /// The session's state as the run found it, and over it what the client sent.
     pub session_state: Map<String, Value>,
+    /// Completed runs of the workflow that the session had, of the same user, latest last: as many
+    /// as the graph's steps are told of.
+    pub history: Arc<[PastRun]>,
     /// Whether pieces are told.
     pub telling: Telling,
     /// Which code drew the graph.
@@ -55,6 +67,14 @@ pub struct RunPin {
     pub graph: Arc<StepGraph>,
     /// When it was accepted.
     pub created_at: Timestamp,
+}
+
+impl RunPin {
+    /// The earlier runs that a step is told of, latest last.
+    pub fn told(&self, step: &Step) -> &[PastRun] {
+        let history = step.options.history as usize;
+        &self.history[self.history.len().saturating_sub(history)..]
+    }
 }
 
 /// Where a run stands.

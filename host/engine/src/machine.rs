@@ -8,9 +8,10 @@ use stepmill_core::database::{self, Statement};
 use stepmill_core::event::{
     JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
 };
-use stepmill_core::graph::{Executor, Parameter, Query, Step};
+use stepmill_core::graph::{Executor, OnFailure, Parameter, Query, Step};
 use stepmill_core::ids::DatabaseName;
 use stepmill_core::run::RunPin;
+use uuid::Uuid;
 
 use crate::prompt::{FILLED_BYTES, Prompt};
 use crate::record::{RunRecord, StepRecord, StepState};
@@ -101,7 +102,27 @@ impl Machine {
                 }
                 Next::Note(self.step_or_end(StepIndex(step.0 + 1)))
             }
+            StepState::TryFailed(_, failure) => Next::Note(self.after_failure(record, *failure)),
+            StepState::Skipped(..) => Next::Note(self.step_or_end(StepIndex(step.0 + 1))),
             StepState::Failed(_, failure) => Next::Note(RunEvent::RunFailed { failure: *failure }),
+        }
+    }
+
+    /// Another try, if there may be one and it may come out otherwise; else the step's failure.
+    fn after_failure(&self, record: &StepRecord, failure: StepFailure) -> RunEvent {
+        let index = record.index;
+        let Some(step) = self.step(index) else { return failed(index) };
+        if failure.may_pass() && record.tries <= step.options.retries {
+            return self.call(index);
+        }
+        match step.options.on_failure {
+            OnFailure::Fail => RunEvent::StepFailed { step: index, failure },
+            OnFailure::Skip => {
+                // Agno's sentence.
+                let content = format!("Step {} failed but skipped", step.name);
+                let output = StepOutput { content, stop: false };
+                RunEvent::StepSkipped { step: index, failure, output }
+            }
         }
     }
 
@@ -115,24 +136,32 @@ impl Machine {
     fn call(&self, step: StepIndex) -> RunEvent {
         match self.step(step).map(|it| &it.executor) {
             Some(Executor::Agent(_)) => match self.models.get(step.at()).cloned().flatten() {
-                Some(model) => {
-                    let call = self.pin.id.part(&format!("step/{}/call", step.0));
-                    RunEvent::ModelCalled { step, call, model }
-                }
-                None => RunEvent::StepFailed { step, failure: StepFailure::ModelUnknown },
+                Some(model) => RunEvent::ModelCalled { step, call: self.next_call(step), model },
+                None => RunEvent::TryFailed { step, failure: StepFailure::ModelUnknown },
             },
             Some(Executor::Function(_) | Executor::Query(_)) => RunEvent::FunctionCalled { step },
             None => failed(step),
         }
     }
 
+    /// Each try's call has an id of its own.
+    fn next_call(&self, step: StepIndex) -> Uuid {
+        let tries = self.record.steps().last().map_or(0, |it| it.tries);
+        self.pin.id.part(&match tries {
+            0 => format!("step/{}/call", step.0),
+            tries => format!("step/{}/call/{tries}", step.0),
+        })
+    }
+
     fn action(&self, step: StepIndex) -> Option<Action> {
         let previous = self.record.content();
+        let history = self.pin.told(self.step(step)?);
         Some(match &self.step(step)?.executor {
             Executor::Agent(agent) => {
                 let input = previous.unwrap_or(&self.pin.input);
                 let mut room = FILLED_BYTES;
-                let asked = Prompt::of(&self.pin, agent, input, self.session_state(), &mut room);
+                let state = self.session_state();
+                let asked = Prompt::of(&self.pin, agent, history, input, state, &mut room);
                 let media = self.pin.extras.media.clone();
                 let (instructions, message) = (asked.instructions, asked.message.into_owned());
                 let request = ModelRequest::of(agent, instructions.into_owned(), message, media);
@@ -151,6 +180,7 @@ impl Machine {
                     user: self.pin.user.clone(),
                     session_state: self.session_state().clone(),
                     extras: self.pin.extras.clone(),
+                    history: history.to_vec(),
                 },
             ),
             Executor::Query(query) => Action::AskDatabase(step, self.statement(query)?),

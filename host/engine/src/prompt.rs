@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use stepmill_core::agent::Agent;
 use stepmill_core::json::indented;
-use stepmill_core::run::RunPin;
+use stepmill_core::run::{PastRun, RunPin};
 
 use crate::python::shown;
 
@@ -20,16 +20,20 @@ pub struct Prompt<'a> {
     pub instructions: Cow<'a, str>,
     /// The user's message.
     pub message: Cow<'a, str>,
+    /// What the message was made of: the input, with the earlier runs before it.
+    pub input: Cow<'a, str>,
 }
 
 impl<'a> Prompt<'a> {
-    /// What the agent is asked with this input, while the session's state is this.
+    /// What the agent is asked with this input, after these earlier runs, while the session's state
+    /// is this.
     ///
     /// What is filled in takes as many bytes of the room. From the first that does not fit, texts
     /// stay as they were written: a short one can name a long value many times.
     pub fn of(
         pin: &RunPin,
         agent: &'a Agent,
+        history: &[PastRun],
         input: &'a str,
         state: &Map<String, Value>,
         room: &mut usize,
@@ -44,7 +48,11 @@ impl<'a> Prompt<'a> {
                 instructions.to_mut().push_str(&told);
             }
         }
-        let mut message = values.fill(input, room);
+        let input = after_history(history, input, room);
+        let mut message = match &input {
+            Cow::Borrowed(input) => values.fill(input, room),
+            Cow::Owned(input) => values.fill(input, room).into_owned().into(),
+        };
         if let Some(it) = pin.extras.dependencies.as_ref().filter(|_| pin.extras.tells_dependencies)
         {
             match indented(it, *room) {
@@ -56,8 +64,28 @@ impl<'a> Prompt<'a> {
                 None => *room = 0,
             }
         }
-        Self { instructions, message }
+        Self { instructions, message, input }
     }
+}
+
+/// The input with the earlier runs before it, in Agno's words, if they fit.
+fn after_history<'a>(history: &[PastRun], input: &'a str, room: &mut usize) -> Cow<'a, str> {
+    let bytes: usize = history.iter().map(|it| it.input.len() + it.content.len()).sum();
+    if history.is_empty() || *room == 0 || !takes(room, bytes) {
+        return input.into();
+    }
+    let mut told = String::from("<workflow_history_context>\n");
+    for (number, run) in (1..).zip(history) {
+        told.push_str(&format!("[Workflow Run-{number}]\n"));
+        for (what, text) in [("User input", &run.input), ("Workflow output", &run.content)] {
+            if !text.is_empty() {
+                told.extend([what, ": ", text, "\n"]);
+            }
+        }
+        told.push('\n');
+    }
+    told.extend(["</workflow_history_context>\n", input]);
+    told.into()
 }
 
 /// Whether so many bytes fit. If not, nothing fits any more.
@@ -236,6 +264,7 @@ mod tests {
             input: String::new(),
             extras: Arc::new(extras),
             session_state: state.as_object().unwrap().clone(),
+            history: Arc::from([]),
             telling: Telling::Quiet,
             origin: Origin::Declared,
             context: Arc::new(context),
@@ -259,8 +288,8 @@ mod tests {
             max_output_tokens: None,
         };
         let pin = pin(extras, state);
-        let Prompt { instructions, message } =
-            Prompt::of(&pin, &agent, input, &pin.session_state, &mut room);
+        let Prompt { instructions, message, .. } =
+            Prompt::of(&pin, &agent, &[], input, &pin.session_state, &mut room);
         (instructions.into_owned(), message.into_owned(), room)
     }
 
@@ -310,6 +339,34 @@ mod tests {
             message,
             "hi\n\n<additional context>\n{\n  \"d\": [\n    1\n  ],\n  \"e\": {}\n}\n</additional context>"
         );
+    }
+
+    #[test]
+    fn earlier_runs_stand_before_the_input() {
+        let run = |input: &str, content: &str| PastRun {
+            input: input.to_owned(),
+            content: content.to_owned(),
+        };
+        let history = [run("h0 {s}", "one"), run("h1", "")];
+        let block = "<workflow_history_context>\n[Workflow Run-1]\nUser input: h0 {s}\n\
+            Workflow output: one\n\n[Workflow Run-2]\nUser input: h1\n\n\
+            </workflow_history_context>\n";
+        let agent = Agent {
+            name: "A".into(),
+            model: ModelName { id: "m".into(), provider: None },
+            instructions: String::new(),
+            temperature: None,
+            max_output_tokens: None,
+        };
+        let pin = pin(Extras::default(), json!({ "s": 1 }));
+        let asked = |mut room: usize| {
+            let it = Prompt::of(&pin, &agent, &history, "h2", &pin.session_state, &mut room);
+            (it.input.into_owned(), it.message.into_owned(), room)
+        };
+        let told = format!("{block}h2");
+        let filled = told.replace("{s}", "1");
+        assert_eq!(asked(100), (told, filled, 100 - "h0 {s}oneh11".len()));
+        assert_eq!(asked(10), ("h2".to_owned(), "h2".to_owned(), 0));
     }
 
     #[test]

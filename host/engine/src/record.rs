@@ -39,8 +39,23 @@ pub enum StepState {
     CompletedByModel(ModelCall, ModelAnswer, StepOutput),
     /// Done by a function.
     CompletedByFunction(StepOutput),
-    /// Failed; the call it failed in, if there was one.
+    /// One try failed; the call it failed in, if there was one.
+    TryFailed(Option<ModelCall>, StepFailure),
+    /// Failed, and left this to the next one; the last call, if there was one.
+    Skipped(Option<ModelCall>, StepFailure, StepOutput),
+    /// Failed, and with it the run; the last call, if there was one.
     Failed(Option<ModelCall>, StepFailure),
+}
+
+impl StepState {
+    /// The call that was under way, or failed.
+    fn into_call(self) -> Option<ModelCall> {
+        match self {
+            Self::AskingModel(call) => Some(call),
+            Self::TryFailed(call, _) => call,
+            _ => None,
+        }
+    }
 }
 
 /// One step that began.
@@ -52,17 +67,19 @@ pub struct StepRecord {
     pub started_at: Timestamp,
     /// The session's state as it was then, if an earlier step had changed it.
     pub session_state: Option<Arc<Map<String, Value>>>,
+    /// How often its work was begun.
+    pub tries: u32,
     /// How far it is.
     pub state: StepState,
 }
 
 impl StepRecord {
-    /// What it produced, if it is done.
+    /// What it produced, or left, if it is done.
     pub fn output(&self) -> Option<&StepOutput> {
         match &self.state {
-            StepState::CompletedByModel(_, _, output) | StepState::CompletedByFunction(output) => {
-                Some(output)
-            }
+            StepState::CompletedByModel(_, _, output)
+            | StepState::CompletedByFunction(output)
+            | StepState::Skipped(_, _, output) => Some(output),
             _ => None,
         }
     }
@@ -99,24 +116,28 @@ impl RunRecord {
         let at = entry.at;
         match &entry.event {
             RunEvent::RunStarted => self.started_at = Some(at),
-            RunEvent::RunResumed | RunEvent::ModelBegan { .. } | RunEvent::ModelDelta { .. } => {}
+            RunEvent::RunResumed
+            | RunEvent::ModelBegan { .. }
+            | RunEvent::ModelDelta { .. }
+            | RunEvent::FunctionProgress { .. } => {}
             RunEvent::StepStarted { step } => {
                 self.steps.push(StepRecord {
                     index: *step,
                     started_at: at,
                     session_state: self.session_state.clone(),
+                    tries: 0,
                     state: StepState::Started,
                 });
             }
             RunEvent::ModelCalled { step, call, model } => {
                 let call = ModelCall { id: *call, model: model.clone(), asked_at: at };
-                self.change(*step, |_| StepState::AskingModel(call));
+                self.begin(*step, StepState::AskingModel(call));
             }
             RunEvent::ModelAnswered { step, answer } => self.change(*step, |state| match state {
                 StepState::AskingModel(call) => StepState::ModelAnswered(call, answer.clone()),
                 other => other,
             }),
-            RunEvent::FunctionCalled { step } => self.change(*step, |_| StepState::CallingFunction),
+            RunEvent::FunctionCalled { step } => self.begin(*step, StepState::CallingFunction),
             RunEvent::FunctionAnswered { step, output, session_state } => {
                 if let Some(state) = session_state {
                     self.session_state = Some(Arc::new(state.clone()));
@@ -129,12 +150,25 @@ impl RunRecord {
                 }
                 _ => StepState::CompletedByFunction(output.clone()),
             }),
-            RunEvent::StepFailed { step, failure } => self.change(*step, |state| match state {
-                StepState::AskingModel(call) => StepState::Failed(Some(call), *failure),
-                _ => StepState::Failed(None, *failure),
+            RunEvent::TryFailed { step, failure } => {
+                self.change(*step, |state| StepState::TryFailed(state.into_call(), *failure));
+            }
+            RunEvent::StepSkipped { step, failure, output } => self.change(*step, |state| {
+                StepState::Skipped(state.into_call(), *failure, output.clone())
             }),
+            RunEvent::StepFailed { step, failure } => {
+                self.change(*step, |state| StepState::Failed(state.into_call(), *failure));
+            }
             RunEvent::RunCompleted => self.ending = Some(Ending::Completed(at)),
             RunEvent::RunFailed { failure } => self.ending = Some(Ending::Failed(at, *failure)),
+        }
+    }
+
+    /// A step's work begins, for the first time or once more.
+    fn begin(&mut self, step: StepIndex, state: StepState) {
+        if let Some(record) = self.steps.iter_mut().rev().find(|it| it.index == step) {
+            record.tries = record.tries.saturating_add(1);
+            record.state = state;
         }
     }
 
@@ -183,7 +217,7 @@ impl RunRecord {
         }
     }
 
-    /// What the last finished step produced.
+    /// What the last finished step produced, or left.
     pub fn content(&self) -> Option<&str> {
         self.steps.iter().rev().find_map(StepRecord::output).map(|it| it.content.as_str())
     }

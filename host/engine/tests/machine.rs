@@ -14,11 +14,12 @@ use stepmill_core::event::{
     JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
 };
 use stepmill_core::graph::{
-    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Parameter, Query, Step,
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, OnFailure, Parameter, Query, Step,
+    StepOptions,
 };
 use stepmill_core::ids::{RunId, SessionId, TenantId, WorkflowId};
 use stepmill_core::principal::TrustedClaims;
-use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
+use stepmill_core::run::{Origin, PastRun, RunPin, RunStatus, Telling};
 use stepmill_core::time::Timestamp;
 use stepmill_engine::{Action, Machine, Next};
 use uuid::Uuid;
@@ -31,8 +32,10 @@ enum Kind {
     UnknownModel,
 }
 
-fn pin(kinds: &[Kind], name: fn(usize) -> String) -> Arc<RunPin> {
-    let step = |(at, kind): (usize, &Kind)| {
+type Plan = (Kind, StepOptions);
+
+fn pin(plans: &[Plan], name: fn(usize) -> String) -> Arc<RunPin> {
+    let step = |(at, (kind, options)): (usize, &Plan)| {
         let executor = match kind {
             Kind::Function => Executor::Function(FunctionCall { name: "f".into(), argument: None }),
             Kind::Query => Executor::Query(Query {
@@ -53,9 +56,9 @@ fn pin(kinds: &[Kind], name: fn(usize) -> String) -> Arc<RunPin> {
                 max_output_tokens: None,
             }),
         };
-        NodeDraft::Step(Step { name: name(at), description: None, executor })
+        NodeDraft::Step(Step { name: name(at), description: None, executor, options: *options })
     };
-    let mut nodes: Vec<_> = kinds.iter().enumerate().map(step).collect();
+    let mut nodes: Vec<_> = plans.iter().enumerate().map(step).collect();
     let root = nodes.len() as u32;
     nodes.push(NodeDraft::Sequence((0..root).collect()));
     let draft = GraphDraft::new("w", nodes, root);
@@ -68,6 +71,7 @@ fn pin(kinds: &[Kind], name: fn(usize) -> String) -> Arc<RunPin> {
         input: "message".into(),
         extras: Arc::default(),
         session_state: Default::default(),
+        history: ["one", "two"].map(past).into(),
         telling: Telling::Quiet,
         origin: Origin::Declared,
         context: Arc::new(RequestContext {
@@ -83,10 +87,14 @@ fn pin(kinds: &[Kind], name: fn(usize) -> String) -> Arc<RunPin> {
     })
 }
 
-fn machine(kinds: &[Kind], name: fn(usize) -> String) -> Machine {
+fn past(text: &str) -> PastRun {
+    PastRun { input: format!("asked {text}"), content: text.into() }
+}
+
+fn machine(plans: &[Plan], name: fn(usize) -> String) -> Machine {
     let model = ModelIdentity { model: "m".into(), vendor: "V".into(), api: "V api".into() };
-    let models = kinds.iter().map(|it| matches!(it, Kind::Agent).then(|| model.clone()));
-    Machine::new(pin(kinds, name), models.collect())
+    let models = plans.iter().map(|it| matches!(it.0, Kind::Agent).then(|| model.clone()));
+    Machine::new(pin(plans, name), models.collect())
 }
 
 fn answer(text: &str) -> ModelAnswer {
@@ -112,11 +120,16 @@ impl Drive {
     }
 
     fn named(kinds: &[Kind], name: fn(usize) -> String) -> Self {
-        Self { machine: machine(kinds, name), journal: vec![], actions: vec![] }
+        let plans: Vec<_> = kinds.iter().map(|it| (*it, StepOptions::default())).collect();
+        Self::planned(&plans, name)
     }
 
-    fn replay(kinds: &[Kind], journal: &[JournalEntry]) -> Self {
-        let mut drive = Self::new(kinds);
+    fn planned(plans: &[Plan], name: fn(usize) -> String) -> Self {
+        Self { machine: machine(plans, name), journal: vec![], actions: vec![] }
+    }
+
+    fn replay(plans: &[Plan], journal: &[JournalEntry]) -> Self {
+        let mut drive = Self::planned(plans, |at| format!("s{at}"));
         for entry in journal {
             drive.machine.apply(entry);
             drive.journal.push(entry.clone());
@@ -258,13 +271,13 @@ fn a_workflow_without_steps_completes() {
 #[test]
 fn a_failed_step_fails_the_run_and_nothing_follows() {
     let mut drive = Drive::new(&[Kind::Agent, Kind::Agent]);
-    drive.run(&mut |_| RunEvent::StepFailed {
+    drive.run(&mut |_| RunEvent::TryFailed {
         step: StepIndex(0),
         failure: StepFailure::ModelTimedOut,
     });
     assert_eq!(
         drive.words(),
-        ["RunStarted", "StepStarted", "ModelCalled", "StepFailed", "RunFailed"]
+        ["RunStarted", "StepStarted", "ModelCalled", "TryFailed", "StepFailed", "RunFailed"]
     );
     assert_eq!(drive.actions.len(), 1);
 }
@@ -275,7 +288,7 @@ fn a_model_nobody_knows_fails_its_step_without_a_call() {
     drive.run(&mut good);
     assert_eq!(
         drive.words()[5..],
-        ["StepStarted", "StepFailed", "RunFailed"].map(String::from)[..]
+        ["StepStarted", "TryFailed", "StepFailed", "RunFailed"].map(String::from)[..]
     );
 }
 
@@ -307,6 +320,92 @@ fn a_step_finds_the_state_that_the_step_before_left() {
     assert_eq!(drive.machine.record().session_state().and_then(|it| it.get("n")), Some(&2.into()));
 }
 
+#[test]
+fn a_step_is_tried_again_as_often_as_it_says() {
+    let options = StepOptions { retries: 2, ..StepOptions::default() };
+    let mut drive = Drive::planned(&[(Kind::Agent, options)], |at| format!("s{at}"));
+    drive.run(&mut scripted(&mut [1, 1].into()));
+    let tried = ["ModelCalled", "TryFailed"];
+    let words = [&["RunStarted", "StepStarted"][..], &tried, &tried, &["ModelCalled"]].concat();
+    assert_eq!(drive.words()[..words.len()], words);
+    assert_eq!(drive.machine.record().status(), RunStatus::Completed);
+    let calls = drive.journal.iter().filter_map(|it| match it.event {
+        RunEvent::ModelCalled { call, .. } => Some(call),
+        _ => None,
+    });
+    let calls: std::collections::HashSet<_> = calls.collect();
+    assert_eq!(calls.len(), 3, "each call has an id of its own");
+
+    let mut drive = Drive::planned(&[(Kind::Function, options)], |at| format!("s{at}"));
+    drive.run(&mut scripted(&mut [1, 1, 1].into()));
+    assert_eq!(drive.actions.len(), 3);
+    assert_eq!(drive.machine.record().status(), RunStatus::Failed);
+}
+
+#[test]
+fn what_cannot_pass_is_not_tried_again() {
+    let options = StepOptions { retries: 2, ..StepOptions::default() };
+    let mut drive = Drive::planned(&[(Kind::Query, options)], |at| format!("s{at}"));
+    let failure = StepFailure::DatabaseNotGranted;
+    drive.run(&mut |_| RunEvent::TryFailed { step: StepIndex(0), failure });
+    assert_eq!(drive.actions.len(), 1);
+}
+
+#[test]
+fn a_run_goes_on_without_a_step_that_may_fail() {
+    let may_fail = StepOptions { on_failure: OnFailure::Skip, ..StepOptions::default() };
+    let plans = [(Kind::UnknownModel, may_fail), (Kind::Function, may_fail)];
+    let mut drive = Drive::planned(&plans, |at| format!("s{at}"));
+    drive.run(&mut scripted(&mut [1].into()));
+    assert_eq!(
+        drive.words()[1..],
+        [
+            "StepStarted",
+            "TryFailed",
+            "StepSkipped",
+            "StepStarted",
+            "FunctionCalled",
+            "TryFailed",
+            "StepSkipped",
+            "RunCompleted"
+        ]
+    );
+    let Action::CallFunction(_, input) = &drive.actions[0] else { panic!("it is a function") };
+    assert_eq!(input.previous.as_deref(), Some("Step s0 failed but skipped"));
+    assert_eq!(drive.machine.record().content(), Some("Step s1 failed but skipped"));
+}
+
+#[test]
+fn a_step_is_told_of_as_many_earlier_runs_as_it_asks() {
+    let told = |history| StepOptions { history, ..StepOptions::default() };
+    let plans = [(Kind::Function, told(0)), (Kind::Function, told(1)), (Kind::Agent, told(5))];
+    let mut drive = Drive::planned(&plans, |at| format!("s{at}"));
+    drive.run(&mut good);
+    let histories = drive.actions.iter().filter_map(|it| match it {
+        Action::CallFunction(_, input) => Some(input.history.clone()),
+        _ => None,
+    });
+    assert_eq!(histories.collect::<Vec<_>>(), [vec![], vec![past("two")]]);
+    let Some(Action::AskModel(_, request)) = drive.actions.last() else { panic!("an agent") };
+    assert!(
+        request
+            .message
+            .starts_with("<workflow_history_context>\n[Workflow Run-1]\nUser input: asked one\n")
+    );
+}
+
+fn plans() -> impl Strategy<Value = Vec<Plan>> {
+    let options = (0u32..3, any::<bool>()).prop_map(|(retries, may_fail)| StepOptions {
+        retries,
+        on_failure: if may_fail { OnFailure::Skip } else { OnFailure::Fail },
+        history: 0,
+    });
+    kinds().prop_flat_map(move |kinds| {
+        let options = proptest::collection::vec(options.clone(), kinds.len());
+        options.prop_map(move |options| kinds.iter().copied().zip(options).collect())
+    })
+}
+
 fn kinds() -> impl Strategy<Value = Vec<Kind>> {
     let kind = prop_oneof![
         Just(Kind::Agent),
@@ -325,7 +424,7 @@ fn scripted(script: &mut VecDeque<u8>) -> impl FnMut(&Action) -> RunEvent + '_ {
         | Action::AskDatabase(step, _)) = action;
         match (script.pop_front(), action) {
             (Some(1), _) => {
-                RunEvent::StepFailed { step: *step, failure: StepFailure::FunctionFailed }
+                RunEvent::TryFailed { step: *step, failure: StepFailure::FunctionFailed }
             }
             (Some(2), Action::CallFunction(..)) => {
                 let output = StepOutput { content: "stop".into(), stop: true };
@@ -340,17 +439,17 @@ proptest! {
     /// A host dies after any entry: the next one goes on to the very same journal, and asks
     /// nothing that is answered there.
     #[test]
-    fn a_run_goes_on_from_any_entry(kinds in kinds(), script in proptest::collection::vec(0u8..6, 0..6), cut in 0usize..40) {
-        let mut whole = Drive::new(&kinds);
+    fn a_run_goes_on_from_any_entry(plans in plans(), script in proptest::collection::vec(0u8..6, 0..6), cut in 0usize..40) {
+        let mut whole = Drive::planned(&plans, |at| format!("s{at}"));
         whole.run(&mut scripted(&mut script.clone().into()));
 
         let cut = cut.min(whole.journal.len());
         let answered = whole.journal[..cut].iter().filter(|it| matches!(
             it.event,
             RunEvent::ModelAnswered { .. } | RunEvent::FunctionAnswered { .. }
-        ) || matches!(it.event, RunEvent::StepFailed { failure: StepFailure::FunctionFailed, .. })).count();
+        ) || matches!(it.event, RunEvent::TryFailed { failure: StepFailure::FunctionFailed, .. })).count();
         let mut rest: VecDeque<u8> = script.iter().skip(answered).copied().collect();
-        let mut resumed = Drive::replay(&kinds, &whole.journal[..cut]);
+        let mut resumed = Drive::replay(&plans, &whole.journal[..cut]);
         resumed.run(&mut scripted(&mut rest));
 
         prop_assert_eq!(&resumed.journal, &whole.journal);
@@ -359,8 +458,8 @@ proptest! {
 
     /// Whatever happens, a journal ends with exactly one ending.
     #[test]
-    fn every_journal_ends_once(kinds in kinds(), script in proptest::collection::vec(0u8..6, 0..6)) {
-        let mut drive = Drive::new(&kinds);
+    fn every_journal_ends_once(plans in plans(), script in proptest::collection::vec(0u8..6, 0..6)) {
+        let mut drive = Drive::planned(&plans, |at| format!("s{at}"));
         drive.run(&mut scripted(&mut script.into()));
         let endings = drive.journal.iter().filter(|it| it.event.is_last()).count();
         prop_assert_eq!(endings, 1);

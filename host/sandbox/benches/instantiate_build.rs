@@ -99,7 +99,7 @@ mod bare {
     };
     use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-    use self::stepmill::plugin::{config, database, http, kv, log, secrets, types};
+    use self::stepmill::plugin::{config, database, http, kv, log, progress, secrets, types};
 
     wasmtime::component::bindgen!({
         path: "../../wit/v1",
@@ -127,6 +127,16 @@ mod bare {
 
     impl log::Host for State {
         fn write(&mut self, _level: log::Level, _message: String) {}
+    }
+
+    impl progress::Host for State {
+        fn tell(
+            &mut self,
+            _content: Option<String>,
+            _data: Option<String>,
+        ) -> Result<(), progress::ProgressError> {
+            Ok(())
+        }
     }
 
     impl config::Host for State {

@@ -16,7 +16,7 @@ use crate::lane::{Noting, Pace};
 use crate::meter::Meter;
 use crate::sandbox::Shared;
 use crate::seats::Seat;
-use crate::services::{Databases, KeyValues, Lines, Network, Secrets};
+use crate::services::{Databases, KeyValues, Lines, Listener, Network, Secrets};
 use crate::settings::CallLimits;
 use crate::ticker::Running;
 
@@ -31,6 +31,7 @@ pub struct CallSite {
     pub(crate) share: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) lines: Option<Arc<dyn Lines>>,
+    pub(crate) listener: Option<Listener>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) config: Option<Arc<BTreeMap<String, String>>>,
     pub(crate) key_values: Option<Arc<dyn KeyValues>>,
@@ -49,6 +50,7 @@ impl CallSite {
             label,
             limits: Limits::default(),
             lines: None,
+            listener: None,
             grants: Arc::default(),
             config: None,
             key_values: None,
@@ -71,6 +73,7 @@ impl CallSite {
             share: label.clone(),
             limits: Limits::default(),
             lines: Some(services.clone()),
+            listener: None,
             config: grants.has(&Capability::Config).then_some(config),
             key_values: grants.has(&Capability::KeyValue).then(|| services.clone() as _),
             network: grants.any_http().then(|| services.clone() as _),
@@ -86,6 +89,11 @@ impl CallSite {
     /// many of the share there are at once.
     pub fn sharing(self, share: impl Into<Arc<str>>, limits: Limits) -> Self {
         Self { share: share.into(), limits, ..self }
+    }
+
+    /// The same, heard: what the function tells while it works goes there.
+    pub fn heard(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 }
 

@@ -37,8 +37,8 @@ pub use plugin::Plugin;
 pub use sandbox::Sandbox;
 pub use seats::{Seat, Seats};
 pub use services::{
-    Databases, KeyValueFault, KeyValues, Lines, Network, OutboundFailure, OutboundRequest,
-    OutboundResponse, Placeholder, Secrets, SecretsDown,
+    Databases, KeyValueFault, KeyValues, Lines, Listener, Network, OutboundFailure,
+    OutboundRequest, OutboundResponse, Placeholder, Secrets, SecretsDown,
 };
 pub use settings::{CallLimits, LoadLimits, PoolSettings, SandboxSettings};
 pub use worker::{WorkerFault, WorkerProgram, compile_worker};

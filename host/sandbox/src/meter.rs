@@ -34,6 +34,8 @@ pub(crate) struct Meter {
     last_growth: usize,
     host_calls_left: u64,
     log_lines_left: u64,
+    progress_messages_left: u64,
+    progress_bytes_left: usize,
     database_statements_left: u64,
 }
 
@@ -49,6 +51,8 @@ impl Meter {
             last_growth: 0,
             host_calls_left: limits.host_calls,
             log_lines_left: limits.log_lines,
+            progress_messages_left: limits.progress_messages,
+            progress_bytes_left: limits.progress_bytes,
             database_statements_left: limits.database_statements,
         }
     }
@@ -78,6 +82,17 @@ impl Meter {
         self.database_statements_left =
             self.database_statements_left.checked_sub(1).ok_or(Overrun::HostCalls)?;
         Ok(())
+    }
+
+    /// Whether the guest may tell another message of so many bytes.
+    pub(crate) fn progress(&mut self, bytes: usize) -> bool {
+        let left = (
+            self.progress_messages_left.checked_sub(1),
+            self.progress_bytes_left.checked_sub(bytes),
+        );
+        let (Some(messages), Some(bytes)) = left else { return false };
+        (self.progress_messages_left, self.progress_bytes_left) = (messages, bytes);
+        true
     }
 
     pub(crate) fn log_line(&mut self) -> LogLine {

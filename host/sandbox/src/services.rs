@@ -2,8 +2,13 @@
 
 use async_trait::async_trait;
 use stepmill_core::database::{Answer, DatabaseFailure, Statement};
+use stepmill_core::event::Progress;
 use stepmill_core::ids::SecretName;
 use stepmill_core::limits::Admit;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Who hears what a function tells while it works. It holds no more than one call may tell.
+pub type Listener = UnboundedSender<Progress>;
 
 /// One plugin's key-value data in one tenant.
 ///

@@ -145,7 +145,7 @@ pub struct CallLimits {
     pub nodes: usize,
     /// An error's text, in bytes; what is longer is cut.
     pub refusal_bytes: usize,
-    /// Calls of `log`, `config`, `kv`, `http`, `database` and `secrets` together.
+    /// Calls of `log`, `progress`, `config`, `kv`, `http`, `database` and `secrets` together.
     pub host_calls: u64,
     /// Handles and streams that the guest holds at once; a language's start-up needs a dozen.
     pub handles: usize,
@@ -153,6 +153,11 @@ pub struct CallLimits {
     pub log_lines: u64,
     /// One such line; what is longer is cut.
     pub log_line_bytes: usize,
+    /// What a function step may tell while it works (`progress`): messages.
+    pub progress_messages: u64,
+    /// The same in bytes, all messages together. They are kept with the run's events, and shown
+    /// with them.
+    pub progress_bytes: usize,
     /// What is kept of the guest's standard output and error, for the debug log.
     pub stderr_bytes: usize,
     /// A key of `kv`.
@@ -203,6 +208,8 @@ impl Default for CallLimits {
             handles: 1_000,
             log_lines: 200,
             log_line_bytes: 4_096,
+            progress_messages: 1_000,
+            progress_bytes: 64 * 1024,
             stderr_bytes: 16 * 1024,
             kv_key_bytes: 512,
             kv_value_bytes: 64 * 1024,

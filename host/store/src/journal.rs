@@ -148,7 +148,8 @@ impl TenantStore {
     }
 }
 
-/// Entries of a tenant's runs, without the pieces of models' answers and what came before them.
+/// Entries of a tenant's runs, without what was told on the way: pieces of
+/// models' answers and what came before them, and the progress of functions.
 /// `which` says of which runs, after `from runs`.
 pub(crate) fn facts_of<'a>(
     tenant: &'a TenantId,
@@ -159,7 +160,7 @@ pub(crate) fn facts_of<'a>(
         .and(
             ") select sequence, at, body, run_id from listed cross join events
             where tenant_id = ? and run_id = listed.id
-            and kind not in ('model_began', 'model_delta')",
+            and kind not in ('model_began', 'model_delta', 'function_progress')",
         )
         .text(tenant.as_str())
 }

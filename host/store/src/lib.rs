@@ -9,6 +9,7 @@ mod database;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod history;
 mod journal;
 mod keys;
 mod kv;

@@ -72,7 +72,7 @@ impl TenantStore {
                 substr(cast(input as text), 1, {CUT}), case when status <> 'failed' then (
                     select substr(cast(body as text), 1, {CUT}) from events
                     where events.tenant_id = runs.tenant_id and events.run_id = runs.id
-                    and kind = 'step_completed' order by sequence desc limit 1
+                    and kind in ('step_completed', 'step_skipped') order by sequence desc limit 1
                 ) end
             from runs"
         ));

@@ -165,7 +165,7 @@ impl TenantStore {
         .json(stored::graph::write(&pin.graph))
         .number(pin.created_at.micros())
         .number(pin.created_at.micros())
-        .maybe_json(stored::extras::write(&pin.extras, &pin.session_state)?))
+        .maybe_json(stored::extras::write(&pin.extras, &pin.session_state, &pin.history)?))
     }
 
     /// A run by its id alone: for the host, which has asked the caller nothing yet.
@@ -358,7 +358,7 @@ fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
         None => None,
     };
     let user = row.maybe_text(3)?.map(UserId::new).transpose();
-    let (extras, session_state) = stored::extras::read(row.maybe_text(12)?)?;
+    let (extras, session_state, history) = stored::extras::read(row.maybe_text(12)?)?;
     let pin = RunPin {
         id: run_id(row)?,
         workflow: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("workflow"))?,
@@ -367,6 +367,7 @@ fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
         input: stored::parse("a run's input", row.text(7)?)?,
         extras: Arc::new(extras),
         session_state,
+        history,
         telling: match row.text(5)? {
             "streamed" => Telling::Streamed,
             "quiet" => Telling::Quiet,

@@ -14,18 +14,18 @@ mod workflow;
 pub use context::{JsonObject, Request, RequestContext, Trusted};
 pub use error::{FactoryError, Outcome, StepError};
 pub use factory::{Capability, WorkflowFactory};
-pub use host::{config, database, http, kv, log, secrets};
+pub use host::{config, database, http, kv, log, progress, secrets};
 pub use input::{AnyInput, Input};
 pub use run::{Media, MediaKind, RunContext};
-pub use step::{StepContent, StepInput, StepOutput};
-pub use workflow::{Agent, Executor, Function, Model, Parameter, Query, Step, Workflow};
+pub use step::{PastRun, StepContent, StepInput, StepOutput};
+pub use workflow::{Agent, Executor, Function, Model, Parameter, Query, Showing, Step, Workflow};
 
 /// What nearly every factory needs.
 pub mod prelude {
     pub use crate::{
         Agent, AnyInput, Capability, FactoryError, Function, JsonObject, Media, MediaKind, Model,
         Parameter, Query, RequestContext, RunContext, Step, StepError, StepInput, StepOutput,
-        Workflow, WorkflowFactory, config, database, http, kv, log, secrets,
+        Workflow, WorkflowFactory, config, database, http, kv, log, progress, secrets,
     };
 }
 

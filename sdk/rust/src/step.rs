@@ -12,6 +12,15 @@ pub struct StepContent {
     pub content: String,
 }
 
+/// An earlier run of the same workflow in the same session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRun {
+    /// The message it was started with.
+    pub message: String,
+    /// What it came to.
+    pub content: String,
+}
+
 /// What a function step gets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepInput {
@@ -27,6 +36,9 @@ pub struct StepInput {
     pub outputs: Vec<StepContent>,
     /// The run, and what the client sent along.
     pub run: RunContext,
+    /// The earlier runs that the step is told of ([`Step::history`](crate::Step::history)), latest
+    /// last.
+    pub history: Vec<PastRun>,
 }
 
 impl StepInput {
@@ -40,6 +52,7 @@ impl StepInput {
             previous: None,
             outputs: Vec::new(),
             run: RunContext::default(),
+            history: Vec::new(),
         }
     }
 
@@ -58,6 +71,7 @@ impl StepInput {
 impl From<wire::StepInput> for StepInput {
     fn from(input: wire::StepInput) -> Self {
         let outputs = input.outputs.into_iter();
+        let history = input.history.into_iter();
         Self {
             function: input.function.into(),
             step: input.step,
@@ -65,6 +79,9 @@ impl From<wire::StepInput> for StepInput {
             previous: input.previous,
             outputs: outputs.map(|it| StepContent { step: it.step, content: it.content }).collect(),
             run: input.run.into(),
+            history: history
+                .map(|it| PastRun { message: it.message, content: it.content })
+                .collect(),
         }
     }
 }

@@ -222,6 +222,16 @@ pub(crate) mod border {
         }
     }
 
+    pub(crate) mod progress {
+        use crate::wit::stepmill::plugin::progress::ProgressError;
+
+        pub(crate) fn tell(content: Option<&str>, data: Option<&str>) -> Result<(), ProgressError> {
+            let told = [content, data].into_iter().flatten();
+            eprintln!("told: {}", told.collect::<Vec<_>>().join(" "));
+            Ok(())
+        }
+    }
+
     pub(crate) mod config {
         use super::{ask, wire::Capability};
         use crate::wit::stepmill::plugin::config::ConfigError;

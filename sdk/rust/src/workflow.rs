@@ -15,12 +15,53 @@ pub struct Workflow {
     pub steps: Vec<Step>,
     /// The state that a session begins with.
     pub session_state: Option<JsonObject>,
+    /// Of how many earlier runs those steps are told that do not say it themselves.
+    pub history: u32,
+    /// What those who read its runs are shown.
+    pub showing: Showing,
+}
+
+/// What those who read a workflow's runs are shown. By default: everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Showing {
+    /// Whether streams tell what agents do on their way, and not only what they came to.
+    pub agent_events: bool,
+    /// Whether runs show the agents' own runs, with their prompts (`step_executor_runs`).
+    pub agent_runs: bool,
+    /// Events, such as `StepStarted`, that a run does not list when it is read back.
+    pub unlisted_events: Vec<String>,
+}
+
+impl Default for Showing {
+    fn default() -> Self {
+        Self { agent_events: true, agent_runs: true, unlisted_events: Vec::new() }
+    }
 }
 
 impl Workflow {
     /// A workflow without steps.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), description: None, steps: Vec::new(), session_state: None }
+        Self {
+            name: name.into(),
+            description: None,
+            steps: Vec::new(),
+            session_state: None,
+            history: 0,
+            showing: Showing::default(),
+        }
+    }
+
+    /// Tells every step that does not say it itself of so many completed runs of this workflow in
+    /// the session: an agent before its message, a function in [`StepInput::history`](crate::StepInput::history).
+    pub fn history(mut self, runs: u32) -> Self {
+        self.history = runs;
+        self
+    }
+
+    /// What those who read its runs are shown.
+    pub fn showing(mut self, showing: Showing) -> Self {
+        self.showing = showing;
+        self
     }
 
     /// The state that a session begins with.
@@ -57,6 +98,12 @@ pub struct Step {
     pub description: Option<String>,
     /// Who does it.
     pub executor: Executor,
+    /// How often it is tried again, at once, after it failed.
+    pub retries: u32,
+    /// Whether the run goes on if the step fails; the next one then gets a sentence that says so.
+    pub may_fail: bool,
+    /// Of how many earlier runs it is told; `None` as its workflow says.
+    pub history: Option<u32>,
 }
 
 /// Who does the work of a step.
@@ -73,24 +120,52 @@ pub enum Executor {
 impl Step {
     /// A step that an agent does.
     pub fn agent(name: impl Into<String>, agent: Agent) -> Self {
-        Self { name: name.into(), description: None, executor: Executor::Agent(agent) }
+        Self::new(name, Executor::Agent(agent))
     }
 
     /// A step that a function of this plugin does: one that was given to
     /// [`WorkflowFactory::function`](crate::WorkflowFactory::function) under this name.
     pub fn function(name: impl Into<String>, function: impl Into<Function>) -> Self {
-        let executor = Executor::Function(function.into());
-        Self { name: name.into(), description: None, executor }
+        Self::new(name, Executor::Function(function.into()))
     }
 
     /// A step that a database does. Its content is JSON, `{"columns": […], "rows": [[…], …]}`.
     pub fn query(name: impl Into<String>, query: Query) -> Self {
-        Self { name: name.into(), description: None, executor: Executor::Query(query) }
+        Self::new(name, Executor::Query(query))
+    }
+
+    fn new(name: impl Into<String>, executor: Executor) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            executor,
+            retries: 0,
+            may_fail: false,
+            history: None,
+        }
     }
 
     /// What the step is for.
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = Some(text.into());
+        self
+    }
+
+    /// How often it is tried again, at once, after it failed. A try may have had effects.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// The run goes on if the step fails.
+    pub fn may_fail(mut self) -> Self {
+        self.may_fail = true;
+        self
+    }
+
+    /// Of how many earlier runs it is told, whatever its workflow says.
+    pub fn history(mut self, runs: u32) -> Self {
+        self.history = Some(runs);
         self
     }
 }
@@ -257,7 +332,9 @@ impl From<Workflow> for wire::Workflow {
     /// The root comes first, the steps behind it: step `n` is node `n + 1`.
     fn from(workflow: Workflow) -> Self {
         let children = (1..).take(workflow.steps.len()).collect();
-        let steps = workflow.steps.into_iter().map(|it| wire::Node::Step(it.into()));
+        let steps = workflow.steps.into_iter();
+        let steps = steps.map(|it| wire::Node::Step(it.wired(workflow.history)));
+        let showing = Some(workflow.showing).filter(|it| *it != Showing::default());
         Self {
             name: workflow.name,
             description: workflow.description,
@@ -266,18 +343,33 @@ impl From<Workflow> for wire::Workflow {
             session_state: workflow
                 .session_state
                 .map(|it| serde_json::Value::Object(it).to_string()),
+            showing: showing.map(|it| wire::Showing {
+                agent_events: it.agent_events,
+                agent_runs: it.agent_runs,
+                unlisted_events: it.unlisted_events,
+            }),
         }
     }
 }
 
-impl From<Step> for wire::Step {
-    fn from(step: Step) -> Self {
-        let executor = match step.executor {
+impl Step {
+    fn wired(self, history: u32) -> wire::Step {
+        let executor = match self.executor {
             Executor::Agent(agent) => wire::Executor::Agent(agent.into()),
             Executor::Function(function) => wire::Executor::Function(function.into()),
             Executor::Query(query) => wire::Executor::Query(query.into()),
         };
-        Self { name: step.name, description: step.description, executor }
+        let options = wire::StepOptions {
+            retries: self.retries,
+            on_failure: if self.may_fail { wire::OnFailure::Skip } else { wire::OnFailure::Fail },
+            history: self.history.unwrap_or(history),
+        };
+        wire::Step {
+            name: self.name,
+            description: self.description,
+            executor,
+            options: Some(options),
+        }
     }
 }
 
@@ -347,6 +439,25 @@ mod tests {
         assert!(matches!(&f.executor, wire::Executor::Function(it)
             if it.name == "g" && it.argument.as_deref() == Some("1")));
         assert_eq!(f.description.as_deref(), Some("d"));
+    }
+
+    #[test]
+    fn steps_say_their_options_or_have_their_workflows() {
+        let workflow = Workflow::new("W")
+            .step(Step::function("a", "f").retries(2).may_fail())
+            .step(Step::function("b", "f").history(0))
+            .history(3);
+        let workflow = wire::Workflow::from(workflow);
+        let options = workflow.nodes.iter().filter_map(|it| match it {
+            wire::Node::Step(step) => step.options,
+            wire::Node::Sequence(_) => None,
+        });
+        let options: Vec<_> = options.map(|it| (it.retries, it.on_failure, it.history)).collect();
+        assert_eq!(options, [(2, wire::OnFailure::Skip, 3), (0, wire::OnFailure::Fail, 0)]);
+        assert_eq!(workflow.showing, None);
+        let showing = Showing { agent_runs: false, ..Showing::default() };
+        let workflow = wire::Workflow::from(Workflow::new("W").showing(showing));
+        assert!(workflow.showing.is_some_and(|it| it.agent_events && !it.agent_runs));
     }
 
     #[test]

@@ -13,8 +13,8 @@ use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::capability::Access;
 use stepmill_core::database::{MAX_PARAMETERS, Value};
 use stepmill_core::graph::{
-    Executor, FunctionCall, GraphDraft, GraphLimits, MAX_FAULTS, NodeDraft, Parameter, Query, Step,
-    StepGraph,
+    Executor, FunctionCall, GraphDraft, GraphLimits, MAX_FAULTS, NodeDraft, OnFailure, Parameter,
+    Query, Showing, Step, StepGraph, StepOptions,
 };
 use stepmill_core::ids::DatabaseName;
 use stepmill_core::json;
@@ -31,6 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
             // Written, because a number that is none is not equal to itself.
             assert_eq!(graph_write(&read), text);
             assert_eq!(read.steps().len(), graph.steps().len());
+            assert_eq!(read.showing(), graph.showing());
         }
         Err(faults) => {
             assert!((1..=MAX_FAULTS).contains(&faults.len()));
@@ -49,9 +50,13 @@ fn keeps(graph: &StepGraph, draft: &GraphDraft, limits: &GraphLimits) {
     assert!(long(&draft.session_state) <= limits.text_bytes);
     assert!(!json::is_deeper(&graph.session_state().clone().into(), json::MAX_DEPTH));
     name(graph.name());
+    assert!(graph.showing().unlisted_events.len() <= limits.unlisted_events);
+    graph.showing().unlisted_events.iter().for_each(|it| name(it));
     for step in graph.steps() {
         name(&step.name);
         assert!(long(&step.description) <= limits.description_bytes);
+        assert!(step.options.retries <= limits.retries);
+        assert!(step.options.history <= limits.history);
         match &step.executor {
             Executor::Agent(agent) => {
                 name(&agent.name);
@@ -114,6 +119,9 @@ fn drawn(from: &mut Unstructured<'_>) -> Result<(GraphDraft, GraphLimits)> {
             name_bytes: from.int_in_range(0..=12)?,
             description_bytes: from.int_in_range(0..=16)?,
             text_bytes: from.int_in_range(0..=32)?,
+            retries: 3,
+            history: 5,
+            unlisted_events: 2,
         },
     };
     let name = text(from)?;
@@ -139,6 +147,7 @@ fn drawn(from: &mut Unstructured<'_>) -> Result<(GraphDraft, GraphLimits)> {
                         name: format!("s{}", nodes.len()),
                         description: None,
                         executor: function(),
+                        options: StepOptions::default(),
                     };
                     nodes.push(NodeDraft::Step(step));
                 }
@@ -155,7 +164,24 @@ fn drawn(from: &mut Unstructured<'_>) -> Result<(GraphDraft, GraphLimits)> {
             nodes.len() as u32 - 1
         }
     };
-    Ok((GraphDraft { name, description, nodes, root, session_state }, limits))
+    let showing = showing(from)?;
+    Ok((GraphDraft { name, description, nodes, root, session_state, showing }, limits))
+}
+
+fn showing(from: &mut Unstructured<'_>) -> Result<Showing> {
+    Ok(Showing {
+        agent_events: from.arbitrary()?,
+        agent_runs: from.arbitrary()?,
+        unlisted_events: list(from, text)?,
+    })
+}
+
+fn options(from: &mut Unstructured<'_>) -> Result<StepOptions> {
+    Ok(StepOptions {
+        retries: from.int_in_range(0..=12)?,
+        on_failure: if from.arbitrary()? { OnFailure::Fail } else { OnFailure::Skip },
+        history: from.int_in_range(0..=60)?,
+    })
 }
 
 fn function() -> Executor {
@@ -184,6 +210,7 @@ fn step(from: &mut Unstructured<'_>, index: u32) -> Result<Step> {
             }),
             _ => Executor::Query(query(from)?),
         },
+        options: option(from, options)?.unwrap_or_default(),
     })
 }
 

@@ -78,6 +78,7 @@ folders! {
     open: "open",
     open_context: "open-context",
     open_more: "open-more",
+    open_steps: "open-steps",
     pg: "pg",
     pg_more: "pg-more",
 }

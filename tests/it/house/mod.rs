@@ -18,8 +18,8 @@ pub(crate) use needs::{
     hostile_describing, hostile_of_databases, is_postgres, model_script, postgres_database,
     repository, sender, target,
 };
-pub(crate) use process::{House, command, stepmill};
-pub(crate) use reply::Reply;
+pub(crate) use process::{Builder, House, command, stepmill};
+pub(crate) use reply::{Event, Events, Reply};
 pub(crate) use token::{KEY, Token};
 #[cfg(target_os = "linux")]
 pub(crate) use world::World;

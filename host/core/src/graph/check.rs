@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::draft::{Executor, GraphDraft, NodeDraft, Parameter, Query, Step};
+use super::draft::{Executor, GraphDraft, NodeDraft, Parameter, Query, Showing, Step, StepOptions};
 use crate::database::{self, MAX_PARAMETERS};
 use crate::ids::DatabaseName;
 use crate::json;
@@ -23,6 +23,12 @@ pub struct GraphLimits {
     /// One agent's instructions, one function's argument, one query's statement or parameter, or
     /// the first session state.
     pub text_bytes: usize,
+    /// How often one step may be tried again.
+    pub retries: u32,
+    /// Of how many earlier runs one step may be told.
+    pub history: u32,
+    /// Names of events that are not listed.
+    pub unlisted_events: usize,
 }
 
 impl Default for GraphLimits {
@@ -35,6 +41,9 @@ impl Default for GraphLimits {
             name_bytes: 256,
             description_bytes: 4_096,
             text_bytes: 256 * 1024,
+            retries: 10,
+            history: 50,
+            unlisted_events: 64,
         }
     }
 }
@@ -67,6 +76,9 @@ pub enum GraphFault {
     /// A name or text is over its limit.
     #[error("{place}: is {found} bytes long; at most {limit} are allowed")]
     TooLong { place: String, found: usize, limit: usize },
+    /// A number, or the length of a list, is over its limit.
+    #[error("{place}: is {found}; at most {limit} are allowed")]
+    TooMany { place: String, found: usize, limit: usize },
     /// A number is outside what the contract allows.
     #[error("{place}: must be {rule}")]
     OutOfRange { place: String, rule: &'static str },
@@ -86,6 +98,7 @@ pub struct StepGraph {
     description: Option<String>,
     steps: Vec<Step>,
     session_state: Map<String, Value>,
+    showing: Showing,
 }
 
 impl StepGraph {
@@ -107,6 +120,16 @@ impl StepGraph {
     /// The state that a session begins with.
     pub fn session_state(&self) -> &Map<String, Value> {
         &self.session_state
+    }
+
+    /// What is shown of its runs.
+    pub fn showing(&self) -> &Showing {
+        &self.showing
+    }
+
+    /// Of how many earlier runs the step that is told of most is told.
+    pub fn history(&self) -> u32 {
+        self.steps.iter().map(|it| it.options.history).max().unwrap_or_default()
     }
 }
 
@@ -131,6 +154,7 @@ impl GraphDraft {
         );
         let session_state =
             walk.object(Place::Graph("session-state"), self.session_state.as_deref());
+        walk.showing(&self.showing);
         walk.node(Place::Graph("root"), self.root, 0);
         walk.orphans();
         if !walk.faults.is_empty() {
@@ -144,7 +168,13 @@ impl GraphDraft {
             _ => None,
         });
         let steps = steps.collect();
-        Ok(StepGraph { name: self.name, description: self.description, steps, session_state })
+        Ok(StepGraph {
+            name: self.name,
+            description: self.description,
+            steps,
+            session_state,
+            showing: self.showing,
+        })
     }
 }
 
@@ -232,6 +262,32 @@ impl<'a> Walk<'a> {
                 self.text(place("argument"), argument, self.limits.text_bytes);
             }
             Executor::Query(query) => self.query(index, query),
+        }
+        self.options(index, step.options);
+    }
+
+    fn options(&mut self, index: u32, options: StepOptions) {
+        let place = |part| Place::In(index, part);
+        self.at_most(place("retries"), options.retries, self.limits.retries);
+        self.at_most(place("history"), options.history, self.limits.history);
+    }
+
+    fn showing(&mut self, showing: &'a Showing) {
+        let place = Place::Graph("unlisted-events");
+        let (found, limit) = (showing.unlisted_events.len(), self.limits.unlisted_events);
+        if limit < found {
+            let place = place.to_string();
+            return self.faults.push(GraphFault::TooMany { place, found, limit });
+        }
+        for name in &showing.unlisted_events {
+            self.name(place, name);
+        }
+    }
+
+    fn at_most(&mut self, place: Place, found: u32, limit: u32) {
+        if limit < found {
+            let (place, found, limit) = (place.to_string(), found as usize, limit as usize);
+            self.faults.push(GraphFault::TooMany { place, found, limit });
         }
     }
 
@@ -321,7 +377,12 @@ mod tests {
 
     fn step(name: &str) -> NodeDraft {
         let executor = Executor::Function(FunctionCall { name: "f".into(), argument: None });
-        NodeDraft::Step(Step { name: name.into(), description: None, executor })
+        NodeDraft::Step(Step {
+            name: name.into(),
+            description: None,
+            executor,
+            options: StepOptions::default(),
+        })
     }
 
     fn graph(nodes: Vec<NodeDraft>, root: u32) -> GraphDraft {
@@ -400,6 +461,25 @@ mod tests {
     }
 
     #[test]
+    fn options_are_bounded() {
+        let options = StepOptions { retries: 11, history: 51, ..StepOptions::default() };
+        let mut draft = graph(vec![step("a")], 0);
+        let NodeDraft::Step(it) = &mut draft.nodes[0] else { unreachable!() };
+        it.options = options;
+        draft.showing.unlisted_events = vec![String::new()];
+        assert_eq!(
+            faults(draft.clone()),
+            [
+                "unlisted-events: must not be empty",
+                "node 0 retries: is 11; at most 10 are allowed",
+                "node 0 history: is 51; at most 50 are allowed"
+            ]
+        );
+        draft.showing.unlisted_events = vec!["x".into(); 65];
+        assert_eq!(faults(draft)[0], "unlisted-events: is 65; at most 64 are allowed");
+    }
+
+    #[test]
     fn steps_may_share_a_name() {
         let nodes = vec![NodeDraft::Sequence(vec![1, 2]), step("a"), step("a")];
         let graph = graph(nodes, 0).check(&GraphLimits::default()).unwrap();
@@ -430,7 +510,15 @@ mod tests {
             let (database, statement) = (database.into(), statement.into());
             let query = Query { database, statement, parameters, access: Access::Read };
             let executor = Executor::Query(query);
-            graph(vec![NodeDraft::Step(Step { name: "q".into(), description: None, executor })], 0)
+            graph(
+                vec![NodeDraft::Step(Step {
+                    name: "q".into(),
+                    description: None,
+                    executor,
+                    options: StepOptions::default(),
+                })],
+                0,
+            )
         };
         let good = query("orders", "select $1", vec![Parameter::Message]);
         assert!(good.check(&GraphLimits::default()).is_ok());

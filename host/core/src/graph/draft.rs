@@ -57,6 +57,47 @@ pub struct Step {
     pub description: Option<String>,
     /// Who does it.
     pub executor: Executor,
+    /// What holds for it besides.
+    pub options: StepOptions,
+}
+
+/// What holds for a step besides its work. By default: it is tried once, fails its run, and is
+/// told nothing of earlier runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepOptions {
+    /// How often it is tried again, at once, after it failed.
+    pub retries: u32,
+    /// What becomes of the run when the last try failed.
+    pub on_failure: OnFailure,
+    /// Of how many completed runs of the workflow in the session it is told, latest last.
+    pub history: u32,
+}
+
+/// What becomes of a run whose step failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// The run goes on; what the step leaves says that it failed.
+    Skip,
+}
+
+/// What those who read a workflow's runs are shown. By default: everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Showing {
+    /// Whether streams tell what agents do on their way, and not only what they came to.
+    pub agent_events: bool,
+    /// Whether runs show the agents' own runs, with their prompts.
+    pub agent_runs: bool,
+    /// Events, by the names of the stream, that a run does not list when it is read back.
+    pub unlisted_events: Vec<String>,
+}
+
+impl Default for Showing {
+    fn default() -> Self {
+        Self { agent_events: true, agent_runs: true, unlisted_events: Vec::new() }
+    }
 }
 
 /// One node; children are named by their place in [`GraphDraft::nodes`].
@@ -81,11 +122,20 @@ pub struct GraphDraft {
     pub root: u32,
     /// The state that a session begins with; should be a JSON object.
     pub session_state: Option<String>,
+    /// What is shown of its runs.
+    pub showing: Showing,
 }
 
 impl GraphDraft {
     /// A graph that says no more than it has to.
     pub fn new(name: impl Into<String>, nodes: Vec<NodeDraft>, root: u32) -> Self {
-        Self { name: name.into(), description: None, nodes, root, session_state: None }
+        Self {
+            name: name.into(),
+            description: None,
+            nodes,
+            root,
+            session_state: None,
+            showing: Showing::default(),
+        }
     }
 }

@@ -4,4 +4,7 @@ mod check;
 mod draft;
 
 pub use check::{GraphFault, GraphLimits, MAX_FAULTS, StepGraph};
-pub use draft::{Executor, FunctionCall, GraphDraft, NodeDraft, Parameter, Query, Step};
+pub use draft::{
+    Executor, FunctionCall, GraphDraft, NodeDraft, OnFailure, Parameter, Query, Showing, Step,
+    StepOptions,
+};

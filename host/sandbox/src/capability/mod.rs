@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod outgoing;
+pub(crate) mod progress;
 pub(crate) mod secrets;
 pub(crate) mod wasi;
 mod wasi_http;
@@ -23,6 +24,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     wasi_http::add_to_linker(&mut linker)?;
     wit::types::add_to_linker::<_, Types>(&mut linker, |_| Types)?;
     wit::log::add_to_linker::<_, log::Log>(&mut linker, log::LogView::of)?;
+    wit::progress::add_to_linker::<_, progress::Progress>(&mut linker, progress::ProgressView::of)?;
     wit::config::add_to_linker::<_, config::Config>(&mut linker, config::ConfigView::of)?;
     wit::kv::add_to_linker::<_, kv::KeyValue>(&mut linker, kv::KeyValueView::of)?;
     wit::http::add_to_linker::<_, http::Http>(&mut linker, http::HttpView::of)?;

@@ -9,7 +9,10 @@ use stepmill_core::context::RequestContext;
 use stepmill_core::database::Value;
 use stepmill_core::event::StepOutput;
 use stepmill_core::extras::{Media, MediaKind};
-use stepmill_core::graph::{Executor, FunctionCall, GraphDraft, NodeDraft, Parameter, Query, Step};
+use stepmill_core::graph::{
+    Executor, FunctionCall, GraphDraft, NodeDraft, OnFailure, Parameter, Query, Showing, Step,
+    StepOptions,
+};
 use stepmill_core::json;
 use stepmill_core::plugin::WorkflowKind;
 use wasmtime::component::{Component, Linker};
@@ -47,12 +50,13 @@ pub(super) const EXPORTS: [&str; 2] =
     ["stepmill:plugin/workflow-factory@1.0.0", "stepmill:plugin/functions@1.0.0"];
 
 /// What it may import, besides WASI.
-pub(super) const IMPORTS: [&str; 7] = [
+pub(super) const IMPORTS: [&str; 8] = [
     "stepmill:plugin/config",
     "stepmill:plugin/database",
     "stepmill:plugin/http",
     "stepmill:plugin/kv",
     "stepmill:plugin/log",
+    "stepmill:plugin/progress",
     "stepmill:plugin/secrets",
     "stepmill:plugin/types",
 ];
@@ -161,6 +165,7 @@ fn object_text(object: &serde_json::Map<String, serde_json::Value>) -> String {
 
 fn step_input(input: &FunctionInput) -> wit::StepInput {
     let outputs = input.outputs.iter();
+    let history = input.history.iter();
     wit::StepInput {
         function: wit::Function {
             name: input.function.name.clone(),
@@ -173,6 +178,9 @@ fn step_input(input: &FunctionInput) -> wit::StepInput {
             .map(|it| wit::StepContent { step: it.step.clone(), content: it.content.clone() })
             .collect(),
         run: run_context(input),
+        history: history
+            .map(|it| wit::PastRun { message: it.input.clone(), content: it.content.clone() })
+            .collect(),
     }
 }
 
@@ -253,6 +261,22 @@ fn graph_draft(workflow: wit::Workflow) -> GraphDraft {
         nodes: workflow.nodes.into_iter().map(node).collect(),
         root: workflow.root,
         session_state: workflow.session_state,
+        showing: workflow.showing.map_or_else(Showing::default, |it| Showing {
+            agent_events: it.agent_events,
+            agent_runs: it.agent_runs,
+            unlisted_events: it.unlisted_events,
+        }),
+    }
+}
+
+fn step_options(options: wit::StepOptions) -> StepOptions {
+    StepOptions {
+        retries: options.retries,
+        on_failure: match options.on_failure {
+            wit::OnFailure::Fail => OnFailure::Fail,
+            wit::OnFailure::Skip => OnFailure::Skip,
+        },
+        history: options.history,
     }
 }
 
@@ -270,6 +294,7 @@ fn node(node: wit::Node) -> NodeDraft {
                 }),
                 wit::Executor::Query(query) => Executor::Query(self::query(query)),
             },
+            options: step.options.map_or_else(StepOptions::default, step_options),
         }),
     }
 }

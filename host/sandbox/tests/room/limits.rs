@@ -219,13 +219,13 @@ async fn lists_that_share_their_memory_count_each_time() {
     let failure = core_failure(
         "(func $build (param i32) (result i32)
            (local $at i32)
-           ;; 4,000 nodes of 80 bytes from 1 MiB on, each a sequence of the same 100,000 places.
+           ;; 4,000 nodes of 96 bytes from 1 MiB on, each a sequence of the same 100,000 places.
            (loop $more
              (i32.store8 offset=1048576 (local.get $at) (i32.const 1))
              (i32.store offset=1048580 (local.get $at) (i32.const 2097152))
              (i32.store offset=1048584 (local.get $at) (i32.const 100000))
-             (local.set $at (i32.add (local.get $at) (i32.const 80)))
-             (br_if $more (i32.lt_u (local.get $at) (i32.const 320000))))
+             (local.set $at (i32.add (local.get $at) (i32.const 96)))
+             (br_if $more (i32.lt_u (local.get $at) (i32.const 384000))))
            (i32.store (i32.const 1028) (i32.const 64))
            (i32.store (i32.const 1032) (i32.const 4))
            (i32.store (i32.const 1048) (i32.const 1048576))

@@ -75,6 +75,7 @@ pub(crate) fn input(order: &str) -> FunctionInput {
         user: None,
         session_state: serde_json::Map::from_iter([("n".to_owned(), 1.into())]),
         extras: Arc::default(),
+        history: vec![],
     }
 }
 

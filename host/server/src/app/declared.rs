@@ -10,7 +10,8 @@ use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::capability::Access;
 use stepmill_core::database::Value;
 use stepmill_core::graph::{
-    Executor, GraphDraft, GraphFault, GraphLimits, NodeDraft, Parameter, Query, Step, StepGraph,
+    Executor, GraphDraft, GraphFault, GraphLimits, NodeDraft, OnFailure, Parameter, Query, Showing,
+    Step, StepGraph, StepOptions,
 };
 use stepmill_core::ids::{IdFault, WorkflowId};
 
@@ -73,7 +74,27 @@ struct WorkflowFile {
     id: Option<String>,
     name: String,
     description: Option<String>,
+    /// Of how many earlier runs those steps are told that do not say it themselves.
+    #[serde(default)]
+    history: u32,
+    #[serde(default)]
+    showing: ShowingFile,
     steps: Vec<StepFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ShowingFile {
+    agent_events: bool,
+    agent_runs: bool,
+    unlisted_events: Vec<String>,
+}
+
+impl Default for ShowingFile {
+    fn default() -> Self {
+        let Showing { agent_events, agent_runs, unlisted_events } = Showing::default();
+        Self { agent_events, agent_runs, unlisted_events }
+    }
 }
 
 #[derive(Deserialize)]
@@ -83,6 +104,11 @@ struct StepFile {
     description: Option<String>,
     agent: Option<AgentFile>,
     query: Option<QueryFile>,
+    #[serde(default)]
+    retries: u32,
+    #[serde(default)]
+    may_fail: bool,
+    history: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -183,17 +209,19 @@ fn declare(
     limits: &GraphLimits,
 ) -> Result<Declared, FileFault> {
     let id = WorkflowId::new(file.id.as_deref().unwrap_or(stem))?;
-    let steps = file.steps.into_iter().map(|it| step(it).map(NodeDraft::Step));
+    let steps = file.steps.into_iter().map(|it| step(it, file.history).map(NodeDraft::Step));
     let mut nodes: Vec<_> = steps.collect::<Result<_, _>>()?;
     let root = nodes.len() as u32;
     nodes.push(NodeDraft::Sequence((0..root).collect()));
     let mut draft = GraphDraft::new(file.name, nodes, root);
     draft.description = file.description;
+    let ShowingFile { agent_events, agent_runs, unlisted_events } = file.showing;
+    draft.showing = Showing { agent_events, agent_runs, unlisted_events };
     let graph = draft.check(limits).map_err(FileFault::Graph)?;
     Ok(Declared { id, file: name.to_owned(), graph: Arc::new(graph) })
 }
 
-fn step(file: StepFile) -> Result<Step, FileFault> {
+fn step(file: StepFile, history: u32) -> Result<Step, FileFault> {
     let executor = match (file.agent, file.query) {
         (Some(agent), None) => Executor::Agent(Agent {
             name: agent.name,
@@ -210,7 +238,12 @@ fn step(file: StepFile) -> Result<Step, FileFault> {
         }),
         _ => return Err(FileFault::Executor(file.name)),
     };
-    Ok(Step { name: file.name, description: file.description, executor })
+    let options = StepOptions {
+        retries: file.retries,
+        on_failure: if file.may_fail { OnFailure::Skip } else { OnFailure::Fail },
+        history: file.history.unwrap_or(history),
+    };
+    Ok(Step { name: file.name, description: file.description, executor, options })
 }
 
 impl From<ParameterFile> for Parameter {
@@ -287,6 +320,31 @@ mod tests {
         let seven = Parameter::Value(Value::Integer(7));
         assert_eq!(query.parameters, [Parameter::Message, seven]);
         assert_eq!(query.access, Access::Read);
+    }
+
+    #[test]
+    fn a_file_says_what_holds_for_its_steps() {
+        let text = r#"
+            name = "Talk"
+            history = 3
+            showing = { agent_runs = false }
+            [[steps]]
+            name = "a"
+            retries = 2
+            may_fail = true
+            agent = { name = "A", model = "m", instructions = "i" }
+            [[steps]]
+            name = "b"
+            history = 0
+            agent = { name = "B", model = "m", instructions = "i" }
+        "#;
+        let folder = folder(&[("talk.toml", text)]);
+        let found = read_folder(folder.path(), &GraphLimits::default()).unwrap();
+        let graph = &found[&WorkflowId::new("talk").unwrap()].graph;
+        let options: Vec<_> = graph.steps().iter().map(|it| it.options).collect();
+        let first = StepOptions { retries: 2, on_failure: OnFailure::Skip, history: 3 };
+        assert_eq!(options, [first, StepOptions::default()]);
+        assert_eq!(*graph.showing(), Showing { agent_runs: false, ..Showing::default() });
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use stepmill_core::agent::{ModelAnswer, ModelName};
 use stepmill_core::budget::{Ask, Charge};
-use stepmill_core::call::{FunctionAnswer, FunctionInput, ModelRequest};
+use stepmill_core::call::{FunctionInput, ModelRequest};
 use stepmill_core::change::ObjectChange;
 use stepmill_core::database::{DatabaseFailure, Statement};
 use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex, StepOutput};
@@ -15,7 +15,6 @@ use stepmill_core::ids::TenantId;
 use stepmill_core::run::{Origin, RunPin, Telling};
 use stepmill_engine::{Action, Machine, Next, RunRecord};
 use stepmill_models::{ChatModel, ModelFailure, Piece};
-use stepmill_sandbox::{CallFailure, FunctionFailure};
 use stepmill_store::{Closing, ModelUsage, SessionEntry, Spending, StoreError, TenantStore, Touch};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::{Instant, timeout_at};
@@ -23,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalog::Factory;
 use super::clock::now;
+use super::functions::FunctionCaller;
 use super::rows::content;
 use super::seats::RunSeat;
 use super::telling::{Batch, Speaker};
@@ -46,10 +46,6 @@ const DOUBT_LOOKS: u32 = 5;
 /// How far apart pieces of an answer are written. Nobody sees so short a wait, and a model that is
 /// quicker costs one write for all that it says meanwhile.
 const PIECES_APART: Duration = Duration::from_millis(10);
-
-/// How often a function step asks for a seat in the sandbox. Each try waits in the sandbox's own
-/// queue (two seconds by default), so that a step waits for about a minute.
-const SEAT_TRIES: u32 = 30;
 
 /// One run under way.
 pub(crate) struct Driver {
@@ -123,8 +119,8 @@ impl Driver {
     /// Takes up a run where its journal ends. `lost` is the call that was under way then.
     pub(crate) fn resume(mut self, journal: &[JournalEntry], lost: Option<Spending>) -> Self {
         for entry in journal {
-            // A call that was under way when the run was taken up before.
-            if entry.event == RunEvent::RunResumed
+            // A call that was under way when the run was taken up before, or that failed.
+            if matches!(entry.event, RunEvent::RunResumed | RunEvent::TryFailed { .. })
                 && let Next::Do(Action::AskModel(_, request)) = self.machine.next()
             {
                 self.tokens = self.tokens.saturating_add(self.question(&request).most_tokens());
@@ -334,7 +330,7 @@ impl Driver {
     async fn act(&mut self, action: Action) -> Result<RunEvent, StoreError> {
         match action {
             Action::AskModel(step, request) => self.ask(step, request).await,
-            Action::CallFunction(step, input) => Ok(self.call(step, &input).await),
+            Action::CallFunction(step, input) => self.call(step, input).await,
             Action::AskDatabase(step, statement) => Ok(self.query(step, statement).await),
         }
     }
@@ -346,7 +342,7 @@ impl Driver {
         step: StepIndex,
         mut request: ModelRequest,
     ) -> Result<RunEvent, StoreError> {
-        let failed = |failure| Ok(RunEvent::StepFailed { step, failure });
+        let failed = |failure| Ok(RunEvent::TryFailed { step, failure });
         let Some(model) = self.models.get(step.at()).cloned().flatten() else {
             return failed(StepFailure::ModelUnknown);
         };
@@ -381,7 +377,7 @@ impl Driver {
             Ok(answer) => RunEvent::ModelAnswered { step, answer },
             Err(failure) => {
                 tracing::warn!(run.id = %run, step = step.0, %failure, "a model call of run {run} failed");
-                RunEvent::StepFailed { step, failure: failure.step_failure() }
+                RunEvent::TryFailed { step, failure: failure.step_failure() }
             }
         })
     }
@@ -425,16 +421,7 @@ impl Driver {
         let mut pieces = model.stream(request);
         let mut write_at = Instant::now();
         loop {
-            let piece = if self.pending.is_empty() {
-                pieces.next().await
-            } else if let Ok(piece) = timeout_at(write_at, pieces.next()).await {
-                piece
-            } else {
-                self.write().await?;
-                write_at = Instant::now() + PIECES_APART;
-                continue;
-            };
-            match piece {
+            match self.next_of(&mut pieces, &mut write_at).await? {
                 Some(Ok(Piece::Began(mark))) => self.note(RunEvent::ModelBegan { step, mark }),
                 Some(Ok(Piece::Delta(text))) => self.note(RunEvent::ModelDelta { step, text }),
                 Some(Ok(Piece::Done(answer))) => return Ok(Ok(answer)),
@@ -444,51 +431,46 @@ impl Driver {
         }
     }
 
-    /// A function's answer, unless it makes more of the session's state than may be kept.
-    fn taken(&self, step: StepIndex, answer: FunctionAnswer) -> RunEvent {
-        let FunctionAnswer { output, session_state } = answer;
-        match session_state.as_ref().map_or(Ok(()), |it| self.app.check_state(it)) {
-            Ok(()) => RunEvent::FunctionAnswered { step, output, session_state },
-            Err(_) => RunEvent::StepFailed { step, failure: StepFailure::PluginOverLimit },
+    /// The next of what is told on the way. What was noted is written while that is waited for,
+    /// and not before `write_at`.
+    async fn next_of<S: Stream + Unpin>(
+        &mut self,
+        told: &mut S,
+        write_at: &mut Instant,
+    ) -> Result<Option<S::Item>, StoreError> {
+        loop {
+            if self.pending.is_empty() {
+                return Ok(told.next().await);
+            }
+            if let Ok(next) = timeout_at(*write_at, told.next()).await {
+                return Ok(next);
+            }
+            self.write().await?;
+            *write_at = Instant::now() + PIECES_APART;
         }
     }
 
-    async fn call(&self, step: StepIndex, input: &FunctionInput) -> RunEvent {
-        let Some(factory) = &self.factory else {
-            return RunEvent::StepFailed { step, failure: StepFailure::PluginMissing };
-        };
-        let context = &self.pin.context;
-        let mut tries = 0;
-        let failure = loop {
-            let site = self.app.call_site(&context.tenant, &self.pin.workflow, factory);
-            match factory.plugin.run_function(site, context, input).await {
-                Ok(answer) => return self.taken(step, answer),
-                // Nothing was called: there was no seat. The run was accepted, so it waits.
-                Err(FunctionFailure::Call(CallFailure::Busy | CallFailure::ShareBusy))
-                    if tries < SEAT_TRIES =>
-                {
-                    tries += 1;
-                    pause(0).await;
+    /// Calls a function, and notes and tells what it tells on the way as it arrives.
+    async fn call(
+        &mut self,
+        step: StepIndex,
+        input: FunctionInput,
+    ) -> Result<RunEvent, StoreError> {
+        let caller = FunctionCaller::new(&self.app, &self.pin, self.factory.as_ref());
+        if self.pin.telling == Telling::Quiet {
+            return Ok(caller.call(step, &input, None).await);
+        }
+        let mut told = caller.listen(step, input);
+        let mut write_at = Instant::now();
+        loop {
+            match self.next_of(&mut told, &mut write_at).await? {
+                Some(event @ RunEvent::FunctionProgress { .. }) => self.note(event),
+                Some(event) => return Ok(event),
+                None => {
+                    return Ok(RunEvent::TryFailed { step, failure: StepFailure::HostFailed });
                 }
-                Err(failure) => break failure,
             }
-        };
-        let run = self.pin.id;
-        let failure = match failure {
-            FunctionFailure::Reported(text) => {
-                tracing::warn!(run.id = %run, step = step.0, "a function of run {run} reported an error");
-                tracing::debug!(run.id = %run, step = step.0, text, "what the function reported");
-                StepFailure::FunctionFailed
-            }
-            FunctionFailure::Call(failure) => {
-                let cause = failure.step_failure();
-                tracing::warn!(run.id = %run, step = step.0, %failure, "a function of run {run} stopped");
-                let failure = &failure as &dyn std::error::Error;
-                tracing::debug!(run.id = %run, step = step.0, failure, "why it stopped");
-                cause
-            }
-        };
-        RunEvent::StepFailed { step, failure }
+        }
     }
 
     /// Puts a query step's statement, if that is (still) granted. What a file declares is the
@@ -497,7 +479,7 @@ impl Driver {
         let workflow = &self.pin.workflow;
         let grants = self.factory.as_ref().map(|it| self.app.grants(workflow, it));
         if grants.is_some_and(|it| !it.database(&statement.database, statement.access)) {
-            return RunEvent::StepFailed { step, failure: StepFailure::DatabaseNotGranted };
+            return RunEvent::TryFailed { step, failure: StepFailure::DatabaseNotGranted };
         }
         let access = statement.access;
         match self.app.databases.ask(&self.pin.context.tenant, statement).await {
@@ -511,14 +493,14 @@ impl Driver {
                 if let DatabaseFailure::Invalid(text) = &failure {
                     tracing::debug!(run.id = %run, step = step.0, text, "why the database refused it");
                 }
-                RunEvent::StepFailed { step, failure: failure.step_failure() }
+                RunEvent::TryFailed { step, failure: failure.step_failure() }
             }
         }
     }
 }
 
 /// Before the next try of something that failed so often.
-async fn pause(tries: u32) {
+pub(super) async fn pause(tries: u32) {
     let doublings = tries.min(AWAY_DOUBLINGS);
     tokio::time::sleep(Duration::from_millis(AWAY_PAUSE_MS << doublings)).await;
 }

@@ -5,18 +5,21 @@ use serde_json::{Map, Value};
 use stepmill_core::change::ObjectChange;
 use stepmill_core::extras::Extras;
 use stepmill_core::graph::StepGraph;
-use stepmill_core::ids::{SessionId, UserId};
+use stepmill_core::ids::{SessionId, UserId, WorkflowId};
 use stepmill_core::json;
 use stepmill_core::principal::Principal;
+use stepmill_core::run::PastRun;
 use stepmill_store::{StateChange, Touch};
 
 use super::error::AppError;
 use super::runs::{StartRun, refusal, session_entry};
 use super::wiring::App;
 
-/// State, and what came with the message.
+/// What a run finds, and what came with the message.
 pub(super) struct Found {
     pub(super) state: Map<String, Value>,
+    /// What earlier runs came to, as far as the graph's steps are told of them.
+    pub(super) history: Vec<PastRun>,
     pub(super) extras: Extras,
     /// What is left in the session when the run is accepted.
     pub(super) touch: Touch,
@@ -33,15 +36,20 @@ impl App {
         who: &Principal,
         session: Option<&SessionId>,
         user: Option<&UserId>,
+        workflow: &WorkflowId,
         graph: &StepGraph,
         ask: &StartRun,
     ) -> Result<Found, AppError> {
+        let store = self.store.tenant(&who.tenant);
         let before = match session {
             Some(session) => {
-                let store = self.store.tenant(&who.tenant);
                 store.session_before(session, user, session_entry(who)).await.map_err(refusal)?
             }
             None => None,
+        };
+        let history = match session.filter(|_| before.is_some() && graph.history() != 0) {
+            Some(session) => store.run_history(session, workflow, user, graph.history()).await?,
+            None => Vec::new(),
         };
         let is_new = before.is_none();
         let before = before.unwrap_or_default();
@@ -65,7 +73,7 @@ impl App {
         }
         let said = std::mem::replace(&mut extras.metadata, before.metadata);
         json::lay_over(&mut extras.metadata, said);
-        Ok(Found { state, extras, touch })
+        Ok(Found { state, history, extras, touch })
     }
 
     /// The change, and how large it may make a session's state.

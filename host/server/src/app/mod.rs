@@ -10,6 +10,7 @@ mod driver;
 mod entering;
 mod error;
 mod follow;
+mod functions;
 mod input;
 pub(crate) mod json_fault;
 mod keys;

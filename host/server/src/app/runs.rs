@@ -186,7 +186,8 @@ impl App {
         self.check_graph_grants(&entry.id, &drawn)?;
         self.check_budget(who, &entry.id, &drawn, &message, &ask.extras.media)?;
         let store = self.store.tenant(&who.tenant);
-        let found = self.enter(who, session.as_ref(), user.as_ref(), &drawn.graph, ask).await?;
+        let found =
+            self.enter(who, session.as_ref(), user.as_ref(), &entry.id, &drawn.graph, ask).await?;
         let pin = Arc::new(RunPin {
             id: RunId::from_uuid(Uuid::now_v7()),
             workflow: entry.id,
@@ -195,6 +196,7 @@ impl App {
             input: message,
             extras: Arc::new(Extras { is_object, ..found.extras }),
             session_state: found.state,
+            history: found.history.into(),
             telling: ask.telling,
             origin: drawn.origin,
             context,

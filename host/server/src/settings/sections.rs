@@ -48,6 +48,8 @@ overlay! {
         host_calls: u64 => call.host_calls,
         log_lines: u64 => call.log_lines,
         log_line_bytes: usize => call.log_line_bytes,
+        progress_messages: u64 => call.progress_messages,
+        progress_bytes: usize => call.progress_bytes,
         kv_key_bytes: usize => call.kv_key_bytes,
         kv_value_bytes: usize => call.kv_value_bytes,
         http_requests: u64 => call.http_requests,

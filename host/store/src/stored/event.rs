@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stepmill_core::agent::{AnswerMark, ModelAnswer, Usage};
-use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
+use stepmill_core::event::{ModelIdentity, Progress, RunEvent, StepFailure, StepIndex, StepOutput};
 
 use super::{V1, parse, text};
 use crate::error::StoreError;
@@ -30,8 +30,11 @@ enum KindForm<'a> {
     ModelDelta(PieceForm<'a>),
     ModelAnswered(AnsweredForm<'a>),
     FunctionCalled(PlaceForm),
+    FunctionProgress(ProgressForm<'a>),
     FunctionAnswered(ResultForm<'a>),
     StepCompleted(CompletedForm<'a>),
+    TryFailed(FailedForm<'a>),
+    StepSkipped(SkippedForm<'a>),
     StepFailed(FailedForm<'a>),
     RunCompleted,
     RunFailed(EndForm<'a>),
@@ -78,6 +81,15 @@ struct AnsweredForm<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+struct ProgressForm<'a> {
+    step: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<Cow<'a, Map<String, Value>>>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct ResultForm<'a> {
     step: u32,
     output: OutputForm<'a>,
@@ -95,6 +107,13 @@ struct CompletedForm<'a> {
 struct FailedForm<'a> {
     step: u32,
     failure: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SkippedForm<'a> {
+    step: u32,
+    failure: Cow<'a, str>,
+    output: OutputForm<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,8 +165,11 @@ pub(crate) fn kind(event: &RunEvent) -> &'static str {
         RunEvent::ModelDelta { .. } => "model_delta",
         RunEvent::ModelAnswered { .. } => "model_answered",
         RunEvent::FunctionCalled { .. } => "function_called",
+        RunEvent::FunctionProgress { .. } => "function_progress",
         RunEvent::FunctionAnswered { .. } => "function_answered",
         RunEvent::StepCompleted { .. } => "step_completed",
+        RunEvent::TryFailed { .. } => "try_failed",
+        RunEvent::StepSkipped { .. } => "step_skipped",
         RunEvent::StepFailed { .. } => "step_failed",
         RunEvent::RunCompleted => "run_completed",
         RunEvent::RunFailed { .. } => "run_failed",
@@ -185,6 +207,11 @@ pub(super) fn form(event: &RunEvent) -> EventForm<'_> {
             KindForm::ModelAnswered(AnsweredForm { step: step.0, answer: answer_form(answer) })
         }
         RunEvent::FunctionCalled { step } => KindForm::FunctionCalled(place(step)),
+        RunEvent::FunctionProgress { step, progress } => KindForm::FunctionProgress(ProgressForm {
+            step: step.0,
+            content: progress.content.as_deref().map(Cow::from),
+            data: progress.data.as_ref().map(Cow::Borrowed),
+        }),
         RunEvent::FunctionAnswered { step, output, session_state } => {
             KindForm::FunctionAnswered(ResultForm {
                 step: step.0,
@@ -195,6 +222,14 @@ pub(super) fn form(event: &RunEvent) -> EventForm<'_> {
         RunEvent::StepCompleted { step, output } => {
             KindForm::StepCompleted(CompletedForm { step: step.0, output: output_form(output) })
         }
+        RunEvent::TryFailed { step, failure } => {
+            KindForm::TryFailed(FailedForm { step: step.0, failure: failure.code().into() })
+        }
+        RunEvent::StepSkipped { step, failure, output } => KindForm::StepSkipped(SkippedForm {
+            step: step.0,
+            failure: failure.code().into(),
+            output: output_form(output),
+        }),
         RunEvent::StepFailed { step, failure } => {
             KindForm::StepFailed(FailedForm { step: step.0, failure: failure.code().into() })
         }
@@ -259,6 +294,12 @@ pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
             RunEvent::ModelAnswered { step: StepIndex(step), answer: answer(form) }
         }
         "function_called" => RunEvent::FunctionCalled { step: place(text)? },
+        "function_progress" => {
+            let ProgressForm { step, content, data } = parse(WHAT, text)?;
+            let progress =
+                Progress { content: content.map(Cow::into_owned), data: data.map(Cow::into_owned) };
+            RunEvent::FunctionProgress { step: StepIndex(step), progress }
+        }
         "function_answered" => {
             let ResultForm { step, output: form, session_state } = parse(WHAT, text)?;
             RunEvent::FunctionAnswered {
@@ -271,9 +312,18 @@ pub(crate) fn read(text: &str) -> Result<RunEvent, StoreError> {
             let CompletedForm { step, output: form } = parse(WHAT, text)?;
             RunEvent::StepCompleted { step: StepIndex(step), output: output(form) }
         }
+        "try_failed" => {
+            let (step, failure) = failed(text)?;
+            RunEvent::TryFailed { step, failure }
+        }
+        "step_skipped" => {
+            let SkippedForm { step, failure: code, output: form } = parse(WHAT, text)?;
+            let (step, failure) = (StepIndex(step), failure(&code)?);
+            RunEvent::StepSkipped { step, failure, output: output(form) }
+        }
         "step_failed" => {
-            let FailedForm { step, failure: code } = parse(WHAT, text)?;
-            RunEvent::StepFailed { step: StepIndex(step), failure: failure(&code)? }
+            let (step, failure) = failed(text)?;
+            RunEvent::StepFailed { step, failure }
         }
         "run_completed" => parse(WHAT, text).map(|_: Head| RunEvent::RunCompleted)?,
         "run_failed" => {
@@ -308,6 +358,11 @@ pub(crate) fn content_beginning(text: &str) -> Result<String, StoreError> {
 fn failure(code: &str) -> Result<StepFailure, StoreError> {
     StepFailure::of_code(code)
         .ok_or_else(|| StoreError::unreadable("an event with an unknown failure"))
+}
+
+fn failed(text: &str) -> Result<(StepIndex, StepFailure), StoreError> {
+    let FailedForm { step, failure: code } = parse(WHAT, text)?;
+    Ok((StepIndex(step), failure(&code)?))
 }
 
 fn output(form: OutputForm<'_>) -> StepOutput {

@@ -1,13 +1,15 @@
-//! The stored form of what a client sent along with the message, and of the session's state as
-//! the run found it.
+//! The stored form of what a client sent along with the message, and of what the run found in its
+//! session: the state, and what earlier runs came to.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stepmill_core::extras::{Extras, Media, MediaKind};
+use stepmill_core::run::PastRun;
 
 use super::{V1, check_depth, parse, text};
 use crate::error::StoreError;
@@ -28,6 +30,14 @@ pub(super) struct ExtrasForm<'a> {
     metadata: Cow<'a, Map<String, Value>>,
     additional_data: Option<Cow<'a, str>>,
     media: Vec<MediaForm<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    history: Vec<PastRunForm<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PastRunForm<'a> {
+    input: Cow<'a, str>,
+    content: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,24 +61,33 @@ enum KindForm {
     File,
 }
 
-/// `None` if nothing was sent along and the session has no state: the common case.
+/// What was read back.
+pub(crate) type Found = (Extras, Map<String, Value>, Arc<[PastRun]>);
+
+/// `None` if nothing was sent along, and the session has no state and no history: the common case.
 pub(crate) fn write(
     extras: &Extras,
     session_state: &Map<String, Value>,
+    history: &[PastRun],
 ) -> Result<Option<String>, StoreError> {
-    if *extras == Extras::default() && session_state.is_empty() {
+    if *extras == Extras::default() && session_state.is_empty() && history.is_empty() {
         return Ok(None);
     }
     check_depth(Some(session_state))?;
     check_depth(Some(&extras.metadata))?;
     check_depth(extras.dependencies.as_ref().and_then(Value::as_object))?;
-    Ok(Some(text(&form(extras, session_state))))
+    Ok(Some(text(&form(extras, session_state, history))))
 }
 
 pub(super) fn form<'a>(
     extras: &'a Extras,
     session_state: &'a Map<String, Value>,
+    history: &'a [PastRun],
 ) -> ExtrasForm<'a> {
+    let past = |it: &'a PastRun| PastRunForm {
+        input: it.input.as_str().into(),
+        content: it.content.as_str().into(),
+    };
     ExtrasForm {
         v: V1,
         session_state: Cow::Borrowed(session_state),
@@ -79,6 +98,7 @@ pub(super) fn form<'a>(
         metadata: Cow::Borrowed(&extras.metadata),
         additional_data: extras.additional_data.as_deref().map(Cow::from),
         media: extras.media.iter().map(media_form).collect(),
+        history: history.iter().map(past).collect(),
     }
 }
 
@@ -99,8 +119,8 @@ fn media_form(media: &Media) -> MediaForm<'_> {
     }
 }
 
-pub(crate) fn read(text: Option<&str>) -> Result<(Extras, Map<String, Value>), StoreError> {
-    let Some(text) = text else { return Ok(Default::default()) };
+pub(crate) fn read(text: Option<&str>) -> Result<Found, StoreError> {
+    let Some(text) = text else { return Ok((Extras::default(), Map::new(), Arc::from([]))) };
     let form: ExtrasForm<'static> = parse(WHAT, text)?;
     let extras = Extras {
         dependencies: form.dependencies.map(Cow::into_owned),
@@ -111,7 +131,12 @@ pub(crate) fn read(text: Option<&str>) -> Result<(Extras, Map<String, Value>), S
         additional_data: form.additional_data.map(Cow::into_owned),
         media: form.media.into_iter().map(media).collect::<Result<Vec<_>, _>>()?.into(),
     };
-    Ok((extras, form.session_state.into_owned()))
+    let past = |it: PastRunForm<'_>| PastRun {
+        input: it.input.into_owned(),
+        content: it.content.into_owned(),
+    };
+    let history = form.history.into_iter().map(past).collect();
+    Ok((extras, form.session_state.into_owned(), history))
 }
 
 fn media(form: MediaForm<'_>) -> Result<Media, StoreError> {

@@ -10,7 +10,8 @@ use stepmill_core::agent::{Agent, ModelName};
 use stepmill_core::capability::Access;
 use stepmill_core::database::Value;
 use stepmill_core::graph::{
-    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Parameter, Query, Step, StepGraph,
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, OnFailure, Parameter, Query,
+    Showing, Step, StepGraph, StepOptions,
 };
 
 use super::{V1, parse, text};
@@ -26,6 +27,9 @@ const LIMITS: GraphLimits = GraphLimits {
     name_bytes: usize::MAX,
     description_bytes: usize::MAX,
     text_bytes: usize::MAX,
+    retries: u32::MAX,
+    history: u32::MAX,
+    unlisted_events: usize::MAX,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -37,6 +41,16 @@ pub(super) struct GraphForm<'a> {
     /// Absent in rows from before there was one, and where it is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session_state: Option<Cow<'a, Map<String, Json>>>,
+    /// Absent where everything is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    showing: Option<ShowingForm<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ShowingForm<'a> {
+    agent_events: bool,
+    agent_runs: bool,
+    unlisted_events: Cow<'a, [String]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,6 +58,16 @@ struct StepForm<'a> {
     name: Cow<'a, str>,
     description: Option<Cow<'a, str>>,
     executor: ExecutorForm<'a>,
+    /// Absent where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    options: Option<OptionsForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OptionsForm {
+    retries: u32,
+    may_fail: bool,
+    history: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,6 +119,31 @@ pub(super) fn form(graph: &StepGraph) -> GraphForm<'_> {
         description: graph.description().map(Cow::from),
         steps: graph.steps().iter().map(step).collect(),
         session_state: Some(graph.session_state()).filter(|it| !it.is_empty()).map(Cow::Borrowed),
+        showing: showing_form(graph.showing()),
+    }
+}
+
+fn showing_form(showing: &Showing) -> Option<ShowingForm<'_>> {
+    (*showing != Showing::default()).then(|| ShowingForm {
+        agent_events: showing.agent_events,
+        agent_runs: showing.agent_runs,
+        unlisted_events: showing.unlisted_events.as_slice().into(),
+    })
+}
+
+fn options_form(options: StepOptions) -> Option<OptionsForm> {
+    (options != StepOptions::default()).then(|| OptionsForm {
+        retries: options.retries,
+        may_fail: options.on_failure == OnFailure::Skip,
+        history: options.history,
+    })
+}
+
+fn options(form: OptionsForm) -> StepOptions {
+    StepOptions {
+        retries: form.retries,
+        on_failure: if form.may_fail { OnFailure::Skip } else { OnFailure::Fail },
+        history: form.history,
     }
 }
 
@@ -122,6 +171,7 @@ fn step_form(step: &Step) -> StepForm<'_> {
                 write: query.access == Access::Write,
             },
         },
+        options: options_form(step.options),
     }
 }
 
@@ -152,6 +202,11 @@ pub(crate) fn read(text: &str) -> Result<StepGraph, StoreError> {
         nodes,
         root,
         session_state: form.session_state.map(|it| super::text(&it)),
+        showing: form.showing.map_or_else(Showing::default, |it| Showing {
+            agent_events: it.agent_events,
+            agent_runs: it.agent_runs,
+            unlisted_events: it.unlisted_events.into_owned(),
+        }),
     };
     draft.check(&LIMITS).map_err(|_| StoreError::unreadable(format!("{WHAT} that cannot run")))
 }
@@ -195,6 +250,7 @@ fn step(form: StepForm<'_>) -> Result<Step, StoreError> {
                 })
             }
         },
+        options: form.options.map_or_else(StepOptions::default, options),
     })
 }
 

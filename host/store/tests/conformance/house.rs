@@ -142,8 +142,12 @@ pub(crate) fn at(micros: i64) -> Timestamp {
 
 fn graph() -> StepGraph {
     let function = FunctionCall { name: "f".into(), argument: Some("1".into()) };
-    let step =
-        Step { name: "step".into(), description: None, executor: Executor::Function(function) };
+    let step = Step {
+        name: "step".into(),
+        description: None,
+        executor: Executor::Function(function),
+        options: Default::default(),
+    };
     let mut draft = GraphDraft::new("Workflow", vec![NodeDraft::Step(step)], 0);
     draft.description = Some("Steps.".into());
     draft.check(&GraphLimits::default()).unwrap()
@@ -167,6 +171,7 @@ pub(crate) fn pin(number: u128, in_session: &str, by: Option<&str>) -> RunPin {
         input: "Hello".into(),
         extras: Arc::default(),
         session_state: Map::new(),
+        history: std::sync::Arc::from([]),
         telling: Telling::Streamed,
         origin: Origin::Declared,
         context: Arc::new(context),

@@ -5,11 +5,12 @@ use stepmill_core::event::{RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::principal::Sees;
 use stepmill_core::run::{RunPin, RunStatus};
 use stepmill_store::{
-    LIST_BYTES, PREVIEW_CHARACTERS, PreviewedOutcome, RunFilter, SessionEntry, SessionFilter,
-    SessionKey, SessionPage, StoreError, StoredPreview, StoredSession, TenantStore, Touch,
+    Closing, LIST_BYTES, PREVIEW_CHARACTERS, PreviewedOutcome, RunFilter, SessionEntry,
+    SessionFilter, SessionKey, SessionPage, StoreError, StoredPreview, StoredSession, TenantStore,
+    Touch,
 };
 
-use crate::house::{CONNECTIONS, House, at, entry, pin, run, session, tenant};
+use crate::house::{CONNECTIONS, House, at, entry, pin, run, session, tenant, user, workflow};
 
 const MIB: usize = 1024 * 1024;
 
@@ -68,6 +69,44 @@ pub(crate) async fn what_runs_came_to_counts_too(house: House) {
     // One run is bounded by its own limits.
     let one = acme.run_find(Sees::Everyone, None, &session("s"), run(1)).await.unwrap();
     assert_eq!(one.unwrap().1.len(), 10);
+}
+
+pub(crate) async fn a_history_is_of_one_workflow_and_one_user(house: House) {
+    let store = house.open().await;
+    let acme = tenant(&store, "acme");
+    let close = async |pin: RunPin, content: &str, last: RunEvent| {
+        let closing = Closing::default();
+        open(&acme, &pin).await;
+        let entries = [entry(1, step_completed(content.to_owned())), entry(2, last)];
+        acme.journal_close(&pin, &entries, &closing).await.unwrap();
+    };
+    let failed = || RunEvent::RunFailed { failure: StepFailure::HostFailed };
+    let input =
+        |number: u128, input: &str| RunPin { input: input.into(), ..pin(number, "s", None) };
+    close(input(1, "one"), "1", RunEvent::RunCompleted).await;
+    close(input(2, "two"), "2", failed()).await;
+    close(RunPin { workflow: workflow("v"), ..input(3, "three") }, "3", RunEvent::RunCompleted)
+        .await;
+    close(pin(4, "s", Some("ada")), "4", RunEvent::RunCompleted).await;
+    open(&acme, &input(5, "five")).await;
+    close(input(6, &"x".repeat(200 * 1024)), "6", RunEvent::RunCompleted).await;
+    close(input(7, "seven"), "7", RunEvent::RunCompleted).await;
+
+    let told = async |by: Option<&str>, limit| {
+        let user = by.map(user);
+        let runs = acme.run_history(&session("s"), &workflow("w"), user.as_ref(), limit).await;
+        runs.unwrap().into_iter().map(|it| it.content).collect::<Vec<_>>()
+    };
+    assert_eq!(told(None, 9).await, ["1", "6", "7"]);
+    assert_eq!(told(None, 1).await, ["7"]);
+    assert_eq!(told(Some("ada"), 9).await, ["4"]);
+    assert!(told(Some("bob"), 9).await.is_empty());
+    let other = tenant(&store, "other");
+    let none = other.run_history(&session("s"), &workflow("w"), None, 9).await.unwrap();
+    assert!(none.is_empty());
+    // What is older than what fits is not told.
+    close(input(8, &"y".repeat(100 * 1024)), "8", RunEvent::RunCompleted).await;
+    assert_eq!(told(None, 9).await, ["7", "8"]);
 }
 
 pub(crate) async fn a_page_of_sessions_holds_so_much_and_no_more(house: House) {

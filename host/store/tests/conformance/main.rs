@@ -86,6 +86,7 @@ conformance! {
     lists:
         a_list_of_runs_holds_so_much_and_no_more
         what_runs_came_to_counts_too
+        a_history_is_of_one_workflow_and_one_user
         a_page_of_sessions_holds_so_much_and_no_more
         a_preview_is_cut_where_it_is_read
         a_preview_says_why_its_run_failed;

@@ -1,4 +1,4 @@
-//! What the host offers: each part asks for the capability of its name, but the log.
+//! What the host offers: each part asks for the capability of its name, but the log and the progress.
 //!
 //! Where the host has to wait for an answer it suspends the plugin and serves others
 //! meanwhile, so a plain call is all there is.
@@ -8,6 +8,7 @@ pub mod database;
 pub mod http;
 pub mod kv;
 pub mod log;
+pub mod progress;
 pub mod secrets;
 
 /// The border: the true host, or in a plugin's own tests what they made up.

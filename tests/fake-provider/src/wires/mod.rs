@@ -84,12 +84,14 @@ impl Ask {
             streamed: body["stream"].as_bool().unwrap_or(wire == Wire::Ollama),
         };
         if path.ends_with("/responses") {
-            let system = [text(&body["instructions"]), of_role(&body["input"], "system")];
+            // Who sends no `instructions` sends a message of the developer instead.
+            let said = ["system", "developer"].map(|role| of_role(&body["input"], role));
+            let system = text(&body["instructions"]) + &said.concat();
             let message = match &body["input"] {
                 Value::String(message) => message.clone(),
                 items => last_of_role(items, "user"),
             };
-            return Some(asked(Wire::Responses, system.concat(), message));
+            return Some(asked(Wire::Responses, system, message));
         }
         let messages = &body["messages"];
         let system = || of_role(messages, "system") + &of_role(messages, "developer");

@@ -20,16 +20,15 @@ pub(crate) fn find(id: &str) -> Option<Mirror> {
             .function("ok", wrap)
             .function("explode", explode)
             .function("after", wrap),
-        // The step may fail: what is left of it is a sentence for the next one.
         "failing-skip" => Mirror::prototype("Failing Skip", failing_skip)
-            .function("explode", |_, _| Ok(StepOutput::new("Step bad failed but skipped")))
+            .function("explode", explode)
             .function("after", wrap),
         "failing-model" => Mirror::prototype("Failing Model", failing_model),
         "typed-input" => Mirror::prototype("Typed Input", typed_input).function("<lambda>", show),
         "stateful" => Mirror::prototype("Stateful", stateful).function("bump", bump),
         "history" => Mirror::prototype("History", history),
-        "progress" => Mirror::prototype("Progress", progress)
-            .function("progress_gen", |_, _| Ok(StepOutput::new("progress done"))),
+        "progress" => Mirror::prototype("Progress", tells_progress)
+            .function("progress_gen", half_way_and_done),
         "early-stop" => Mirror::prototype("Early Stop", early_stop)
             .function("<lambda>", |_, _| Ok(StepOutput::new("stopping").stop()))
             .function("s2", wrap),
@@ -50,6 +49,12 @@ fn wrap(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
 
 fn explode(_: &Context, _: StepInput) -> Result<StepOutput, StepError> {
     Err(StepError::new("step blew up: token=sk-secret"))
+}
+
+fn half_way_and_done(_: &Context, _: StepInput) -> Result<StepOutput, StepError> {
+    let data = JsonObject::from_iter([("pct".to_owned(), json!(50))]);
+    progress::tell_with("half way", data).map_err(|it| StepError::new(it.to_string()))?;
+    Ok(StepOutput::new("progress done"))
 }
 
 fn second(_: &Context, input: StepInput) -> Result<StepOutput, StepError> {
@@ -107,20 +112,20 @@ fn prototype(_: &Context) -> Result<Workflow, FactoryError> {
 
 fn failing_default(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Failing Default")
-        .step(Step::function("bad", "explode"))
+        .step(Step::function("bad", "explode").retries(3))
         .step(Step::function("after", "after")))
 }
 
 fn failing_fail(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Failing Fail")
         .step(Step::function("ok", "ok"))
-        .step(Step::function("bad", "explode"))
+        .step(Step::function("bad", "explode").retries(1))
         .step(Step::function("after", "after")))
 }
 
 fn failing_skip(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Failing Skip")
-        .step(Step::function("bad", "explode"))
+        .step(Step::function("bad", "explode").may_fail())
         .step(Step::function("after", "after")))
 }
 
@@ -143,13 +148,13 @@ fn stateful(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Stateful").session_state(state).step(Step::function("bump", "bump")))
 }
 
-/// Without the history itself: it is right as long as there is none.
+/// Of three runs, because a step's own number counts, which is three unless it is set.
 fn history(_: &Context) -> Result<Workflow, FactoryError> {
-    Ok(Workflow::new("History").step(Step::agent("h", agent("H", "gpt-5.4", "Hist."))))
+    let step = Step::agent("h", agent("H", "gpt-5.4", "Hist."));
+    Ok(Workflow::new("History").step(step).history(3))
 }
 
-/// Without what it tells on the way.
-fn progress(_: &Context) -> Result<Workflow, FactoryError> {
+fn tells_progress(_: &Context) -> Result<Workflow, FactoryError> {
     Ok(Workflow::new("Progress").step(Step::function("p", "progress_gen")))
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn build(
             nodes: list(from, node)?,
             root: from.int_in_range(0..=8)?,
             session_state: option(from, json)?,
+            showing: option(from, showing)?,
         })),
     })
 }
@@ -115,7 +116,27 @@ fn node(from: &mut Unstructured<'_>) -> Result<wit::Node> {
                 },
             }),
         },
+        options: option(from, step_options)?,
     }))
+}
+
+fn step_options(from: &mut Unstructured<'_>) -> Result<wit::StepOptions> {
+    Ok(wit::StepOptions {
+        retries: from.int_in_range(0..=12)?,
+        on_failure: match from.arbitrary()? {
+            true => wit::OnFailure::Fail,
+            false => wit::OnFailure::Skip,
+        },
+        history: from.int_in_range(0..=60)?,
+    })
+}
+
+fn showing(from: &mut Unstructured<'_>) -> Result<wit::Showing> {
+    Ok(wit::Showing {
+        agent_events: from.arbitrary()?,
+        agent_runs: from.arbitrary()?,
+        unlisted_events: list(from, text)?,
+    })
 }
 
 fn agent(from: &mut Unstructured<'_>) -> Result<wit::Agent> {

@@ -49,7 +49,7 @@ fn step(name: &str) -> Node {
         name: "finish".to_owned(),
         argument: None,
     });
-    Node::Step(Step { name: name.to_owned(), description: None, executor })
+    Node::Step(Step { name: name.to_owned(), description: None, executor, options: None })
 }
 
 fn agent(graph: &mut Workflow, change: impl Fn(&mut crate::stepmill::plugin::types::Agent)) {

@@ -180,6 +180,7 @@ fn workflow(description: Option<String>) -> Workflow {
         ],
         root: 0,
         session_state: None,
+        showing: None,
     }
 }
 
@@ -217,5 +218,5 @@ fn query() -> Node {
 }
 
 fn step(name: &str, executor: Executor) -> Step {
-    Step { name: name.to_owned(), description: None, executor }
+    Step { name: name.to_owned(), description: None, executor, options: None }
 }

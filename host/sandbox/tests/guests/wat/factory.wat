@@ -40,14 +40,25 @@
     (type $executor' (variant
       (case "agent" $agent) (case "function" $function) (case "query" $query)))
     (export "executor" (type $executor (eq $executor')))
+    (type $on-failure' (enum "fail" "skip"))
+    (export "on-failure" (type $on-failure (eq $on-failure')))
+    (type $options' (record
+      (field "retries" u32) (field "on-failure" $on-failure) (field "history" u32)))
+    (export "step-options" (type $options (eq $options')))
     (type $step' (record
-      (field "name" string) (field "description" (option string)) (field "executor" $executor)))
+      (field "name" string) (field "description" (option string)) (field "executor" $executor)
+      (field "options" (option $options))))
     (export "step" (type $step (eq $step')))
     (type $node' (variant (case "step" $step) (case "sequence" (list u32))))
     (export "node" (type $node (eq $node')))
+    (type $showing' (record
+      (field "agent-events" bool) (field "agent-runs" bool)
+      (field "unlisted-events" (list string))))
+    (export "showing" (type $showing (eq $showing')))
     (type $workflow' (record
       (field "name" string) (field "description" (option string)) (field "nodes" (list $node))
-      (field "root" u32) (field "session-state" (option string))))
+      (field "root" u32) (field "session-state" (option string))
+      (field "showing" (option $showing))))
     (export "workflow" (type $workflow (eq $workflow')))
     (type $error' (variant
       (case "permission" string) (case "validation" string) (case "other" string)))
@@ -76,10 +87,12 @@
       (field "metadata" string) (field "additional-data" (option string))
       (field "media" (list $media))))
     (export "run-context" (type $run-context (eq $run')))
+    (type $past-run' (record (field "message" string) (field "content" string)))
+    (export "past-run" (type $past-run (eq $past-run')))
     (type $input' (record
       (field "function" $function) (field "step" string) (field "message" string)
       (field "previous" (option string)) (field "outputs" (list $content))
-      (field "run" $run-context)))
+      (field "run" $run-context) (field "history" (list $past-run))))
     (export "step-input" (type $input (eq $input')))
     (type $output' (record
       (field "content" string) (field "stop" bool) (field "session-state" (option string))))

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::metrics::{AgentMetrics, Tokens, first_token};
-use super::shapes::{Empty, agent, step_id};
+use super::shapes::{self, Empty, agent, step_id};
 
 /// Room for all that is filled into the prompts of one run, as they are shown: a page of runs holds
 /// a hundred times as much. Prompts that do not fit are shown as they were written.
@@ -72,7 +72,7 @@ pub(super) fn is_responses(call: &ModelCall) -> bool {
 
 #[derive(Serialize, ToSchema)]
 struct AgentInput<'a> {
-    input_content: &'a str,
+    input_content: Cow<'a, str>,
 }
 
 /// The run of one agent inside a step.
@@ -140,8 +140,11 @@ impl<'a> AgentState<'a> {
 }
 
 impl<'a> AgentRun<'a> {
-    /// Every agent's run that ended with an answer.
+    /// Every agent's run that ended with an answer, if the workflow shows them.
     pub(super) fn all(pin: &'a RunPin, record: &'a RunRecord, stage: Stage) -> Vec<Self> {
+        if !pin.graph.showing().agent_runs {
+            return Vec::new();
+        }
         let mut input = pin.input.as_str();
         let mut runs = Vec::new();
         let mut room = FILLED_BYTES;
@@ -169,6 +172,7 @@ impl<'a> AgentRun<'a> {
         let asked = Prompt::of(
             pin,
             agent,
+            shapes::step(pin, step.index).map_or(&[], |it| pin.told(it)),
             input,
             step.session_state.as_deref().unwrap_or(&pin.session_state),
             room,
@@ -219,7 +223,7 @@ impl<'a> AgentRun<'a> {
             messages,
             metadata: &pin.extras.metadata,
             tools: None,
-            input: AgentInput { input_content: input },
+            input: AgentInput { input_content: asked.input },
         }
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer};
-use stepmill_core::event::{JournalEntry, RunEvent, StepFailure, StepIndex, StepOutput};
+use stepmill_core::event::{JournalEntry, Progress, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::run::RunPin;
 use stepmill_core::time::Timestamp;
 use stepmill_engine::{Ending, ModelCall, RunRecord, StepRecord, StepState};
@@ -43,6 +43,19 @@ impl EventView {
     }
 }
 
+/// What an agent does before it comes to something.
+const ON_THE_WAY: [&str; 6] = [
+    "RunStarted",
+    "ModelRequestStarted",
+    "RunContent",
+    "ModelRequestCompleted",
+    "RunContentCompleted",
+    "RunError",
+];
+
+/// What is told once more when a call is made once more.
+const TOLD_AGAIN: [&str; 2] = ["RunContent", "StepProgress"];
+
 /// Turns a journal, entry by entry, into what clients hear.
 pub(crate) struct Renderer {
     pin: Arc<RunPin>,
@@ -67,19 +80,31 @@ impl Renderer {
     ) -> serde_json::Result<Vec<EventView>> {
         let mut renderer = Self { stage: Stage::Noted, ..Self::new(pin.clone()) };
         let mut views: Vec<EventView> = Vec::new();
+        let unlisted = &pin.graph.showing().unlisted_events;
         for entry in journal {
             if entry.event == RunEvent::RunResumed {
-                while views.last().is_some_and(|it| it.name == "RunContent") {
+                while views.last().is_some_and(|it| TOLD_AGAIN.contains(&it.name)) {
                     views.pop();
                 }
             }
-            views.extend(renderer.render(entry)?.into_iter().filter(|it| it.name != "StepOutput"));
+            let kept = |it: &EventView| {
+                it.name != "StepOutput" && !unlisted.iter().any(|name| name == it.name)
+            };
+            views.extend(renderer.render(entry)?.into_iter().filter(kept));
         }
         Ok(views)
     }
 
     /// What clients hear of one entry: nothing, or one or more events.
     pub(crate) fn render(&mut self, entry: &JournalEntry) -> serde_json::Result<Vec<EventView>> {
+        let mut said = self.say(entry)?;
+        if !self.pin.graph.showing().agent_events {
+            said.retain(|it| !ON_THE_WAY.contains(&it.name));
+        }
+        Ok(said)
+    }
+
+    fn say(&mut self, entry: &JournalEntry) -> Said {
         self.record.apply(entry);
         match &entry.event {
             RunEvent::ModelBegan { mark, .. } => self.mark = Some(mark.clone()),
@@ -90,6 +115,7 @@ impl Renderer {
         match &entry.event {
             RunEvent::RunStarted => Ok(vec![say.workflow("WorkflowStarted", Empty {})?]),
             RunEvent::RunResumed | RunEvent::FunctionCalled { .. } => Ok(vec![]),
+            RunEvent::FunctionProgress { step, progress } => say.progress(*step, progress),
             RunEvent::StepStarted { step } => Ok(vec![say.step("StepStarted", *step, Empty {})?]),
             RunEvent::ModelCalled { step, .. } => say.model_called(*step),
             RunEvent::ModelBegan { step, mark } => say.model_began(*step, mark),
@@ -97,6 +123,8 @@ impl Renderer {
             RunEvent::ModelAnswered { step, .. } => say.model_answered(*step),
             RunEvent::FunctionAnswered { step, output, .. } => say.function_answered(*step, output),
             RunEvent::StepCompleted { step, output } => say.step_completed(*step, output),
+            RunEvent::TryFailed { step, failure } => say.try_failed(*step, *failure),
+            RunEvent::StepSkipped { step, .. } => say.step_skipped(*step),
             RunEvent::StepFailed { step, failure } => say.step_failed(*step, *failure),
             RunEvent::RunCompleted => Ok(vec![say.run_completed()?]),
             RunEvent::RunFailed { .. } => Ok(vec![say.run_failed()?]),
@@ -219,6 +247,15 @@ struct Output<'a> {
 }
 
 #[derive(Serialize)]
+struct Told<'a> {
+    attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Map<String, Value>>,
+}
+
+#[derive(Serialize)]
 struct Failure {
     error: String,
 }
@@ -324,7 +361,7 @@ impl<'a> Say<'a> {
     ) -> Option<(&'a Agent, &'a ModelCall, Option<&'a ModelAnswer>)> {
         let who = agent(self.pin, index)?;
         match &self.record_of(index)?.state {
-            StepState::AskingModel(call) | StepState::Failed(Some(call), _) => {
+            StepState::AskingModel(call) | StepState::TryFailed(Some(call), _) => {
                 Some((who, call, None))
             }
             StepState::ModelAnswered(call, answer)
@@ -386,8 +423,22 @@ impl<'a> Say<'a> {
     fn function_answered(&self, index: StepIndex, output: &StepOutput) -> Said {
         // Told as the step's result although the step is noted as done only next.
         let state = StepState::CompletedByFunction(output.clone());
-        let done = StepRecord { index, started_at: self.at, session_state: None, state };
+        let done = StepRecord { index, started_at: self.at, session_state: None, tries: 1, state };
         let step_output = StepResult::of(self.pin, &done);
+        Ok(vec![self.about("StepOutput", Some(index), false, Output { step_output })?])
+    }
+
+    fn progress(&self, index: StepIndex, progress: &Progress) -> Said {
+        let told = Told {
+            attempt: self.record_of(index).map_or(0, |it| it.tries),
+            content: progress.content.as_deref(),
+            data: progress.data.as_ref(),
+        };
+        Ok(vec![self.step("StepProgress", index, told)?])
+    }
+
+    fn step_skipped(&self, index: StepIndex) -> Said {
+        let step_output = self.record_of(index).and_then(|it| StepResult::of(self.pin, it));
         Ok(vec![self.about("StepOutput", Some(index), false, Output { step_output })?])
     }
 
@@ -397,15 +448,15 @@ impl<'a> Say<'a> {
         Ok(vec![self.step("StepCompleted", index, done)?])
     }
 
+    fn try_failed(&self, index: StepIndex, failure: StepFailure) -> Said {
+        let Some((who, call, _)) = self.call(index) else { return Ok(vec![]) };
+        let failed = AgentFailed { content: failure.to_string(), error_type: failure.code() };
+        Ok(vec![self.agent("RunError", index, who, call, failed)?])
+    }
+
     fn step_failed(&self, index: StepIndex, failure: StepFailure) -> Said {
-        let mut said = Vec::with_capacity(2);
-        if let Some((who, call, _)) = self.call(index) {
-            let failed = AgentFailed { content: failure.to_string(), error_type: failure.code() };
-            said.push(self.agent("RunError", index, who, call, failed)?);
-        }
         let error = failure_text(self.pin, index, failure);
-        said.push(self.step("StepError", index, Failure { error })?);
-        Ok(said)
+        Ok(vec![self.step("StepError", index, Failure { error })?])
     }
 
     fn run_completed(&self) -> serde_json::Result<EventView> {

@@ -42,6 +42,10 @@ impl<'a> StepResult<'a> {
             StepState::CompletedByFunction(output) => {
                 (output.content.as_str(), None, output.stop, None)
             }
+            StepState::Skipped(call, failure, output) => {
+                let call = call.as_ref().map(|it| (it, None));
+                (output.content.as_str(), call, false, Some(*failure))
+            }
             StepState::Failed(call, failure) => {
                 ("", call.as_ref().map(|it| (it, None)), false, Some(*failure))
             }

@@ -8,9 +8,10 @@ use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer, ModelName, Usage};
 use stepmill_core::capability::Access;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database;
-use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
+use stepmill_core::event::{ModelIdentity, Progress, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::graph::{
-    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Parameter, Query, Step, StepGraph,
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, OnFailure, Parameter, Query, Step,
+    StepGraph, StepOptions,
 };
 use stepmill_core::ids::{SessionId, TenantId, UserId};
 use stepmill_core::principal::TrustedClaims;
@@ -95,14 +96,19 @@ fn any_query() -> impl Strategy<Value = Executor> {
 }
 
 pub(super) fn any_graph() -> impl Strategy<Value = StepGraph> {
-    let steps = vec((maybe("[^ ]{1,9}"), any_executor()), 0..5);
+    let options = (0u32..9, any::<bool>(), 0u32..9).prop_map(|(retries, may_fail, history)| {
+        let on_failure = if may_fail { OnFailure::Skip } else { OnFailure::Fail };
+        StepOptions { retries, on_failure, history }
+    });
+    let steps = vec((maybe("[^ ]{1,9}"), any_executor(), options), 0..5);
     ("[^\\s]{1,9}", maybe(any::<String>()), steps).prop_filter_map(
         "a fault",
         |(name, text, steps)| {
-            let step = |(at, (description, executor))| Step {
+            let step = |(at, (description, executor, options))| Step {
                 name: format!("step {at}"),
                 description,
                 executor,
+                options,
             };
             let root = steps.len() as u32;
             let mut nodes: Vec<_> =
@@ -142,7 +148,15 @@ pub(super) fn any_event() -> impl Strategy<Value = RunEvent> {
     );
     let model =
         any::<[String; 3]>().prop_map(|[model, vendor, api]| ModelIdentity { model, vendor, api });
+    let progress = maybe(any::<String>()).prop_map(|content| Progress { content, data: None });
     prop_oneof![
+        (step.clone(), progress)
+            .prop_map(|(step, progress)| RunEvent::FunctionProgress { step, progress }),
+        (step.clone(), failure.clone())
+            .prop_map(|(step, failure)| RunEvent::TryFailed { step, failure }),
+        (step.clone(), failure.clone(), output.clone()).prop_map(|(step, failure, output)| {
+            RunEvent::StepSkipped { step, failure, output }
+        }),
         (step.clone(), any::<u128>(), model).prop_map(|(step, call, model)| {
             RunEvent::ModelCalled { step, call: Uuid::from_u128(call), model }
         }),

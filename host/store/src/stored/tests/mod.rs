@@ -3,6 +3,7 @@
 mod any;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use any::{any_context, any_event, any_graph, any_map};
 use proptest::option::of as maybe;
@@ -12,14 +13,16 @@ use stepmill_core::agent::{Agent, AnswerMark, ModelAnswer, ModelName, Usage};
 use stepmill_core::capability::{Access, Capability};
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database;
-use stepmill_core::event::{ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput};
+use stepmill_core::event::{ModelIdentity, Progress, RunEvent, StepFailure, StepIndex, StepOutput};
 use stepmill_core::extras::{Extras, Media, MediaKind};
 use stepmill_core::graph::{
-    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Parameter, Step, StepGraph,
+    Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, OnFailure, Parameter, Step,
+    StepGraph, StepOptions,
 };
 use stepmill_core::ids::{SessionId, TenantId, UserId, WorkflowId};
 use stepmill_core::plugin::{Description, WorkflowKind};
 use stepmill_core::principal::TrustedClaims;
+use stepmill_core::run::PastRun;
 use uuid::Uuid;
 
 use super::{beginning, context, description, event, extras, graph};
@@ -69,10 +72,15 @@ fn sample_graph() -> StepGraph {
         name: "write".into(),
         description: Some("Writes.".into()),
         executor: Executor::Agent(agent),
+        options: StepOptions::default(),
     };
     let function = FunctionCall { name: "publish".into(), argument: Some("{\"to\":1}".into()) };
-    let publish =
-        Step { name: "publish".into(), description: None, executor: Executor::Function(function) };
+    let publish = Step {
+        name: "publish".into(),
+        description: None,
+        executor: Executor::Function(function),
+        options: StepOptions::default(),
+    };
     checked("content", Some("Content, written and published."), vec![write, publish])
 }
 
@@ -213,10 +221,12 @@ fn a_description_of_the_past_is_read_and_still_written_so() {
 #[test]
 fn extras_of_the_past_are_read_and_still_written_so() {
     let (sample, state) = sample_extras();
-    assert_eq!(extras::read(Some(&golden("extras.v1"))).unwrap(), (sample.clone(), state.clone()));
-    assert_eq!(pretty(&extras::form(&sample, &state)), golden("extras.v1"));
-    assert_eq!(extras::write(&Extras::default(), &Map::new()).unwrap(), None);
-    assert_eq!(extras::read(None).unwrap(), Default::default());
+    let none: Arc<[PastRun]> = Arc::from([]);
+    let past = (sample.clone(), state.clone(), none.clone());
+    assert_eq!(extras::read(Some(&golden("extras.v1"))).unwrap(), past);
+    assert_eq!(pretty(&extras::form(&sample, &state, &[])), golden("extras.v1"));
+    assert_eq!(extras::write(&Extras::default(), &Map::new(), &[]).unwrap(), None);
+    assert_eq!(extras::read(None).unwrap(), (Extras::default(), Map::new(), none));
 }
 
 #[test]
@@ -226,6 +236,8 @@ fn what_is_newer_than_the_first_rows_reads_back() {
     assert_eq!(description::read(&description::write(&about).unwrap()).unwrap(), about);
     let mut draft = GraphDraft::new("w", vec![NodeDraft::Sequence(vec![])], 0);
     draft.session_state = Some(r#"{"n":10}"#.into());
+    draft.showing.agent_runs = false;
+    draft.showing.unlisted_events = vec!["StepStarted".into()];
     let drawn = draft.check(&GraphLimits::default()).unwrap();
     assert_eq!(graph::read(&graph::write(&drawn)).unwrap(), drawn);
     let event = RunEvent::FunctionAnswered {
@@ -234,6 +246,48 @@ fn what_is_newer_than_the_first_rows_reads_back() {
         session_state: Some(object(json!({ "n": 11 }))),
     };
     assert_eq!(event::read(&event::write(&event)).unwrap(), event);
+    let history = [PastRun { input: "hi".into(), content: "ho".into() }];
+    let text = extras::write(&Extras::default(), &Map::new(), &history).unwrap();
+    assert_eq!(extras::read(text.as_deref()).unwrap().2[..], history);
+}
+
+#[test]
+fn what_holds_for_a_step_is_stored_in_these_words() {
+    let words = r#"{"v":1,"name":"w","description":null,"steps":[{"name":"f","description":null,"executor":{"function":{"name":"f","argument":null}},"options":{"retries":2,"may_fail":true,"history":3}}],"showing":{"agent_events":false,"agent_runs":true,"unlisted_events":["StepStarted"]}}"#;
+    let read = graph::read(words).unwrap();
+    let options = StepOptions { retries: 2, on_failure: OnFailure::Skip, history: 3 };
+    assert_eq!(read.steps()[0].options, options);
+    assert_eq!(graph::write(&read), words);
+}
+
+#[test]
+fn what_steps_tell_and_how_they_fail_is_stored_in_these_words() {
+    let step = StepIndex(1);
+    let output = StepOutput { content: "c".into(), stop: false };
+    let progress = Progress { content: Some("half".into()), data: Some(object(json!({ "n": 1 }))) };
+    let failure = StepFailure::FunctionFailed;
+    for (event, words) in [
+        (
+            RunEvent::FunctionProgress { step, progress },
+            r#"{"v":1,"kind":"function_progress","step":1,"content":"half","data":{"n":1}}"#,
+        ),
+        (
+            RunEvent::FunctionProgress { step, progress: Progress::default() },
+            r#"{"v":1,"kind":"function_progress","step":1}"#,
+        ),
+        (
+            RunEvent::TryFailed { step, failure },
+            r#"{"v":1,"kind":"try_failed","step":1,"failure":"function_failed"}"#,
+        ),
+        (
+            RunEvent::StepSkipped { step, failure, output },
+            r#"{"v":1,"kind":"step_skipped","step":1,"failure":"function_failed","output":{"content":"c","stop":false}}"#,
+        ),
+    ] {
+        assert_eq!(event::write(&event), words);
+        assert_eq!(event::read(words).unwrap(), event);
+        assert_eq!(json!(event::form(&event))["kind"], event::kind(&event));
+    }
 }
 
 #[test]

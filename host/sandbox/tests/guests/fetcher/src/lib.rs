@@ -42,6 +42,7 @@ impl workflow_factory::Guest for Guest {
             name: "fetch".to_owned(),
             description: None,
             executor: Executor::Function(function),
+            options: None,
         };
         Ok(Workflow {
             name: "fetcher".to_owned(),
@@ -49,6 +50,7 @@ impl workflow_factory::Guest for Guest {
             nodes: vec![Node::Step(step)],
             root: 0,
             session_state: None,
+            showing: None,
         })
     }
 }
