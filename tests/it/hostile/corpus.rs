@@ -134,7 +134,7 @@ fn doubling() -> Vec<u8> {
 
 /// What `build` does in the middle of a request, as its session id tells it. The caller learns a
 /// word, and nothing the plugin said.
-const BUILDS: [(&str, &str, u16, &str); 37] = [
+const BUILDS: [(&str, &str, u16, &str); 41] = [
     ("a loop without end", "loop", 500, "plugin_cpu_exhausted"),
     ("memory without end", "memory", 500, "plugin_memory_exhausted"),
     ("recursion on its own stack", "recurse", 500, "plugin_trapped"),
@@ -149,6 +149,7 @@ const BUILDS: [(&str, &str, u16, &str); 37] = [
     ("a million calls of the host", "kv-many 1000000", 500, "plugin_host_calls_exhausted"),
     ("a flood of lines", "log 1000000", 500, "plugin_host_calls_exhausted"),
     ("a line of many megabytes", "log-long 20000000", 500, "plugin_answer_too_large"),
+    ("progress without end", "progress 1000000", 500, "plugin_host_calls_exhausted"),
     ("a flood on standard output", "print 20000", 200, ""),
     ("a list of many nodes", "nodes 9000", 500, "graph_invalid"),
     ("a list over the host's limit", "nodes 100000", 500, "plugin_answer_too_large"),
@@ -167,6 +168,9 @@ const BUILDS: [(&str, &str, u16, &str); 37] = [
     ("a temperature that is no number", "graph warm", 500, "graph_invalid"),
     ("a temperature out of range", "graph hot", 500, "graph_invalid"),
     ("an answer of no tokens", "graph mute", 500, "graph_invalid"),
+    ("tries without end", "graph retries 4294967295", 500, "graph_invalid"),
+    ("a history without end", "graph history 4294967295", 500, "graph_invalid"),
+    ("events nobody lists", "graph unlisted 10000", 500, "graph_invalid"),
     ("a state that is no object", "graph state", 500, "graph_invalid"),
     ("a state nested without end", "graph state-deep 100000", 500, "graph_invalid"),
     (
@@ -180,7 +184,7 @@ const BUILDS: [(&str, &str, u16, &str); 37] = [
 ];
 
 /// What a function step does, as the message tells it. The run fails, and says why in a word.
-const STEPS: [(&str, &str, u16, &str); 12] = [
+const STEPS: [(&str, &str, u16, &str); 14] = [
     ("a step without end", "loop", 500, "plugin_timed_out"),
     ("a step that hoards", "memory", 500, "plugin_out_of_memory"),
     ("a step that panics", "panic hunter2", 500, "plugin_trapped"),
@@ -188,6 +192,8 @@ const STEPS: [(&str, &str, u16, &str); 12] = [
     ("a step that sleeps", "sleep 60000", 500, "plugin_timed_out"),
     ("a content over the limit", "text 20000000", 500, "plugin_over_limit"),
     ("a step that floods the host", "kv-many 1000000", 500, "plugin_over_limit"),
+    ("a step that tells without end", "progress 1000000", 500, "plugin_over_limit"),
+    ("progress of many megabytes", "progress-long 20000000", 500, "plugin_over_limit"),
     ("a report with a password in it", "report hunter2", 500, "function_failed"),
     ("a state that is no JSON", "state {", 500, "plugin_trapped"),
     ("a state that is no object", "state []", 500, "plugin_trapped"),
@@ -212,8 +218,8 @@ const CORES: [(&str, &str, &str); 4] = [
              (i32.store8 offset=1048576 (local.get $at) (i32.const 1))
              (i32.store offset=1048580 (local.get $at) (i32.const 2097152))
              (i32.store offset=1048584 (local.get $at) (i32.const 100000))
-             (local.set $at (i32.add (local.get $at) (i32.const 80)))
-             (br_if $more (i32.lt_u (local.get $at) (i32.const 320000))))
+             (local.set $at (i32.add (local.get $at) (i32.const 96)))
+             (br_if $more (i32.lt_u (local.get $at) (i32.const 384000))))
            (i32.store (i32.const 1028) (i32.const 64))
            (i32.store (i32.const 1032) (i32.const 4))
            (i32.store (i32.const 1048) (i32.const 1048576))

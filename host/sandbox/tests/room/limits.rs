@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::guests;
 use crate::room::{
-    Desk, build, context, failure, plugin, run, sandbox, settings, short, site, site_with,
+    Desk, build, context, failure, input, plugin, run, sandbox, settings, short, site, site_with,
     still_good,
 };
 
@@ -87,6 +87,34 @@ async fn a_huge_list_of_nodes_is_not_taken() {
     ends_as(&plugin, "nodes 100000", |it| matches!(it, CallFailure::AnswerTooLarge)).await;
     ends_as(&plugin, "nodes 1001", |it| matches!(it, CallFailure::AnswerTooLarge)).await;
     assert_eq!(build(&plugin, "nodes 1000").await.unwrap().nodes.len(), 1_000);
+}
+
+#[tokio::test]
+async fn what_a_function_tells_is_heard_and_bounded() {
+    let limits = CallLimits { progress_messages: 3, progress_bytes: 1_000, ..short() };
+    let plugin = plugin(limits).await;
+    let tell = async |order: &str| {
+        let (listener, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let (site, context) = (site().heard(listener), context("good"));
+        let answer = plugin.run_function(site, &context, &input(order)).await;
+        let answer = answer.unwrap().output.content;
+        let mut told = 0;
+        while heard.try_recv().is_ok() {
+            told += 1;
+        }
+        (answer, told)
+    };
+    assert_eq!(tell("progress 2").await, ("2 told".to_owned(), 2));
+    assert_eq!(tell("progress 9").await, ("3 told".to_owned(), 3));
+    let too_much = "Err(ProgressError::TooMuch)".to_owned();
+    assert_eq!(tell("progress-long 1001").await, (too_much, 0));
+    let invalid = "Err(ProgressError::Invalid)".to_owned();
+    assert_eq!(tell("progress-of [1]").await, (invalid, 0));
+    assert_eq!(tell(r#"progress-of {"n":1}"#).await, ("Ok(())".to_owned(), 1));
+    // While a workflow is drawn there is nobody to hear it, and it is bounded all the same.
+    let drawn = build(&plugin, "progress 9").await.unwrap();
+    assert_eq!(drawn.description.as_deref(), Some("3 told"));
+    ends_as(&plugin, "progress 1000000", |it| matches!(it, CallFailure::HostCallsExhausted)).await;
 }
 
 #[tokio::test]

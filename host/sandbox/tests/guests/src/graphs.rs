@@ -1,6 +1,8 @@
 //! Graphs that nobody can run.
 
-use crate::stepmill::plugin::types::{Executor, Node, Step, Workflow};
+use crate::stepmill::plugin::types::{
+    Executor, Node, OnFailure, Showing, Step, StepOptions, Workflow,
+};
 use crate::{orders, workflow};
 
 /// The good graph with one thing wrong: a word, and for some how much.
@@ -32,6 +34,12 @@ pub(crate) fn odd(order: &str) -> Workflow {
             graph.session_state =
                 Some(format!("{{\"a\":{}{}}}", "[".repeat(amount), "]".repeat(amount)));
         }
+        "retries" => options(&mut graph, |it| it.retries = amount as u32),
+        "history" => options(&mut graph, |it| it.history = amount as u32),
+        "unlisted" => {
+            let unlisted_events = vec!["StepStarted".to_owned(); amount];
+            graph.showing = Some(Showing { agent_events: true, agent_runs: true, unlisted_events });
+        }
         "instructions" => agent(&mut graph, |it| it.instructions = "i".repeat(amount)),
         "model" => agent(&mut graph, |it| it.model.id = "m".repeat(amount)),
         "model-of" => agent(&mut graph, |it| it.model.id = argument.to_owned()),
@@ -50,6 +58,15 @@ fn step(name: &str) -> Node {
         argument: None,
     });
     Node::Step(Step { name: name.to_owned(), description: None, executor, options: None })
+}
+
+fn options(graph: &mut Workflow, change: impl Fn(&mut StepOptions)) {
+    for node in &mut graph.nodes {
+        if let Node::Step(step) = node {
+            let none = StepOptions { retries: 0, on_failure: OnFailure::Fail, history: 0 };
+            change(step.options.insert(none));
+        }
+    }
 }
 
 fn agent(graph: &mut Workflow, change: impl Fn(&mut crate::stepmill::plugin::types::Agent)) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::sending;
 use crate::stepmill::plugin::database::{self, Value};
 use crate::stepmill::plugin::http::{self, HttpRequest};
-use crate::stepmill::plugin::{config, kv, log, secrets};
+use crate::stepmill::plugin::{config, kv, log, progress, secrets};
 
 /// Does what the word says; what it found out, if it comes back. An unknown word does nothing.
 pub(crate) fn follow(word: &str, argument: &str) -> Option<String> {
@@ -33,6 +33,14 @@ pub(crate) fn follow(word: &str, argument: &str) -> Option<String> {
             log::write(log::Level::Warn, &"y".repeat(number(argument)));
             None
         }
+        "progress" => {
+            let told = (0..number(argument)).map(|_| progress::tell(Some("half way"), None));
+            Some(format!("{} told", told.filter(Result::is_ok).count()))
+        }
+        "progress-long" => {
+            Some(format!("{:?}", progress::tell(Some(&"z".repeat(number(argument))), None)))
+        }
+        "progress-of" => Some(format!("{:?}", progress::tell(None, Some(argument)))),
         "print" => {
             (0..number(argument)).for_each(|it| println!("printed {it}"));
             Some("printed".to_owned())
