@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use sqlx::error::ErrorKind;
+use stepmill_core::context::RequestContext;
 use stepmill_core::event::{JournalEntry, RunEvent};
+use stepmill_core::graph::StepGraph;
 use stepmill_core::ids::{Digest, RunId, SessionId, UserId, WorkflowId};
 use stepmill_core::principal::Sees;
 use stepmill_core::run::{Origin, RunPin, RunStatus, Telling};
@@ -177,7 +179,7 @@ impl TenantStore {
             .text(self.tenant.as_str())
             .text(run.to_string());
         let rows = self.database.read("fetch a run", statement).await?;
-        rows.first().map(stored_run).transpose()
+        rows.first().map(|row| Alike::default().stored_run(row)).transpose()
     }
 
     /// A run as a caller names it, with its journal: of this workflow, or of any. None if one of
@@ -204,7 +206,7 @@ impl TenantStore {
         let [found, page] =
             self.database.read_each("find a run", [seen(found, sees), page]).await?;
         let Some(row) = found.first() else { return Ok(None) };
-        Ok(Some((stored_run(row)?, self.journal_from(run, &page).await?)))
+        Ok(Some((Alike::default().stored_run(row)?, self.journal_from(run, &page).await?)))
     }
 
     /// The latest `limit` runs of a session that the filter lets through, without other users',
@@ -243,7 +245,7 @@ impl TenantStore {
             let [more] = self.database.read_within(DOING, bytes, [statement]).await?;
             facts.add(more)?;
         }
-        Ok(Some(RunList { runs: runs.into_iter(), facts }))
+        Ok(Some(RunList { runs: runs.into_iter(), facts, last: Alike::default() }))
     }
 
     /// Which runs, after `from runs`; the most of them is the last argument.
@@ -279,7 +281,7 @@ impl TenantStore {
         .maybe_text(workflow.map(WorkflowId::as_str));
         let statement = seen(statement, sees).and(" order by created_at, id limit 1");
         let rows = self.database.read("find a session's first run", statement).await?;
-        rows.first().map(stored_run).transpose()
+        rows.first().map(|row| Alike::default().stored_run(row)).transpose()
     }
 }
 
@@ -289,6 +291,7 @@ impl TenantStore {
 pub struct RunList {
     runs: std::vec::IntoIter<Row>,
     facts: Facts,
+    last: Alike,
 }
 
 impl Iterator for RunList {
@@ -296,7 +299,7 @@ impl Iterator for RunList {
 
     fn next(&mut self) -> Option<Self::Item> {
         // The database gave the latest first.
-        let run = self.runs.next_back().map(|row| stored_run(&row))?;
+        let run = self.runs.next_back().map(|row| self.last.stored_run(&row))?;
         Some(run.and_then(|run| {
             let journal = self.facts.journal(run.pin.id)?;
             Ok((run, journal))
@@ -351,35 +354,61 @@ pub(crate) fn run_id(row: &Row) -> Result<RunId, StoreError> {
     RunId::parse(row.text(0)?).map_err(|_| StoreError::unreadable("a run's id"))
 }
 
-fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
-    let unreadable = |what: &str| StoreError::unreadable(format!("a run's {what}"));
-    let digest = match row.maybe_text(6)? {
-        Some(text) => Some(Digest::parse(text).ok_or_else(|| unreadable("digest"))?),
-        None => None,
-    };
-    let user = row.maybe_text(3)?.map(UserId::new).transpose();
-    let (extras, session_state, history) = stored::extras::read(row.maybe_text(12)?)?;
-    let pin = RunPin {
-        id: run_id(row)?,
-        workflow: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("workflow"))?,
-        session: SessionId::new(row.text(2)?).map_err(|_| unreadable("session"))?,
-        user: user.map_err(|_| unreadable("user"))?,
-        input: stored::parse("a run's input", row.text(7)?)?,
-        extras: Arc::new(extras),
-        session_state,
-        history,
-        telling: match row.text(5)? {
-            "streamed" => Telling::Streamed,
-            "quiet" => Telling::Quiet,
-            _ => return Err(unreadable("telling")),
-        },
-        origin: digest.map_or(Origin::Declared, Origin::Plugin),
-        context: Arc::new(stored::context::read(row.text(8)?)?),
-        graph: Arc::new(stored::graph::read(row.text(9)?)?),
-        created_at: Timestamp::from_micros(row.number(10)?),
-    };
-    let status = status_of(row.text(4)?)?;
-    Ok(StoredRun { pin, status, updated_at: Timestamp::from_micros(row.number(11)?) })
+/// What was read last: runs of one session often have the same context and the same graph, and
+/// reading those again costs more than seeing that they are the same.
+#[derive(Default)]
+struct Alike {
+    context: Option<(String, Arc<RequestContext>)>,
+    graph: Option<(String, Arc<StepGraph>)>,
+}
+
+impl Alike {
+    fn stored_run(&mut self, row: &Row) -> Result<StoredRun, StoreError> {
+        let unreadable = |what: &str| StoreError::unreadable(format!("a run's {what}"));
+        let digest = match row.maybe_text(6)? {
+            Some(text) => Some(Digest::parse(text).ok_or_else(|| unreadable("digest"))?),
+            None => None,
+        };
+        let user = row.maybe_text(3)?.map(UserId::new).transpose();
+        let (extras, session_state, history) = stored::extras::read(row.maybe_text(12)?)?;
+        let pin = RunPin {
+            id: run_id(row)?,
+            workflow: WorkflowId::new(row.text(1)?).map_err(|_| unreadable("workflow"))?,
+            session: SessionId::new(row.text(2)?).map_err(|_| unreadable("session"))?,
+            user: user.map_err(|_| unreadable("user"))?,
+            input: stored::parse("a run's input", row.text(7)?)?,
+            extras: Arc::new(extras),
+            session_state,
+            history,
+            telling: match row.text(5)? {
+                "streamed" => Telling::Streamed,
+                "quiet" => Telling::Quiet,
+                _ => return Err(unreadable("telling")),
+            },
+            origin: digest.map_or(Origin::Declared, Origin::Plugin),
+            context: again(&mut self.context, row.text(8)?, stored::context::read)?,
+            graph: again(&mut self.graph, row.text(9)?, stored::graph::read)?,
+            created_at: Timestamp::from_micros(row.number(10)?),
+        };
+        let status = status_of(row.text(4)?)?;
+        Ok(StoredRun { pin, status, updated_at: Timestamp::from_micros(row.number(11)?) })
+    }
+}
+
+/// What the text says; what it said last time, if it is the same text.
+fn again<T>(
+    last: &mut Option<(String, Arc<T>)>,
+    text: &str,
+    read: impl FnOnce(&str) -> Result<T, StoreError>,
+) -> Result<Arc<T>, StoreError> {
+    match last {
+        Some((same, it)) if same == text => Ok(it.clone()),
+        _ => {
+            let it = Arc::new(read(text)?);
+            *last = Some((text.to_owned(), it.clone()));
+            Ok(it)
+        }
+    }
 }
 
 pub(crate) fn status_word(status: RunStatus) -> &'static str {
