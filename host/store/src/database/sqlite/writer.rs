@@ -249,8 +249,16 @@ mod tests {
     type Answered = oneshot::Receiver<Result<u64, sqlx::Error>>;
 
     fn ask(sender: &Sender<Job>, statements: Vec<Statement<'static>>) -> Answered {
+        ask_of(sender, (!statements.is_empty()).then_some("a"), statements)
+    }
+
+    fn ask_of(
+        sender: &Sender<Job>,
+        share: Option<&str>,
+        statements: Vec<Statement<'static>>,
+    ) -> Answered {
         let (answer, answered) = oneshot::channel();
-        let share = (!statements.is_empty()).then(|| "a".into());
+        let share = share.map(Arc::from);
         sender.send(Job { share, synced: true, statements, answer }).unwrap();
         answered
     }
@@ -271,6 +279,27 @@ mod tests {
         let kind = told[2].as_ref().err().and_then(StoreError::violation);
         assert_eq!(kind, Some(sqlx::error::ErrorKind::UniqueViolation));
         assert_eq!(story.names(), ["after", "before", "taken"]);
+    }
+
+    #[test]
+    fn shares_take_turns_and_a_ping_comes_after_all_of_them() {
+        let mut story = Story::begin();
+        let (sender, waiting) = channel();
+        let told: Vec<_> = ["a", "b", "c"]
+            .map(|name| ask_of(&sender, Some("much"), named(name)))
+            .into_iter()
+            .chain([ask_of(&sender, Some("little"), named("little"))])
+            .chain([ask_of(&sender, None, vec![Statement::new("delete from t where name = 'c'")])])
+            .chain([ask_of(&sender, Some("little"), named("after"))])
+            .collect();
+        drop(sender);
+        story.desk.serve(&waiting);
+
+        assert!(told.into_iter().all(|it| it.now_or_never().unwrap().unwrap().is_ok()));
+        let mut found = story.beside.prepare("select name from t order by rowid").unwrap();
+        let found: Vec<String> =
+            found.query_map([], |it| it.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found, ["a", "little", "b", "after"]);
     }
 
     #[test]
