@@ -20,6 +20,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::cores;
 use crate::failure::CallFailure;
+use crate::turns::Turns;
 
 /// Such a thread gets half of what any other gets, and makes room for it the moment it wakes. Not much
 /// less: whoever waits for a lock of the whole host (of memory, of the pool) which such a thread holds
@@ -36,10 +37,12 @@ pub(crate) struct SlowLane {
     runtime: Option<Runtime>,
     /// Calls that go on here; shutdown waits for them.
     calls: TaskTracker,
+    /// Of what is done for them at home.
+    turns: Arc<Turns>,
 }
 
 impl SlowLane {
-    pub(crate) fn open(threads: usize) -> std::io::Result<Self> {
+    pub(crate) fn open(threads: usize, turns: Arc<Turns>) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("sandbox-slow")
@@ -47,19 +50,20 @@ impl SlowLane {
             // For guests that sleep. What else they wait for is done at home: see `Pace::at_home`.
             .enable_time()
             .build()?;
-        Ok(Self { runtime: Some(runtime), calls: TaskTracker::new() })
+        Ok(Self { runtime: Some(runtime), calls: TaskTracker::new(), turns })
     }
 
     /// Does the work here while it is quick, and in the slow lane after that. Dropping the future
     /// ends the work, wherever it is.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        share: &Arc<str>,
         pace: &Arc<Pace>,
         work: Work<T>,
     ) -> Result<T, CallFailure> {
         let mut work: Work<T> = Box::pin(Paced { work, pace: pace.clone() });
         if pace.is_slow() {
-            return self.go_on(pace, work).await;
+            return self.go_on(share, pace, work).await;
         }
         let here = poll_fn(|context| match work.as_mut().poll(context) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
@@ -68,13 +72,18 @@ impl SlowLane {
         });
         match here.await {
             Some(answer) => answer,
-            None => self.go_on(pace, work).await,
+            None => self.go_on(share, pace, work).await,
         }
     }
 
-    async fn go_on<T: Send + 'static>(&self, pace: &Pace, work: Work<T>) -> Result<T, CallFailure> {
+    async fn go_on<T: Send + 'static>(
+        &self,
+        share: &Arc<str>,
+        pace: &Pace,
+        work: Work<T>,
+    ) -> Result<T, CallFailure> {
         let Some(runtime) = &self.runtime else { return work.await };
-        pace.leave_home();
+        pace.leave_home(share, &self.turns);
         let task = AbortOnDropHandle::new(self.calls.spawn_on(work, runtime.handle()));
         match task.await {
             Ok(answer) => answer,
@@ -161,7 +170,7 @@ impl<T> Future for Paced<T> {
 
 /// Of this thread, from some time on.
 #[cfg(unix)]
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
     let now = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
@@ -171,7 +180,7 @@ fn processor_time() -> Duration {
 
 /// The nearest to it elsewhere: time on the clock.
 #[cfg(not(unix))]
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     static BEGAN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     BEGAN.elapsed()
 }
@@ -198,8 +207,25 @@ pub(crate) struct Pace {
     used_us: AtomicU64,
     /// As much of it may be in the way of others.
     quick_us: u64,
-    /// The runtime it came from; set when it leaves it.
-    home: OnceLock<Handle>,
+    /// Set when it leaves it.
+    home: OnceLock<Home>,
+}
+
+/// Where a call came from.
+struct Home {
+    runtime: Handle,
+    share: Arc<str>,
+    turns: Arc<Turns>,
+}
+
+impl Home {
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> AbortOnDropHandle<T> {
+        let work = self.turns.take(self.share.clone(), &self.runtime, work);
+        AbortOnDropHandle::new(self.runtime.spawn(work))
+    }
 }
 
 impl Pace {
@@ -223,20 +249,22 @@ impl Pace {
         self.is_slow.load(Ordering::Relaxed)
     }
 
-    fn leave_home(&self) {
+    fn leave_home(&self, share: &Arc<str>, turns: &Arc<Turns>) {
+        let (share, turns) = (share.clone(), turns.clone());
         // It leaves once; and a second time it would be the same.
-        let _ = self.home.set(Handle::current());
+        let _ = self.home.set(Home { runtime: Handle::current(), share, turns });
     }
 
     /// Does the host's part of a call where the host's connections are: whoever else waits for one
-    /// of them must not wait for a thread that nobody runs. Dropping the future ends the work.
+    /// of them must not wait for a thread that nobody runs. There it counts as its share's, and is
+    /// done in turns. Dropping the future ends the work.
     pub(crate) async fn at_home<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         match self.home.get() {
             None => Some(work.await),
-            Some(home) => match AbortOnDropHandle::new(home.spawn(work)).await {
+            Some(home) => match home.spawn(work).await {
                 Ok(answer) => Some(answer),
                 Err(fault) => match fault.try_into_panic() {
                     Ok(panic) => resume_unwind(panic),

@@ -27,6 +27,7 @@ mod services;
 mod settings;
 mod text;
 mod ticker;
+mod turns;
 mod wit;
 mod worker;
 

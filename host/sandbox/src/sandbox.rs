@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepmill_core::limits::Limits;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -21,6 +22,7 @@ use crate::plugin::Plugin;
 use crate::seats::Seats;
 use crate::settings::SandboxSettings;
 use crate::ticker::Ticker;
+use crate::turns::Turns;
 use crate::wit::Contract;
 use crate::worker::WorkerProgram;
 
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     /// One for each instance that may be alive.
     pub(crate) seats: Seats<Arc<str>>,
     pub(crate) recent: Arc<Recent>,
+    turns: Arc<Turns>,
     lane: SlowLane,
     linker: Linker<CallState>,
     compiler: Compiler,
@@ -61,10 +64,13 @@ impl Sandbox {
             ),
             None => None,
         };
+        let turns = Arc::new(Turns::new());
         Ok(Self(Arc::new(Shared {
             seats: Seats::new(settings.pool.concurrent_calls as usize, settings.pool.share_line),
             recent: Arc::new(Recent::new()),
-            lane: SlowLane::open(settings.pool.slow_threads).map_err(OpenError::SlowLane)?,
+            lane: SlowLane::open(settings.pool.slow_threads, turns.clone())
+                .map_err(OpenError::SlowLane)?,
+            turns,
             compiler: Compiler::new(engine.clone(), cache, &settings, worker),
             ticker: Arc::new(ticker),
             settings,
@@ -126,6 +132,16 @@ impl Sandbox {
         }
     }
 
+    /// The same work, for a share, on this runtime: where the share uses more of it than its part,
+    /// its work takes turns and leaves a thread to the others. Dropping the future ends the work.
+    pub fn in_turn<F: Future + Send>(
+        &self,
+        share: &str,
+        work: F,
+    ) -> impl Future<Output = F::Output> + Send + use<F> {
+        self.0.turns.take(share.into(), &Handle::current(), work)
+    }
+
     /// How many calls of a share are under way.
     pub fn calls(&self, share: &str) -> usize {
         self.0.seats.held(&share.into())
@@ -145,9 +161,9 @@ impl Shared {
         call: Call,
         ask: impl FnOnce(Call) -> Work<T>,
     ) -> Result<T, CallFailure> {
-        let (pace, _noting) = (call.pace(), call.noting(self));
+        let (pace, noting) = (call.pace(), call.noting(self));
         let deadline = Duration::from_millis(self.settings.call.deadline_ms);
-        let answer = timeout(deadline, self.lane.run(&pace, ask(call))).await;
+        let answer = timeout(deadline, self.lane.run(&noting.share, &pace, ask(call))).await;
         answer.unwrap_or(Err(CallFailure::DeadlinePassed))
     }
 }

@@ -83,7 +83,7 @@ impl Store {
         let statements = notes.iter().map(|(of, note, times)| noted(&owner(of), note, *times));
         let statements: Vec<_> = statements.collect();
         if !statements.is_empty() {
-            self.database().write("add to the audit log", Promise::Given, statements).await?;
+            self.database().write("add to the audit log", HOST, Promise::Given, statements).await?;
         }
         Ok(())
     }
@@ -119,7 +119,8 @@ impl Store {
     /// The database's.
     pub async fn audit_sweep(&self, before: Timestamp) -> Result<u64, StoreError> {
         let statement = Statement::new("delete from audit where at < ?").number(before.micros());
-        self.database().write("sweep the audit log", Promise::Progress, vec![statement]).await
+        let doing = "sweep the audit log";
+        self.database().write(doing, HOST, Promise::Progress, vec![statement]).await
     }
 }
 

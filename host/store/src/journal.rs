@@ -79,10 +79,10 @@ impl TenantStore {
         if statements.is_empty() {
             return Ok(());
         }
-        let doing = "append to a journal";
+        let (doing, share) = ("append to a journal", self.tenant.as_str());
         let written = match is_one {
-            true => self.database.write_together(doing, Promise::Progress, statements).await,
-            false => self.database.write(doing, Promise::Progress, statements).await,
+            true => self.database.write_together(doing, share, Promise::Progress, statements).await,
+            false => self.database.write(doing, share, Promise::Progress, statements).await,
         };
         written.map_err(|error| match error.violation() {
             Some(ErrorKind::UniqueViolation) => StoreError::SequenceTaken,

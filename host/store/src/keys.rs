@@ -87,7 +87,8 @@ impl TenantStore {
             audit::noted_of(self.tenant.as_str(), note, "api_keys where tenant_id = ? and id = ?");
         let noted = noted.text(self.tenant.as_str()).text(key.id.to_string());
         let statements = vec![statement, noted];
-        match self.database.write_alone("keep a key", "api_keys", statements).await? {
+        let (doing, share) = ("keep a key", self.tenant.as_str());
+        match self.database.write_alone(doing, share, "api_keys", statements).await? {
             0 => Err(StoreError::KeysFull),
             _ => Ok(()),
         }
@@ -155,7 +156,8 @@ impl Store {
         .text(id.to_string())
         .number(unless_since.micros());
         // Nobody was promised anything by it.
-        self.database().write("note a key's use", Promise::Progress, vec![statement]).await?;
+        let (doing, share) = ("note a key's use", audit::HOST);
+        self.database().write(doing, share, Promise::Progress, vec![statement]).await?;
         Ok(())
     }
 }

@@ -149,7 +149,7 @@ async fn plugin_put(
     .maybe_text(row.uploaded_by.as_ref().map(UserId::as_str))
     .number(row.created_at.micros());
     let statements = vec![component, plugin, audit::noted(owner, note, 1)];
-    database.write("store a plugin", Promise::Given, statements).await?;
+    database.write("store a plugin", owner, Promise::Given, statements).await?;
     Ok(())
 }
 
@@ -199,7 +199,7 @@ async fn plugin_delete(
     let noted = audit::noted_of(owner, note, "plugins where tenant_id = ? and id = ?");
     let delete = Statement::new("delete from plugins where tenant_id = ? and id = ?");
     let statements = [noted, delete].map(|it| it.text(owner).text(id.as_str()));
-    let gone = database.write("delete a plugin", Promise::Given, statements.into()).await?;
+    let gone = database.write("delete a plugin", owner, Promise::Given, statements.into()).await?;
     Ok(0 < gone)
 }
 

@@ -55,7 +55,7 @@ impl Store {
         .number(row.updated_at.micros())
         .maybe_text(row.updated_by.as_ref().map(UserId::as_str));
         let statements = vec![statement, audit::noted(audit::HOST, note, 1)];
-        self.database.write("keep a policy", Promise::Given, statements).await?;
+        self.database.write("keep a policy", audit::HOST, Promise::Given, statements).await?;
         Ok(())
     }
 
@@ -74,8 +74,8 @@ impl Store {
             audit::noted_of(audit::HOST, note, "policies where tenant_id = ? and plugin_id = ?");
         let delete = Statement::new("delete from policies where tenant_id = ? and plugin_id = ?");
         let statements = [noted, delete].map(|it| it.text(tenant).text(plugin));
-        let gone =
-            self.database.write("delete a policy", Promise::Given, statements.into()).await?;
+        let (doing, share) = ("delete a policy", audit::HOST);
+        let gone = self.database.write(doing, share, Promise::Given, statements.into()).await?;
         Ok(0 < gone)
     }
 }

@@ -134,7 +134,7 @@ impl SecretStore {
         .number(row.updated_at.micros())
         .maybe_text(row.updated_by.as_ref().map(UserId::as_str));
         let statements = vec![statement, audit::noted(&self.owner, note, 1)];
-        self.database.write("keep a secret", Promise::Given, statements).await?;
+        self.database.write("keep a secret", &self.owner, Promise::Given, statements).await?;
         Ok(())
     }
 
@@ -150,8 +150,8 @@ impl SecretStore {
         let noted = audit::noted_of(&self.owner, note, "secrets where tenant_id = ? and name = ?");
         let delete = Statement::new("delete from secrets where tenant_id = ? and name = ?");
         let statements = [noted, delete].map(|it| it.text(&self.owner).text(name.as_str()));
-        let gone =
-            self.database.write("delete a secret", Promise::Given, statements.into()).await?;
+        let (doing, share) = ("delete a secret", &self.owner);
+        let gone = self.database.write(doing, share, Promise::Given, statements.into()).await?;
         Ok(0 < gone)
     }
 }

@@ -73,7 +73,8 @@ impl TenantStore {
     pub async fn spending_add(&self, spent: &[Spending]) -> Result<(), StoreError> {
         let statements: Vec<_> = spent.iter().map(|it| self.spending_insert(it)).collect();
         if !statements.is_empty() {
-            self.database.write("count what was spent", Promise::Progress, statements).await?;
+            let (doing, share) = ("count what was spent", self.tenant.as_str());
+            self.database.write(doing, share, Promise::Progress, statements).await?;
         }
         Ok(())
     }

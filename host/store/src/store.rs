@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepmill_core::ids::{RunId, TenantId};
 
+use crate::audit::HOST;
 use crate::database::{Database, Promise, Statement};
 use crate::error::StoreError;
 use crate::plugin::{PluginRow, SharedStore};
@@ -99,7 +100,7 @@ impl Store {
         );
         // In the order in which an upload takes them.
         let tables = "components, plugins, runs";
-        self.database.write_alone("sweep components", tables, vec![statement]).await
+        self.database.write_alone("sweep components", HOST, tables, vec![statement]).await
     }
 
     /// Whether the database can be read and written. Costs it nothing: on SQLite the writer begins
@@ -132,7 +133,7 @@ impl TenantStore {
         doing: &'static str,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, StoreError> {
-        self.database.write(doing, Promise::Given, statements).await
+        self.database.write(doing, self.tenant.as_str(), Promise::Given, statements).await
     }
 }
 

@@ -140,6 +140,11 @@ impl Driver {
         self
     }
 
+    /// Whose run it is.
+    pub(crate) fn tenant(&self) -> &TenantId {
+        self.store.tenant()
+    }
+
     /// Hears everything that is noted from here on.
     pub(crate) fn listener(&self) -> Receiver<Batch> {
         self.speaker.listener()

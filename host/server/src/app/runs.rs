@@ -159,6 +159,10 @@ impl App {
     /// # Errors
     /// Whatever keeps the run from existing; nothing is left behind then.
     pub async fn run_start(&self, who: &Principal, ask: &StartRun) -> Result<Started, AppError> {
+        self.sandbox.in_turn(who.tenant.as_str(), self.run_tries(who, ask)).await
+    }
+
+    async fn run_tries(&self, who: &Principal, ask: &StartRun) -> Result<Started, AppError> {
         for _ in 1..START_TRIES {
             match self.run_try(who, ask).await {
                 // The plugin was replaced after it drew and took its code along: ask the new one.

@@ -213,7 +213,8 @@ impl App {
         stored: oneshot::Sender<Result<Vec<JournalEntry>, StoreError>>,
     ) {
         let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        let tenant = driver.tenant().clone();
+        self.tasks.spawn(self.sandbox.in_turn(tenant.as_str(), async move {
             let first = driver.open(entry, touch).await;
             let is_stored = first.is_ok();
             let in_doubt = first.as_ref().is_err_and(StoreError::leaves_doubt);
@@ -221,13 +222,15 @@ impl App {
             if is_stored || in_doubt && driver.was_stored(&stop).await {
                 driver.drive(stop).await;
             }
-        });
+        }));
     }
 
     /// Drives a run in a task of its own. Shutdown waits for it; a run that was stored just
     /// before is left to the next start at once.
     pub(crate) fn spawn(&self, driver: Driver) {
-        self.tasks.spawn(driver.drive(self.stop.clone()));
+        let tenant = driver.tenant().clone();
+        let driven = driver.drive(self.stop.clone());
+        self.tasks.spawn(self.sandbox.in_turn(tenant.as_str(), driven));
     }
 
     /// Does work that has to be done to its end, also when who asked for it goes away meanwhile.

@@ -109,16 +109,18 @@ impl Database {
         Ok(rows.try_into().unwrap_or_else(|_| unreachable!("as many answers as statements")))
     }
 
-    /// Runs all statements or none. Gives how many rows the last one changed.
+    /// Runs all statements or none. Gives how many rows the last one changed. On SQLite, where one
+    /// thread writes, shares take turns: what is asked for under one is done in order.
     pub(crate) async fn write(
         &self,
         doing: &'static str,
+        share: &str,
         promise: Promise,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, StoreError> {
         let answer = async {
             match &self.engine {
-                Engine::Sqlite(it) => it.write(promise, statements).await,
+                Engine::Sqlite(it) => it.write(share, promise, statements).await,
                 Engine::Postgres(it) => Box::pin(it.write(statements)).await,
             }
         };
@@ -130,6 +132,7 @@ impl Database {
     pub(crate) async fn write_together(
         &self,
         doing: &'static str,
+        share: &str,
         promise: Promise,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, StoreError> {
@@ -137,7 +140,7 @@ impl Database {
             Engine::Sqlite(_) => statements,
             Engine::Postgres(_) => Statement::together(statements),
         };
-        self.write(doing, promise, statements).await
+        self.write(doing, share, promise, statements).await
     }
 
     /// Like [`Self::write`], while nobody else writes to these tables (PostgreSQL) or to any
@@ -145,12 +148,14 @@ impl Database {
     pub(crate) async fn write_alone(
         &self,
         doing: &'static str,
+        share: &str,
         tables: &'static str,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, StoreError> {
         let lock = format!("lock table {tables} in share row exclusive mode");
         let lock = self.lock(Statement::new(lock));
-        self.write(doing, Promise::Given, lock.into_iter().chain(statements).collect()).await
+        let statements = lock.into_iter().chain(statements).collect();
+        self.write(doing, share, Promise::Given, statements).await
     }
 
     /// A statement that keeps other writers away until the transaction ends. None on SQLite,

@@ -90,6 +90,16 @@ impl<'a> Statement<'a> {
         self
     }
 
+    /// How much its arguments hold. What is not known before it is written does not count.
+    pub(super) fn bytes_held(&self) -> usize {
+        let held = |arg: &Arg<'_>| match arg {
+            Arg::Text(text) | Arg::Json(text) => text.as_ref().map_or(0, |it| it.len()),
+            Arg::Bytes(bytes) => bytes.len(),
+            Arg::Number(_) | Arg::Revised(_) => 0,
+        };
+        self.args.iter().map(held).sum()
+    }
+
     /// Whether it needs a transaction of its own.
     pub(super) fn revises(&self) -> bool {
         self.args.iter().any(|it| matches!(it, Arg::Revised(_)))

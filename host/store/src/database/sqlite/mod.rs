@@ -7,6 +7,7 @@
 mod brief;
 mod connection;
 mod fault;
+mod lines;
 mod readers;
 mod writer;
 
@@ -75,6 +76,7 @@ impl SqliteDatabase {
 
     pub(super) async fn write(
         &self,
+        share: &str,
         promise: Promise,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, sqlx::Error> {
@@ -83,7 +85,7 @@ impl SqliteDatabase {
             SqliteSync::Accepted => promise == Promise::Given,
             SqliteSync::Never => false,
         };
-        self.writer.write(synced, statements).await
+        self.writer.write(share, synced, statements).await
     }
 
     /// Asks the writer first: where the disk hangs, each reader that is asked is one more thread

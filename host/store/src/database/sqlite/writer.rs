@@ -1,4 +1,4 @@
-//! The thread that writes: whatever is asked for at the same moment becomes one transaction.
+//! The thread that writes: what is asked for at the same moment becomes one transaction, in turns.
 //!
 //! A commit costs more than the statements in it, and a wait for the disk more than everything,
 //! so writes that wait for the same connection share both. They do not share their faults: when a
@@ -7,8 +7,9 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -16,10 +17,7 @@ use super::super::statement::Statement;
 use super::Place;
 use super::connection::Connection;
 use super::fault::told;
-
-/// Writes of one transaction: as many as runs can wait for at once on a busy host, and few enough
-/// that the first of them does not wait long for the last.
-const TOGETHER: usize = 64;
+use super::lines::Lines;
 
 pub(super) struct Writer {
     /// None once it was closed.
@@ -28,10 +26,18 @@ pub(super) struct Writer {
 
 /// Statements that are done all or not at all.
 struct Job {
+    /// Whose it is; nobody's comes after everything that was asked for before.
+    share: Option<Arc<str>>,
     /// Whether the answer waits until the disk has it.
     synced: bool,
     statements: Vec<Statement<'static>>,
     answer: oneshot::Sender<Result<u64, sqlx::Error>>,
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        self.statements.iter().map(Statement::bytes_held).sum()
+    }
 }
 
 impl Writer {
@@ -55,12 +61,22 @@ impl Writer {
     /// Gives how many rows the last statement changed.
     pub(super) async fn write(
         &self,
+        share: &str,
+        synced: bool,
+        statements: Vec<Statement<'_>>,
+    ) -> Result<u64, sqlx::Error> {
+        self.ask(Some(share.into()), synced, statements).await
+    }
+
+    async fn ask(
+        &self,
+        share: Option<Arc<str>>,
         synced: bool,
         statements: Vec<Statement<'_>>,
     ) -> Result<u64, sqlx::Error> {
         let statements = statements.into_iter().map(Statement::into_owned).collect();
         let (answer, answered) = oneshot::channel();
-        let job = Job { synced, statements, answer };
+        let job = Job { share, synced, statements, answer };
         {
             let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
             let (jobs, _) = thread.as_ref().ok_or(sqlx::Error::PoolClosed)?;
@@ -69,9 +85,10 @@ impl Writer {
         answered.await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
-    /// A write of nothing: the lock is taken, no page is written, the disk is not waited for.
+    /// A write of nothing: the lock is taken, no page is written, the disk is not waited for. It is
+    /// done when everything that was asked for before is.
     pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
-        self.write(false, Vec::new()).await.map(|_| ())
+        self.ask(None, false, Vec::new()).await.map(|_| ())
     }
 
     /// Takes no more writes. The thread ends when it has done what it was asked for.
@@ -92,9 +109,17 @@ struct Desk {
 
 impl Desk {
     fn serve(&mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
-            let mut together = vec![first];
-            together.extend(jobs.try_iter().take(TOGETHER - 1));
+        let mut lines = Lines::new();
+        loop {
+            jobs.try_iter().for_each(|it| stand_in(&mut lines, it));
+            let together = lines.take(Instant::now());
+            if together.is_empty() {
+                match jobs.recv() {
+                    Ok(first) => stand_in(&mut lines, first),
+                    Err(_) => return,
+                }
+                continue;
+            }
             // The thread outlives a panic: it holds the database, and without it nothing would be
             // written until somebody starts the host again. Whoever waits for these writes hears
             // that they broke off; the connection is gone, and what was begun on it.
@@ -144,6 +169,13 @@ impl Desk {
             self.connection = Some(connection);
         }
         done
+    }
+}
+
+fn stand_in(lines: &mut Lines<Job>, job: Job) {
+    match job.share.clone() {
+        Some(share) => lines.push(&share, job.bytes(), job, Instant::now()),
+        None => lines.push_last(job),
     }
 }
 
@@ -217,8 +249,17 @@ mod tests {
     type Answered = oneshot::Receiver<Result<u64, sqlx::Error>>;
 
     fn ask(sender: &Sender<Job>, statements: Vec<Statement<'static>>) -> Answered {
+        ask_of(sender, (!statements.is_empty()).then_some("a"), statements)
+    }
+
+    fn ask_of(
+        sender: &Sender<Job>,
+        share: Option<&str>,
+        statements: Vec<Statement<'static>>,
+    ) -> Answered {
         let (answer, answered) = oneshot::channel();
-        sender.send(Job { synced: true, statements, answer }).unwrap();
+        let share = share.map(Arc::from);
+        sender.send(Job { share, synced: true, statements, answer }).unwrap();
         answered
     }
 
@@ -238,6 +279,27 @@ mod tests {
         let kind = told[2].as_ref().err().and_then(StoreError::violation);
         assert_eq!(kind, Some(sqlx::error::ErrorKind::UniqueViolation));
         assert_eq!(story.names(), ["after", "before", "taken"]);
+    }
+
+    #[test]
+    fn shares_take_turns_and_a_ping_comes_after_all_of_them() {
+        let mut story = Story::begin();
+        let (sender, waiting) = channel();
+        let told: Vec<_> = ["a", "b", "c"]
+            .map(|name| ask_of(&sender, Some("much"), named(name)))
+            .into_iter()
+            .chain([ask_of(&sender, Some("little"), named("little"))])
+            .chain([ask_of(&sender, None, vec![Statement::new("delete from t where name = 'c'")])])
+            .chain([ask_of(&sender, Some("little"), named("after"))])
+            .collect();
+        drop(sender);
+        story.desk.serve(&waiting);
+
+        assert!(told.into_iter().all(|it| it.now_or_never().unwrap().unwrap().is_ok()));
+        let mut found = story.beside.prepare("select name from t order by rowid").unwrap();
+        let found: Vec<String> =
+            found.query_map([], |it| it.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found, ["a", "little", "b", "after"]);
     }
 
     #[test]
