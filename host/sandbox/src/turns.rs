@@ -6,11 +6,13 @@
 //! what is done for a share counts as its own, and when that is more than its part
 //! ([`stepmill_core::pace`]) its work that is ready waits here, in the share's own line
 //! ([`stepmill_core::fair`]), and leaves one thread to the others. Who is alone, or asks for little,
-//! never waits.
+//! never waits; and while nobody else is there nothing is counted either.
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -24,9 +26,42 @@ use crate::lane::processor_time;
 /// Seats and lines end by what a share may have, and by how much work there is.
 const ENDLESS: usize = usize::MAX;
 
+/// Who did nothing for so long is not there: as `core/pace` sees it.
+const ABSENT: Duration = Duration::from_secs(10);
+
 pub(crate) struct Turns {
     began: Instant,
+    company: Company,
     desk: Mutex<Desk>,
+}
+
+/// Whether more than one share is there; asked at every step of every run, so without a lock.
+#[derive(Default)]
+struct Company {
+    names: RandomState,
+    /// Who went on last, as a number that stands for its name; 0: nobody did.
+    latest: AtomicU64,
+    /// So many microseconds after the beginning the others have been gone for long enough.
+    alone_from_us: AtomicU64,
+}
+
+impl Company {
+    /// What stands for the name; two names that have the same number are taken for one.
+    fn number(&self, share: &str) -> u64 {
+        self.names.hash_one(share).max(1)
+    }
+
+    /// A share goes on: whether others are there.
+    fn is_mixed(&self, number: u64, now: Duration) -> bool {
+        let micros = |it: Duration| u64::try_from(it.as_micros()).unwrap_or(u64::MAX);
+        if self.latest.load(Ordering::Relaxed) != number
+            && self.latest.swap(number, Ordering::Relaxed) != 0
+        {
+            self.alone_from_us.store(micros(now + ABSENT), Ordering::Relaxed);
+            return true;
+        }
+        micros(now) < self.alone_from_us.load(Ordering::Relaxed)
+    }
 }
 
 struct Desk {
@@ -39,7 +74,8 @@ impl Turns {
     pub(crate) fn new() -> Self {
         let seats = FairSeats::new(ENDLESS, ENDLESS);
         let desk = Desk { used: RecentUse::new(), seats, waiting: HashMap::new() };
-        Self { began: Instant::now(), desk: Mutex::new(desk) }
+        let company = Company::default();
+        Self { began: Instant::now(), company, desk: Mutex::new(desk) }
     }
 
     /// The same work, done when it is its turn. Dropping the future ends the work.
@@ -55,8 +91,10 @@ impl Turns {
 
     fn taking<F: Future>(self: &Arc<Self>, share: Arc<str>, most: usize, work: F) -> Taking<F> {
         let state = Mutex::new(State { phase: Phase::Asleep, task: None });
+        let number = self.company.number(&share);
         let ticket = Arc::new(Ticket { turns: self.clone(), share, most, state });
-        Taking { work: Box::pin(work), waker: Waker::from(ticket.clone()), ticket, is_new: true }
+        let waker = Waker::from(ticket.clone());
+        Taking { work: Box::pin(work), waker, ticket, number, is_new: true }
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -237,6 +275,9 @@ pub(crate) struct Taking<F> {
     work: Pin<Box<F>>,
     ticket: Arc<Ticket>,
     waker: Waker,
+    /// What stands for its share.
+    number: u64,
+    /// So far its share was alone.
     is_new: bool,
 }
 
@@ -245,6 +286,10 @@ impl<F: Future> Future for Taking<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
+        let turns = &this.ticket.turns;
+        if this.is_new && !turns.company.is_mixed(this.number, turns.began.elapsed()) {
+            return this.work.as_mut().poll(context);
+        }
         if !this.ticket.begin(context.waker(), std::mem::take(&mut this.is_new)) {
             return Poll::Pending;
         }
@@ -278,7 +323,27 @@ mod tests {
         desk.used.note(&"busy".into(), Duration::from_secs(100), Duration::ZERO);
         desk.used.note(&"quiet".into(), Duration::ZERO, Duration::ZERO);
         drop(desk);
+        both_are_there(&turns);
         turns
+    }
+
+    fn both_are_there(turns: &Turns) {
+        for share in ["quiet", "busy"] {
+            turns.company.is_mixed(turns.company.number(share), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn who_goes_on_alone_is_seen_by_who_comes_and_for_a_while_after() {
+        let company = Company::default();
+        let (busy, quiet) = (company.number("busy"), company.number("quiet"));
+        let at = Duration::from_secs;
+        assert!(!company.is_mixed(busy, at(0)));
+        assert!(!company.is_mixed(busy, at(5)));
+        assert!(company.is_mixed(quiet, at(5)));
+        assert!(company.is_mixed(busy, at(6)));
+        assert!(company.is_mixed(busy, at(15)));
+        assert!(!company.is_mixed(busy, at(16)));
     }
 
     /// Counts how often it was woken.
@@ -345,6 +410,12 @@ mod tests {
 
         let turns = Arc::new(Turns::new());
         turns.desk().used.note(&"busy".into(), Duration::from_secs(100), Duration::ZERO);
+        let [first, second] = two_ready(&turns);
+        assert_eq!((first.woken(), second.woken()), (1, 1));
+        assert!(first.taking.as_ref().is_some_and(|it| it.is_new), "nothing was counted");
+
+        // As it is counted, it is alone as well.
+        both_are_there(&turns);
         let [first, second] = two_ready(&turns);
         assert_eq!((first.woken(), second.woken()), (1, 1));
     }
