@@ -81,11 +81,21 @@ impl Renderer {
         let mut renderer = Self { stage: Stage::Noted, ..Self::new(pin.clone()) };
         let mut views: Vec<EventView> = Vec::new();
         let unlisted = &pin.graph.showing().unlisted_events;
+        // Where the latest call begins: what was told before it is not told again.
+        let mut call = 0;
         for entry in journal {
-            if entry.event == RunEvent::RunResumed {
-                while views.last().is_some_and(|it| TOLD_AGAIN.contains(&it.name)) {
-                    views.pop();
+            match entry.event {
+                RunEvent::ModelCalled { .. } | RunEvent::FunctionCalled { .. } => {
+                    call = views.len();
                 }
+                RunEvent::RunResumed => {
+                    while call < views.len()
+                        && views.last().is_some_and(|it| TOLD_AGAIN.contains(&it.name))
+                    {
+                        views.pop();
+                    }
+                }
+                _ => {}
             }
             let kept = |it: &EventView| {
                 it.name != "StepOutput" && !unlisted.iter().any(|name| name == it.name)
@@ -480,5 +490,102 @@ impl<'a> Say<'a> {
         };
         let error = failure(self.pin, self.record).unwrap_or_default();
         self.workflow("WorkflowError", RunFailure { error, error_id: code })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepmill_core::context::{RequestContext, RequestFacts};
+    use stepmill_core::graph::{
+        Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, Step, StepOptions,
+    };
+    use stepmill_core::ids::{RunId, SessionId, TenantId, WorkflowId};
+    use stepmill_core::principal::TrustedClaims;
+    use stepmill_core::run::{Origin, Telling};
+
+    use super::*;
+
+    /// A run of one function step.
+    fn pin(unlisted: &[&str]) -> Arc<RunPin> {
+        let step = NodeDraft::Step(Step {
+            name: "s".into(),
+            description: None,
+            executor: Executor::Function(FunctionCall { name: "f".into(), argument: None }),
+            options: StepOptions { retries: 1, ..StepOptions::default() },
+        });
+        let mut draft =
+            GraphDraft::new("w", vec![NodeDraft::Sequence(vec![1, 2]), step.clone(), step], 0);
+        draft.showing.unlisted_events = unlisted.iter().map(|it| (*it).to_owned()).collect();
+        Arc::new(RunPin {
+            id: RunId::from_uuid(Uuid::from_u128(1)),
+            workflow: WorkflowId::new("w").unwrap(),
+            session: SessionId::new("s").unwrap(),
+            user: None,
+            input: String::new(),
+            extras: Arc::default(),
+            session_state: Map::new(),
+            history: Arc::from([]),
+            telling: Telling::Streamed,
+            origin: Origin::Declared,
+            context: Arc::new(RequestContext {
+                user: None,
+                session: None,
+                input: None,
+                request: RequestFacts { method: "POST".into(), path: "/".into(), headers: vec![] },
+                tenant: TenantId::new("t").unwrap(),
+                trusted: TrustedClaims::default(),
+            }),
+            graph: Arc::new(draft.check(&GraphLimits::default()).unwrap()),
+            created_at: Timestamp::from_micros(0),
+        })
+    }
+
+    fn tells(step: StepIndex, text: &str) -> RunEvent {
+        let progress = Progress { content: Some(text.to_owned()), data: None };
+        RunEvent::FunctionProgress { step, progress }
+    }
+
+    /// What the progress that is read back says.
+    fn read_back(unlisted: &[&str], events: Vec<RunEvent>) -> Vec<String> {
+        let at = Timestamp::from_micros(0);
+        let entry = |(sequence, event)| JournalEntry { sequence, at, event };
+        let journal: Vec<_> = (0..).zip(events).map(entry).collect();
+        let views = Renderer::all(&pin(unlisted), &journal).unwrap();
+        let content = |it: &EventView| {
+            let data: Value = serde_json::from_str(it.data.get()).unwrap();
+            data["content"].as_str().unwrap().to_owned()
+        };
+        views.iter().filter(|it| it.name == "StepProgress").map(content).collect()
+    }
+
+    #[test]
+    fn a_run_that_is_taken_up_forgets_what_its_last_call_told_and_no_more() {
+        let (first, second) = (StepIndex(0), StepIndex(1));
+        let output = StepOutput { content: String::new(), stop: false };
+        let failure = StepFailure::FunctionFailed;
+        let tried = vec![
+            RunEvent::RunStarted,
+            RunEvent::StepStarted { step: first },
+            RunEvent::FunctionCalled { step: first },
+            tells(first, "first try"),
+            RunEvent::TryFailed { step: first, failure },
+            RunEvent::FunctionCalled { step: first },
+            tells(first, "lost"),
+            RunEvent::RunResumed,
+            tells(first, "second try"),
+        ];
+        assert_eq!(read_back(&[], tried.clone()), ["first try", "second try"]);
+
+        // Nor where nothing is listed between two steps.
+        let mut done = tried;
+        done.extend([
+            RunEvent::FunctionAnswered { step: first, output: output.clone(), session_state: None },
+            RunEvent::StepCompleted { step: first, output },
+            RunEvent::StepStarted { step: second },
+            RunEvent::FunctionCalled { step: second },
+            RunEvent::RunResumed,
+        ]);
+        let unlisted = ["StepStarted", "StepCompleted"];
+        assert_eq!(read_back(&unlisted, done), ["first try", "second try"]);
     }
 }
