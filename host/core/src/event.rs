@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::agent::{AnswerMark, ModelAnswer};
 use crate::blame::Blame;
+use crate::json;
 use crate::time::Timestamp;
 
 /// The place of a step in [`crate::graph::StepGraph::steps`].
@@ -249,6 +250,16 @@ pub struct Progress {
     pub content: Option<String>,
     /// For programs.
     pub data: Option<Map<String, Value>>,
+}
+
+impl Progress {
+    /// What it takes up where it is kept and shown: what it says, and as much as is around it.
+    pub fn bytes(&self) -> usize {
+        const AROUND: usize = 256;
+        let content = self.content.as_ref().map_or(0, String::len);
+        let data = self.data.as_ref().map_or(0, json::bytes);
+        AROUND.saturating_add(content).saturating_add(data)
+    }
 }
 
 /// One fact about a run. Facts are never changed, only added to.

@@ -104,6 +104,26 @@ pub fn merge_patch(object: &mut Map<String, Value>, patch: Map<String, Value>) {
     }
 }
 
+/// How many bytes the object has as JSON text.
+pub fn bytes(object: &Map<String, Value>) -> usize {
+    struct Count(usize);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> Written<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> Written<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, object) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -119,6 +139,12 @@ mod tests {
         for text in ["", "[]", "1", "null", "{", "{\"a\":NaN}"] {
             assert_eq!(object(text), Err(NoObject), "{text}");
         }
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_text() {
+        let state = object(r#"{"a":[1,"ä"]}"#).unwrap();
+        assert_eq!(bytes(&state), serde_json::to_string(&state).unwrap().len());
     }
 
     #[test]

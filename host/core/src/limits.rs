@@ -36,7 +36,7 @@ limits! {
     cpu_ms,
     /// Of one call: all linear memories together.
     memory_bytes,
-    /// Of one call: calls of `log`, `config`, `kv` and `http`.
+    /// Of one call: calls of all that the host offers, together.
     host_calls,
     /// Of one call: lines in the operator's log.
     log_lines,

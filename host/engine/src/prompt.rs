@@ -71,7 +71,8 @@ impl<'a> Prompt<'a> {
 /// The input with the earlier runs before it, in Agno's words, if they fit.
 fn after_history<'a>(history: &[PastRun], input: &'a str, room: &mut usize) -> Cow<'a, str> {
     let bytes: usize = history.iter().map(|it| it.input.len() + it.content.len()).sum();
-    if history.is_empty() || *room == 0 || !takes(room, bytes) {
+    // Held twice: as it is, and with what is filled into it.
+    if history.is_empty() || *room == 0 || !takes(room, 2 * bytes) {
         return input.into();
     }
     let mut told = String::from("<workflow_history_context>\n");
@@ -365,7 +366,7 @@ mod tests {
         };
         let told = format!("{block}h2");
         let filled = told.replace("{s}", "1");
-        assert_eq!(asked(100), (told, filled, 100 - "h0 {s}oneh11".len()));
+        assert_eq!(asked(100), (told, filled, 100 - 2 * "h0 {s}oneh1".len() - 1));
         assert_eq!(asked(10), ("h2".to_owned(), "h2".to_owned(), 0));
     }
 

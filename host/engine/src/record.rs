@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use stepmill_core::agent::ModelAnswer;
 use stepmill_core::event::{
-    JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
+    JournalEntry, ModelIdentity, Progress, RunEvent, StepFailure, StepIndex, StepOutput,
 };
 use stepmill_core::run::RunStatus;
 use stepmill_core::time::Timestamp;
@@ -101,7 +101,12 @@ pub struct RunRecord {
     steps: Vec<StepRecord>,
     ending: Option<Ending>,
     session_state: Option<Arc<Map<String, Value>>>,
+    progress_bytes: usize,
 }
+
+/// What all functions of a run tell on their way holds no more, with what is around it; whoever reads
+/// the run reads all of it.
+const PROGRESS_BYTES: usize = 1024 * 1024;
 
 impl RunRecord {
     /// Adds up a whole journal.
@@ -116,10 +121,10 @@ impl RunRecord {
         let at = entry.at;
         match &entry.event {
             RunEvent::RunStarted => self.started_at = Some(at),
-            RunEvent::RunResumed
-            | RunEvent::ModelBegan { .. }
-            | RunEvent::ModelDelta { .. }
-            | RunEvent::FunctionProgress { .. } => {}
+            RunEvent::RunResumed | RunEvent::ModelBegan { .. } | RunEvent::ModelDelta { .. } => {}
+            RunEvent::FunctionProgress { progress, .. } => {
+                self.progress_bytes = self.progress_bytes.saturating_add(progress.bytes());
+            }
             RunEvent::StepStarted { step } => {
                 self.steps.push(StepRecord {
                     index: *step,
@@ -206,6 +211,11 @@ impl RunRecord {
     /// The session's state as the latest step that changed it left it; `None` if none did.
     pub fn session_state(&self) -> Option<&Map<String, Value>> {
         self.session_state.as_deref()
+    }
+
+    /// Whether there is room for more that a function tells.
+    pub fn has_room_for(&self, progress: &Progress) -> bool {
+        self.progress_bytes.saturating_add(progress.bytes()) <= PROGRESS_BYTES
     }
 
     /// Where it stands.

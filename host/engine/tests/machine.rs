@@ -11,7 +11,7 @@ use stepmill_core::capability::Access;
 use stepmill_core::context::{RequestContext, RequestFacts};
 use stepmill_core::database;
 use stepmill_core::event::{
-    JournalEntry, ModelIdentity, RunEvent, StepFailure, StepIndex, StepOutput,
+    JournalEntry, ModelIdentity, Progress, RunEvent, StepFailure, StepIndex, StepOutput,
 };
 use stepmill_core::graph::{
     Executor, FunctionCall, GraphDraft, GraphLimits, NodeDraft, OnFailure, Parameter, Query, Step,
@@ -392,6 +392,21 @@ fn a_step_is_told_of_as_many_earlier_runs_as_it_asks() {
             .message
             .starts_with("<workflow_history_context>\n[Workflow Run-1]\nUser input: asked one\n")
     );
+}
+
+#[test]
+fn what_functions_tell_is_bounded_in_all() {
+    let mut drive = Drive::new(&[Kind::Function]);
+    let told = || Progress { content: Some("x".repeat(1024)), data: None };
+    let mut count = 0;
+    while drive.machine.record().has_room_for(&told()) {
+        drive.note(RunEvent::FunctionProgress { step: StepIndex(0), progress: told() });
+        count += 1;
+    }
+    assert_eq!(count, 1024 * 1024 / (1024 + 256));
+    let again = Drive::replay(&[(Kind::Function, StepOptions::default())], &drive.journal);
+    assert!(!again.machine.record().has_room_for(&told()));
+    assert!(drive.machine.record().has_room_for(&Progress::default()));
 }
 
 fn plans() -> impl Strategy<Value = Vec<Plan>> {

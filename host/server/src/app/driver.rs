@@ -120,9 +120,12 @@ impl Driver {
     pub(crate) fn resume(mut self, journal: &[JournalEntry], lost: Option<Spending>) -> Self {
         for entry in journal {
             // A call that was under way when the run was taken up before, or that failed.
-            if matches!(entry.event, RunEvent::RunResumed | RunEvent::TryFailed { .. })
-                && let Next::Do(Action::AskModel(_, request)) = self.machine.next()
-            {
+            let may_have_used = match entry.event {
+                RunEvent::RunResumed => true,
+                RunEvent::TryFailed { failure, .. } => was_asked(failure),
+                _ => false,
+            };
+            if may_have_used && let Next::Do(Action::AskModel(_, request)) = self.machine.next() {
                 self.tokens = self.tokens.saturating_add(self.question(&request).most_tokens());
             }
             self.machine.apply(entry);
@@ -469,7 +472,11 @@ impl Driver {
         let mut write_at = Instant::now();
         loop {
             match self.next_of(&mut told, &mut write_at).await? {
-                Some(event @ RunEvent::FunctionProgress { .. }) => self.note(event),
+                Some(RunEvent::FunctionProgress { step, progress }) => {
+                    if self.machine.record().has_room_for(&progress) {
+                        self.note(RunEvent::FunctionProgress { step, progress });
+                    }
+                }
                 Some(event) => return Ok(event),
                 None => {
                     return Ok(RunEvent::TryFailed { step, failure: StepFailure::HostFailed });
@@ -502,6 +509,19 @@ impl Driver {
             }
         }
     }
+}
+
+/// Whether a model was asked before its try failed so.
+fn was_asked(failure: StepFailure) -> bool {
+    !matches!(
+        failure,
+        StepFailure::ModelUnknown
+            | StepFailure::ModelNotGranted
+            | StepFailure::ModelNotPriced
+            | StepFailure::BudgetExhausted
+            | StepFailure::BudgetTooSmall
+            | StepFailure::BudgetBusy
+    )
 }
 
 /// Before the next try of something that failed so often.

@@ -1,6 +1,5 @@
 //! What a run finds when it enters its session, with what the client sends over it.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use stepmill_core::change::ObjectChange;
 use stepmill_core::extras::Extras;
@@ -88,37 +87,6 @@ impl App {
     /// It is too large.
     pub(super) fn check_state(&self, state: &Map<String, Value>) -> Result<(), AppError> {
         let limit = self.run_settings.state_bytes;
-        if limit < bytes(state) { Err(AppError::StateTooLarge(limit)) } else { Ok(()) }
-    }
-}
-
-/// How many bytes it has as JSON.
-fn bytes(state: &Map<String, Value>) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 = self.0.saturating_add(bytes.len());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    match state.serialize(&mut serde_json::Serializer::new(&mut count)) {
-        Ok(()) => count.0,
-        Err(_) => usize::MAX,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_those_of_the_text() {
-        let state = json::object(r#"{"a":[1,"ä"]}"#).unwrap();
-        assert_eq!(bytes(&state), serde_json::to_string(&state).unwrap().len());
+        if limit < json::bytes(state) { Err(AppError::StateTooLarge(limit)) } else { Ok(()) }
     }
 }

@@ -42,9 +42,11 @@ impl FunctionCaller {
         input: FunctionInput,
     ) -> impl Stream<Item = RunEvent> + Send {
         let (listener, told) = unbounded_channel();
-        let tasks = self.app.tasks.clone();
+        let app = self.app.clone();
+        let tenant = self.pin.context.tenant.clone();
         let call = async move { self.call(step, &input, Some(listener)).await };
-        let call = AbortOnDropHandle::new(tasks.spawn(call));
+        let call = app.sandbox.in_turn(tenant.as_str(), call);
+        let call = AbortOnDropHandle::new(app.tasks.spawn(call));
         told_first(step, told, async move {
             match call.await {
                 Ok(outcome) => outcome,
