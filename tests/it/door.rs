@@ -1,6 +1,10 @@
 //! The door's manners: forms, statuses, sessions.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::house::{House, Reply};
 
@@ -135,4 +139,42 @@ async fn sessions_belong_to_a_user_and_a_workflow() {
         format!("/workflows/echo/runs/{}?session_id=s", last.data["run_id"].as_str().unwrap());
     let events = house.get(&path).await.good()["events"].clone();
     assert_eq!(*events.as_array().unwrap().last().unwrap(), last.data);
+}
+
+/// Sends a head, waits until whoever refuses it has done so, and sends the body.
+async fn late_body(house: &House, head: &str, body: &[u8]) -> (TcpStream, String) {
+    let mut stream =
+        TcpStream::connect(house.address().trim_start_matches("http://")).await.unwrap();
+    let head = format!("POST /none/such HTTP/1.1\r\nhost: localhost\r\n{head}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stream.write_all(body).await.unwrap();
+    let answer = answer(&mut stream).await;
+    (stream, answer)
+}
+
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut bytes = vec![0; 4096];
+    let read = stream.read(&mut bytes).await.unwrap();
+    String::from_utf8(bytes[..read].to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn after_a_refusal_the_connection_is_good_or_the_client_is_told() {
+    let house = House::serve().demo_models().open().await;
+    let (mut stream, refusal) = late_body(&house, "content-length: 5", b"12345").await;
+    assert!(refusal.starts_with("HTTP/1.1 404"), "{refusal}");
+    assert!(!refusal.contains("connection: close"), "{refusal}");
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let next = answer(&mut stream).await;
+    assert!(next.starts_with("HTTP/1.1 200"), "{next}");
+    for (head, body) in [
+        ("content-length: 100000000", &b""[..]),
+        ("content-length: 5", b"123"),
+        ("content-length: 5\r\nexpect: 100-continue", b""),
+    ] {
+        let (_, refusal) = late_body(&house, head, body).await;
+        assert!(refusal.starts_with("HTTP/1.1 404"), "{refusal}");
+        assert!(refusal.contains("connection: close"), "{refusal}");
+    }
 }

@@ -14,6 +14,7 @@ mod health;
 mod held;
 mod json_body;
 mod keys;
+mod leftover;
 mod limits;
 mod openapi;
 mod os;

@@ -1,24 +1,22 @@
 //! Connections: accepted, served and closed, each within bounds.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
 use super::door::{Door, router};
+use super::leftover;
 
 /// How long a client may take to send a request's head; also how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,8 +28,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, door: Door, stop: impl Future<Output = ()>) {
     let write_timeout = Duration::from_millis(door.settings.write_timeout_ms);
     let seats = Arc::new(Semaphore::new(door.settings.connections));
-    let service = router(door).map_request(|it: Request<Incoming>| it.map(Body::new));
-    let service = TowerToHyperService::new(service);
+    let routes = router(door);
+    let service = service_fn(move |request| {
+        let routes = routes.clone();
+        async { Ok::<_, Infallible>(leftover::answer(routes, request).await) }
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let graceful = GracefulShutdown::new();
