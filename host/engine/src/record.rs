@@ -11,6 +11,10 @@ use stepmill_core::run::RunStatus;
 use stepmill_core::time::Timestamp;
 use uuid::Uuid;
 
+/// What all functions of a run tell on their way holds no more, with what is around it; whoever reads
+/// the run reads all of it.
+const PROGRESS_BYTES: usize = 1024 * 1024;
+
 /// A question put to a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelCall {
@@ -103,10 +107,6 @@ pub struct RunRecord {
     session_state: Option<Arc<Map<String, Value>>>,
     progress_bytes: usize,
 }
-
-/// What all functions of a run tell on their way holds no more, with what is around it; whoever reads
-/// the run reads all of it.
-const PROGRESS_BYTES: usize = 1024 * 1024;
 
 impl RunRecord {
     /// Adds up a whole journal.

@@ -8,6 +8,7 @@ use stepmill_core::run::PastRun;
 
 use crate::database::{Statement, places};
 use crate::error::StoreError;
+use crate::journal::{RESULTS, latest};
 use crate::store::TenantStore;
 use crate::stored;
 
@@ -29,15 +30,13 @@ impl TenantStore {
         limit: u32,
     ) -> Result<Vec<PastRun>, StoreError> {
         const DOING: &str = "read what earlier runs came to";
-        let sizes = Statement::new(
-            "select id, octet_length(cast(input as text)) + coalesce((
-                select octet_length(cast(body as text)) from events
-                where events.tenant_id = runs.tenant_id and events.run_id = runs.id
-                and kind in ('step_completed', 'step_skipped') order by sequence desc limit 1
-            ), 0) from runs where tenant_id = ? and session_id = ? and workflow_id = ?
+        let sizes = Statement::new(format!(
+            "select id, octet_length(cast(input as text)) + coalesce({}, 0)
+            from runs where tenant_id = ? and session_id = ? and workflow_id = ?
             and user_id is not distinct from ? and status = 'completed'
             order by created_at desc, id desc limit ?",
-        )
+            latest("octet_length(cast(body as text))", &RESULTS)
+        ))
         .text(self.tenant.as_str())
         .text(session.as_str())
         .text(workflow.as_str())
@@ -56,11 +55,8 @@ impl TenantStore {
             return Ok(Vec::new());
         }
         let mut runs = Statement::new(format!(
-            "select id, input, (
-                select body from events
-                where events.tenant_id = runs.tenant_id and events.run_id = runs.id
-                and kind in ('step_completed', 'step_skipped') order by sequence desc limit 1
-            ) from runs where tenant_id = ? and id in {}",
+            "select id, input, {} from runs where tenant_id = ? and id in {}",
+            latest("body", &RESULTS),
             places(1, fitting.len())
         ))
         .text(self.tenant.as_str());

@@ -148,6 +148,19 @@ impl TenantStore {
     }
 }
 
+/// What a run came to last: the body of its latest entry of these kinds, after `from runs`. `body`
+/// says how much of it.
+pub(crate) fn latest(body: &str, kinds: &[&str]) -> String {
+    let kinds = kinds.join("', '");
+    format!(
+        "(select {body} from events where events.tenant_id = runs.tenant_id
+        and events.run_id = runs.id and kind in ('{kinds}') order by sequence desc limit 1)"
+    )
+}
+
+/// The kinds of entries that a finished step leaves.
+pub(crate) const RESULTS: [&str; 2] = ["step_completed", "step_skipped"];
+
 /// Entries of a tenant's runs, without what was told on the way: pieces of
 /// models' answers and what came before them, and the progress of functions.
 /// `which` says of which runs, after `from runs`.

@@ -10,6 +10,7 @@ use stepmill_core::time::Timestamp;
 
 use crate::database::{Row, Statement, places};
 use crate::error::StoreError;
+use crate::journal::{RESULTS, latest};
 use crate::run::{RunFilter, run_id, status_of};
 use crate::store::TenantStore;
 use crate::stored;
@@ -69,12 +70,9 @@ impl TenantStore {
     ) -> Result<Option<Vec<StoredPreview>>, StoreError> {
         let runs = Statement::new(format!(
             "select id, workflow_id, user_id, status, created_at,
-                substr(cast(input as text), 1, {CUT}), case when status <> 'failed' then (
-                    select substr(cast(body as text), 1, {CUT}) from events
-                    where events.tenant_id = runs.tenant_id and events.run_id = runs.id
-                    and kind in ('step_completed', 'step_skipped') order by sequence desc limit 1
-                ) end
-            from runs"
+                substr(cast(input as text), 1, {CUT}), case when status <> 'failed' then {} end
+            from runs",
+            latest(&format!("substr(cast(body as text), 1, {CUT})"), &RESULTS)
         ));
         let runs = self.listed(runs, sees, session, filter).number(limit.into());
         let known = self.session_seen(sees, session);
@@ -116,16 +114,10 @@ impl TenantStore {
     ) -> Result<HashMap<RunId, PreviewedOutcome>, StoreError> {
         let mut found = HashMap::new();
         for chunk in runs.chunks(GRAPHS) {
-            let last = |kind| {
-                format!(
-                    "(select body from events where events.tenant_id = runs.tenant_id
-                    and events.run_id = runs.id and kind = '{kind}' order by sequence desc limit 1)"
-                )
-            };
             let mut statement = Statement::new(format!(
                 "select id, graph, {}, {} from runs where tenant_id = ? and id in {}",
-                last("step_failed"),
-                last("run_failed"),
+                latest("body", &["step_failed"]),
+                latest("body", &["run_failed"]),
                 places(1, chunk.len())
             ))
             .text(self.tenant.as_str());
